@@ -1,0 +1,108 @@
+//! Domain events: what happened, for whoever listens. They carry ids and a version; a listener fetches what it lacks.
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::{Direction, MessageStatus};
+use crate::{CompanyId, ContactId, ConversationId, MessageId, SessionId};
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Event {
+    /// A contact was made.
+    #[serde(rename = "contact.created")]
+    ContactCreated {
+        /// The contact.
+        contact_id: ContactId,
+    },
+    /// A message was stored, either direction.
+    #[serde(rename = "message.created")]
+    MessageCreated {
+        /// The message.
+        message_id: MessageId,
+        /// Its conversation.
+        conversation_id: ConversationId,
+        /// Its session.
+        session_id: Option<SessionId>,
+        /// Which way it travels.
+        direction: Direction,
+    },
+    /// A message climbed to another status.
+    #[serde(rename = "message.status")]
+    MessageStatusChanged {
+        /// The message.
+        message_id: MessageId,
+        /// Its conversation.
+        conversation_id: ConversationId,
+        /// The status it has now.
+        status: MessageStatus,
+        /// Grows with every change of the message; a listener drops what is older than what it has.
+        version: i32,
+    },
+    /// A conversation was read by a person.
+    #[serde(rename = "conversation.read")]
+    ConversationRead {
+        /// The conversation.
+        conversation_id: ConversationId,
+    },
+    /// A session began or changed its status.
+    #[serde(rename = "session.changed")]
+    SessionChanged {
+        /// The session.
+        session_id: SessionId,
+        /// Its conversation.
+        conversation_id: ConversationId,
+    },
+    /// The AI could not answer; a person has to.
+    #[serde(rename = "session.needs_human")]
+    SessionNeedsHuman {
+        /// The session.
+        session_id: SessionId,
+        /// Its conversation.
+        conversation_id: ConversationId,
+    },
+}
+
+impl Event {
+    /// The stable name, which is also the bus's detail type.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ContactCreated { .. } => "contact.created",
+            Self::MessageCreated { .. } => "message.created",
+            Self::MessageStatusChanged { .. } => "message.status",
+            Self::ConversationRead { .. } => "conversation.read",
+            Self::SessionChanged { .. } => "session.changed",
+            Self::SessionNeedsHuman { .. } => "session.needs_human",
+        }
+    }
+}
+
+/// What stands on the bus, and what a browser receives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventEnvelope {
+    /// Version of this form; 1.
+    pub v: u8,
+    /// Whose event it is.
+    pub company_id: CompanyId,
+    /// W3C `traceparent` of what caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn the_name_is_the_tag() {
+        let event = Event::ContactCreated { contact_id: ContactId(Uuid::nil()) };
+        let envelope = EventEnvelope { v: 1, company_id: CompanyId(Uuid::nil()), trace: None, event };
+        let wire = serde_json::to_value(&envelope).expect("an event serialises");
+        assert_eq!(wire["type"], envelope.event.name());
+        assert_eq!(serde_json::from_value::<EventEnvelope>(wire).expect("and back"), envelope);
+    }
+}

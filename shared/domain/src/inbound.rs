@@ -1,0 +1,155 @@
+//! What a provider told us, in our own words. One [`InboundEvent`] is one message, one status or one notice:
+//! webhooks split their payloads before anything else happens.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::message::{MessageStatus, MessageType};
+
+/// How a provider addresses a customer. One contact has many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum AddressKind {
+    /// Canonical `+` number, for people.
+    E164,
+    /// WhatsApp's digits, exactly as WhatsApp gave them.
+    WaId,
+    /// WhatsApp Web's hidden-number identity.
+    Lid,
+    /// Business-scoped user id (`BR.…`), since 2026.
+    Bsuid,
+    /// An email address.
+    Email,
+    /// An id of the company's own system.
+    External,
+}
+
+/// One address as the provider gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Address {
+    /// Which namespace `value` belongs to.
+    pub kind: AddressKind,
+    /// The address; never reformatted, except `E164`, which is canonical.
+    pub value: String,
+}
+
+/// The customer behind an event. `addresses` is never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    /// Every address the event names, the provider's own first.
+    pub addresses: Vec<Address>,
+    /// Profile name, if the provider told it.
+    pub name: Option<String>,
+    /// Username, if the customer has one (2026).
+    pub username: Option<String>,
+}
+
+/// A message file that still lies with the provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboundMedia {
+    /// The provider's media id.
+    pub provider_media_id: String,
+    /// Declared MIME type.
+    pub mime_type: Option<String>,
+    /// Declared SHA-256, base64 as the Cloud API gives it.
+    pub sha256: Option<String>,
+    /// Original file name of a document.
+    pub filename: Option<String>,
+    /// A short-lived direct link, where given.
+    pub url: Option<String>,
+    /// Recorded in the app (voice note), not an audio file.
+    pub voice: bool,
+}
+
+/// A message that a customer wrote, or that the business wrote elsewhere (an echo).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InboundMessage {
+    /// The provider's message id (`wamid.…`): the idempotency key.
+    pub provider_message_id: String,
+    /// The other side.
+    pub customer: Customer,
+    /// When the provider says it was written (whole seconds on the Cloud API).
+    pub sent_at: DateTime<Utc>,
+    /// What kind of message; an unknown kind is `Unsupported`, with the original in `content`.
+    pub message_type: MessageType,
+    /// What a person reads: body, caption, button title, or a one-line rendering.
+    pub text: Option<String>,
+    /// The file, if it has one.
+    pub media: Option<InboundMedia>,
+    /// Type-specific rest (location, contacts, order, referral …), in the provider's field names.
+    pub content: Value,
+    /// The message that this one answers or reacts to, by the provider's id.
+    pub reply_to: Option<String>,
+    /// Written by the business on another device, not by the customer.
+    pub echo: bool,
+    /// Group chat id, if it was written in a group.
+    pub group_id: Option<String>,
+}
+
+/// How far one of our messages got.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusUpdate {
+    /// The provider's id of our message.
+    pub provider_message_id: String,
+    /// Our own message id, echoed by the provider (`biz_opaque_callback_data`).
+    pub callback: Option<String>,
+    /// The new status: sent, delivered, read or failed.
+    pub status: MessageStatus,
+    /// When it got there.
+    pub at: DateTime<Utc>,
+    /// Why it failed.
+    pub error: Option<ProviderFault>,
+    /// The recipient's addresses that the status names; may be empty.
+    pub recipient: Vec<Address>,
+    /// Pricing and conversation objects, verbatim; `null` when there are none.
+    pub billing: Value,
+}
+
+/// An error as a provider words it. Shown to people; never parsed again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderFault {
+    /// The provider's code, as text.
+    pub code: String,
+    /// One line.
+    pub title: String,
+    /// Details, where given.
+    pub detail: Option<String>,
+}
+
+/// A customer's address changed at the provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressChange {
+    /// What the customer was called before.
+    pub previous: Address,
+    /// What the customer is called now.
+    pub current: Address,
+}
+
+/// One event, after normalising.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum InboundEvent {
+    /// A message to store and perhaps answer (boxed: it is many times larger than the rest).
+    Message(Box<InboundMessage>),
+    /// A delivery status of a message of ours.
+    Status(Box<StatusUpdate>),
+    /// A customer changed number or id.
+    AddressChange(AddressChange),
+    /// A customer stopped or resumed marketing.
+    MarketingPreference {
+        /// Who.
+        address: Address,
+        /// `true` for stop.
+        stopped: bool,
+    },
+    /// Something else that the provider reports: kept in the journal with its field and the reason why it is
+    /// not acted upon.
+    Notice {
+        /// The webhook field (`account_update`, `history`, …) or `unknown`.
+        field: String,
+        /// Why it stays raw: `not_handled`, `unparseable: …`.
+        reason: String,
+    },
+}

@@ -1,0 +1,137 @@
+//! Jobs: work with one consumer, which leaves through the outbox and travels on a queue.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CompanyId, ConversationId, MessageId, TurnId};
+
+/// The queues that jobs travel on, by their stable names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Queue {
+    /// Provider events, FIFO by customer.
+    Inbound,
+    /// Calls to messaging providers, FIFO by conversation.
+    Outbound,
+    /// Turns that may be complete; standard, delayed.
+    Turns,
+    /// Turns that want an answer; standard.
+    AiReply,
+}
+
+/// One piece of work. The serialised form is versioned by [`JobEnvelope::v`]; a new field needs a default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Job {
+    /// Closes a turn, if `version` is still its newest.
+    CloseTurn {
+        /// The turn.
+        turn_id: TurnId,
+        /// The turn's version when the job was made.
+        version: i32,
+    },
+    /// Answers a complete turn.
+    AnswerTurn {
+        /// The turn.
+        turn_id: TurnId,
+    },
+    /// Sends one queued message.
+    SendMessage {
+        /// The message.
+        message_id: MessageId,
+        /// Orders the sends of one conversation.
+        conversation_id: ConversationId,
+    },
+    /// Tells the provider that a customer's message was read, and with `typing` that an answer is coming.
+    MarkRead {
+        /// The customer's message.
+        message_id: MessageId,
+        /// Orders it among the conversation's sends.
+        conversation_id: ConversationId,
+        /// Show the typing indicator too.
+        typing: bool,
+    },
+}
+
+impl Job {
+    /// The queue whose consumer does this job.
+    pub fn queue(&self) -> Queue {
+        match self {
+            Self::CloseTurn { .. } => Queue::Turns,
+            Self::AnswerTurn { .. } => Queue::AiReply,
+            Self::SendMessage { .. } | Self::MarkRead { .. } => Queue::Outbound,
+        }
+    }
+
+    /// The FIFO group, on FIFO queues.
+    pub fn group(&self) -> Option<String> {
+        match self {
+            Self::CloseTurn { .. } | Self::AnswerTurn { .. } => None,
+            Self::SendMessage { conversation_id, .. } | Self::MarkRead { conversation_id, .. } => {
+                Some(conversation_id.to_string())
+            }
+        }
+    }
+}
+
+/// What stands on a queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobEnvelope {
+    /// Version of this form; 1.
+    pub v: u8,
+    /// Whose work it is.
+    pub company_id: CompanyId,
+    /// W3C `traceparent` of what caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+    /// The work.
+    pub job: Job,
+}
+
+/// One provider event on its way from a webhook to the inbound consumer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboundEnvelope {
+    /// Version of this form; 1.
+    pub v: u8,
+    /// Whose connection it came in by.
+    pub company_id: CompanyId,
+    /// The connection.
+    pub connection_id: crate::ConnectionId,
+    /// The provider's module name, `whatsapp_cloud`.
+    pub provider: String,
+    /// The provider event's idempotency key.
+    pub key: String,
+    /// When the webhook took it, milliseconds since the epoch.
+    pub received_at_ms: i64,
+    /// W3C `traceparent` of the webhook call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+    /// The single event as the provider worded it, JSON text; or
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+    /// the key of the object that holds it, when it is larger than a queue message may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overflow_key: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn the_wire_form_is_stable() {
+        let job = JobEnvelope {
+            v: 1,
+            company_id: CompanyId(Uuid::nil()),
+            trace: None,
+            job: Job::CloseTurn { turn_id: TurnId(Uuid::nil()), version: 3 },
+        };
+        let wire = serde_json::to_string(&job).expect("a job serialises");
+        let nil = Uuid::nil();
+        assert_eq!(
+            wire,
+            format!(r#"{{"v":1,"company_id":"{nil}","job":{{"type":"close_turn","turn_id":"{nil}","version":3}}}}"#)
+        );
+        assert_eq!(serde_json::from_str::<JobEnvelope>(&wire).expect("and back"), job);
+    }
+}

@@ -1,0 +1,22 @@
+//! The words of the product and its pure rules. Every other crate speaks them.
+//!
+//! Rooms: [`ids`] typed identifiers and the tenant scope · [`phone`] E.164 and WhatsApp addresses ·
+//! [`message`] messages and the status lattice · [`session`] sessions and who holds them ·
+//! [`inbound`] what a provider told us, normalised · [`turn`] when a burst of messages is answered ·
+//! [`persona`] who the AI is · [`user`] people, roles, permissions · [`job`] work that travels on
+//! queues · [`event`] what happened, for whoever listens.
+//!
+//! Never in here: I/O, async, the clock, randomness, SQL, HTTP, a provider's wire format.
+
+pub mod event;
+pub mod ids;
+pub mod inbound;
+pub mod job;
+pub mod message;
+pub mod persona;
+pub mod phone;
+pub mod session;
+pub mod turn;
+pub mod user;
+
+pub use ids::*;
