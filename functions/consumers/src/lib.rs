@@ -1,1 +1,18 @@
-//! consumers
+//! Queue consumers: one Lambda a queue. What a failure means for a message is decided in `runtime::sqs`.
+//!
+//! Rooms: [`inbound`] provider events become messages · [`turns`] bursts are complete · [`ai_reply`] they are answered ·
+//! [`outbound`] messages go out · [`push`] browsers see it live.
+
+pub mod ai_reply;
+pub mod inbound;
+pub mod outbound;
+pub mod push;
+pub mod turns;
+
+use app::Error;
+use domain::job::Job;
+
+/// A job that stands on a queue whose consumer does not do it: a defect that no repetition mends.
+fn misrouted(job: &Job) -> Error {
+    Error::Malformed(format!("a job for queue {:?} came to another queue", job.queue()))
+}

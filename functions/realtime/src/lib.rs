@@ -1,1 +1,61 @@
-//! realtime
+//! The WebSocket API's Lambda: `$connect` lets browsers in, `$disconnect` forgets them, `$default` answers a ping.
+//! Events are pushed by the consumer `push`.
+
+use app::{App, Error};
+use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
+use lambda_runtime::{LambdaEvent, service_fn};
+use runtime::LambdaError;
+
+/// Runs the function.
+///
+/// # Errors
+/// When the Lambda runtime itself fails.
+pub async fn run(app: App) -> Result<(), LambdaError> {
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
+        Ok::<_, LambdaError>(handle(&app, &event.payload).await)
+    }))
+    .await
+}
+
+/// Answers one WebSocket event. A refused `$connect` is 401 or 403; what fails on our side is 500, and API Gateway
+/// refuses the socket.
+pub async fn handle(app: &App, request: &ApiGatewayWebsocketProxyRequest) -> ApiGatewayProxyResponse {
+    let context = &request.request_context;
+    let connection_id = context.connection_id.as_deref().unwrap_or_default();
+    let outcome = match context.event_type.as_deref() {
+        Some("CONNECT") => app::realtime::connect(app, connection_id, credential(request)).await,
+        Some("DISCONNECT") => app::realtime::disconnect(app, connection_id).await,
+        _ => Ok(()),
+    };
+    let status_code = match outcome {
+        Ok(()) => 200,
+        Err(error) => {
+            let status = match &error {
+                Error::Unauthenticated => 401,
+                Error::Forbidden(_) => 403,
+                Error::NotFound(_)
+                | Error::Conflict(_)
+                | Error::Rule { .. }
+                | Error::Invalid { .. }
+                | Error::Malformed(_)
+                | Error::RetryLater { .. }
+                | Error::Provider { .. }
+                | Error::Internal(_)
+                | Error::Poison(_) => 500,
+            };
+            tracing::warn!(status, error = error.chain(), "socket event refused");
+            status
+        }
+    };
+    let mut response = ApiGatewayProxyResponse::default();
+    response.status_code = status_code;
+    response
+}
+
+/// A browser cannot set headers on a WebSocket: the token comes in the query, or by the session cookie.
+fn credential(request: &ApiGatewayWebsocketProxyRequest) -> Option<&str> {
+    request
+        .query_string_parameters
+        .first("token")
+        .or_else(|| runtime::http::caller::credential(&request.headers))
+}

@@ -1,1 +1,53 @@
-//! app
+//! Use cases: what the product does, one file a resource.
+//!
+//! Rooms: [`context`] what every use case is handed · [`error`] how they fail · [`outbox`] how data and the jobs that it
+//! causes leave together · [`inbound`] a provider's event becomes messages and statuses · [`turns`] a customer's burst
+//! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
+//! [`realtime`] browsers see it live · [`auth`] who is calling · [`contacts`], [`conversations`], [`messages`],
+//! [`sessions`] what the API reads and writes · [`demo`] the company that a new installation begins with.
+//!
+//! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
+
+pub mod ai_reply;
+pub mod auth;
+pub mod contacts;
+pub mod context;
+pub mod conversations;
+pub mod demo;
+pub mod error;
+pub mod health;
+pub mod inbound;
+pub mod messages;
+pub mod outbound;
+pub mod outbox;
+pub mod realtime;
+pub mod sessions;
+pub mod trace;
+pub mod turns;
+pub mod webhooks;
+
+pub use context::{App, Clock, Settings};
+pub use error::{Error, Result};
+
+/// A position in a keyset-paged list: the last row's time and id.
+pub type Position = (chrono::DateTime<chrono::Utc>, uuid::Uuid);
+
+/// One page of a keyset-paged list.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<Position>,
+}
+
+impl<T> Page<T> {
+    /// Makes a page of `limit` rows out of `limit + 1` that were read.
+    pub fn cut(mut items: Vec<T>, limit: i64, position: impl Fn(&T) -> Position) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(position) } else { None };
+        Self { items, next }
+    }
+}

@@ -16,7 +16,7 @@ CREATE FUNCTION current_key_hash() RETURNS text LANGUAGE sql STABLE PARALLEL SAF
     RETURN nullif(current_setting('app.key_hash', true), '');
 
 -- The lattice of domain::message::MessageStatus::rank; a test compares the two.
-CREATE FUNCTION message_status_rank(status text) RETURNS smallint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+CREATE FUNCTION message_status_rank(status text) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE status
         WHEN 'received' THEN 0 WHEN 'queued' THEN 0 WHEN 'sending' THEN 1 WHEN 'unknown' THEN 2
         WHEN 'sent' THEN 3 WHEN 'failed' THEN 4 WHEN 'delivered' THEN 5 WHEN 'read' THEN 6 END;
@@ -224,6 +224,8 @@ CREATE TABLE messages (
     provider_message_id    text COLLATE "C",
     billing                jsonb,
     turn_id                uuid,
+    -- A long answer is several messages.
+    turn_part              smallint,
     author_user_id         uuid,
     attempts               smallint NOT NULL DEFAULT 0,
     version                integer NOT NULL DEFAULT 1,
@@ -246,7 +248,7 @@ CREATE INDEX messages_session ON messages (company_id, session_id, occurred_at D
 CREATE INDEX messages_contact ON messages (company_id, contact_id, occurred_at, id);
 CREATE INDEX messages_newest ON messages (company_id, occurred_at DESC, id DESC);
 -- A turn has one answer, whatever is redelivered.
-CREATE UNIQUE INDEX messages_turn ON messages (company_id, turn_id) WHERE turn_id IS NOT NULL;
+CREATE UNIQUE INDEX messages_turn ON messages (company_id, turn_id, turn_part) WHERE turn_id IS NOT NULL;
 
 -- Journal of everything that providers told us, once each; `payload` is JSON text, replayable as it came.
 CREATE TABLE inbound_events (
@@ -290,7 +292,7 @@ CREATE TABLE idempotency_keys (
 
 -- Rights and policies. Tables without a company are readable where authentication needs them, and no more.
 GRANT USAGE ON SCHEMA public TO mia_app, mia_system;
-GRANT SELECT ON companies, users TO mia_app;
+GRANT SELECT, INSERT ON companies, users TO mia_app;
 
 DO $$
 DECLARE

@@ -1,1 +1,43 @@
-//! db
+//! PostgreSQL: the only place with SQL.
+//!
+//! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox ·
+//! one file of queries a resource ([`contacts`], [`conversations`], [`messages`], [`sessions`], [`turns`],
+//! [`connections`], [`personas`], [`users`]) · [`journal`] what providers told us · [`outbox`] what has to leave ·
+//! [`idempotency`] repeated POSTs · [`error`] what can go wrong.
+//!
+//! A function here is one query with a verb for a name. Tenant queries take `&mut TenantTx` first and name
+//! `company_id` although row-level security does too: the planner needs it, and so does a reader.
+//!
+//! Never in here: rules of the product, HTTP, queues, provider formats, the clock.
+
+pub mod connections;
+pub mod contacts;
+pub mod conversations;
+pub mod error;
+pub mod idempotency;
+pub mod journal;
+pub mod messages;
+pub mod outbox;
+pub mod personas;
+pub mod sessions;
+pub mod turns;
+pub mod tx;
+pub mod users;
+
+pub use error::{Error, Result};
+pub use tx::{Db, IdentityTx, Principal, SystemTx, TenantTx};
+
+/// The schema's history. Run it as the owner role; see [`migrate`].
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// Brings the schema of `owner_url`'s database up to date. Safe to run twice, and from two places at once.
+///
+/// # Errors
+/// When the server cannot be reached, or a migration fails; nothing of a failed migration stays.
+pub async fn migrate(owner_url: &str) -> anyhow::Result<()> {
+    use sqlx::Connection as _;
+    let mut connection = sqlx::PgConnection::connect(owner_url).await?;
+    MIGRATOR.run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}

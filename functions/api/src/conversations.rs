@@ -1,0 +1,191 @@
+//! `/conversations`: the inbox.
+
+use app::App;
+use app::conversations::Listed;
+use app::messages::SERVICE_WINDOW;
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use db::conversations::Filter;
+use db::messages::Within;
+use domain::user::Permission;
+use domain::{ConnectionId, ContactId, ConversationId};
+use runtime::http::{ApiError, Caller, PageBody, PageQuery, PathId, Problem, ValidQuery};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::messages::MessageBody;
+
+/// The routes of this group.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(find))
+        .routes(routes!(list_messages))
+        .routes(routes!(mark_read))
+}
+
+/// A conversation.
+#[derive(Serialize, ToSchema)]
+pub struct ConversationBody {
+    #[schema(value_type = Uuid)]
+    id: ConversationId,
+    #[schema(value_type = Uuid)]
+    contact_id: ContactId,
+    contact: ContactSummary,
+    #[schema(value_type = Uuid)]
+    connection_id: ConnectionId,
+    channel: String,
+    status: String,
+    unread_count: i32,
+    last_message: Option<MessageBody>,
+    last_inbound_at: Option<DateTime<Utc>>,
+    /// Until then the business may write freely; after it only templates.
+    window_expires_at: Option<DateTime<Utc>>,
+    assignee_id: Option<Uuid>,
+    department_id: Option<Uuid>,
+    tags: Vec<String>,
+    is_group: bool,
+    updated_at: DateTime<Utc>,
+}
+
+/// Who a conversation is with.
+#[derive(Serialize, ToSchema)]
+pub struct ContactSummary {
+    #[schema(value_type = Uuid)]
+    id: ContactId,
+    name: String,
+    phone: Option<String>,
+}
+
+impl From<Listed> for ConversationBody {
+    fn from(Listed { conversation, last_message }: Listed) -> Self {
+        Self {
+            id: conversation.id,
+            contact_id: conversation.contact_id,
+            contact: ContactSummary {
+                id: conversation.contact_id,
+                name: conversation.contact_name,
+                phone: conversation.contact_phone,
+            },
+            connection_id: conversation.connection_id,
+            channel: conversation.channel,
+            status: conversation.status,
+            unread_count: conversation.unread_count,
+            last_message: last_message.map(MessageBody::from),
+            last_inbound_at: conversation.last_inbound_at,
+            window_expires_at: conversation.last_inbound_at.map(|at| at + SERVICE_WINDOW),
+            assignee_id: conversation.assignee_id,
+            department_id: conversation.department_id,
+            tags: conversation.tags,
+            is_group: conversation.is_group,
+            updated_at: conversation.updated_at,
+        }
+    }
+}
+
+/// Which conversations to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ConversationQuery {
+    /// `open` or `closed`.
+    status: Option<String>,
+    /// Over one connection.
+    #[param(value_type = Option<Uuid>)]
+    connection_id: Option<ConnectionId>,
+    /// With one contact.
+    #[param(value_type = Option<Uuid>)]
+    contact_id: Option<ContactId>,
+    /// With unread messages, or without.
+    unread: Option<bool>,
+    /// Group chats too.
+    #[serde(default)]
+    include_groups: bool,
+    /// Rows of a page, 1 to 100; 50 by default.
+    limit: Option<i64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists conversations, latest activity first.
+#[utoipa::path(get, path = "/conversations", tag = "inbox", params(ConversationQuery), security(("bearer" = [])),
+    responses(
+    (status = 200, body = PageBody<ConversationBody>),
+    (status = 401, body = Problem),
+    (status = 422, body = Problem),
+))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    ValidQuery(query): ValidQuery<ConversationQuery>,
+) -> Result<Json<PageBody<ConversationBody>>, ApiError> {
+    caller.require(Permission::ReadInbox)?;
+    let page = PageQuery { limit: query.limit, cursor: query.cursor };
+    let filter = Filter {
+        status: query.status,
+        connection_id: query.connection_id,
+        contact_id: query.contact_id,
+        unread: query.unread,
+        include_groups: query.include_groups,
+    };
+    let listed =
+        app::conversations::list(&app, caller.scope(), &filter, page.position()?, page.limit()?).await?;
+    Ok(Json(PageBody::from_page(listed, ConversationBody::from)))
+}
+
+/// Finds a conversation.
+#[utoipa::path(get, path = "/conversations/{id}", tag = "inbox", params(("id" = Uuid, Path)),
+    security(("bearer" = [])), responses(
+    (status = 200, body = ConversationBody),
+    (status = 401, body = Problem),
+    (status = 404, body = Problem),
+))]
+async fn find(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ConversationId>,
+) -> Result<Json<ConversationBody>, ApiError> {
+    caller.require(Permission::ReadInbox)?;
+    Ok(Json(app::conversations::find(&app, caller.scope(), id).await?.into()))
+}
+
+/// Lists a conversation's messages, newest first.
+#[utoipa::path(get, path = "/conversations/{id}/messages", tag = "inbox", params(("id" = Uuid, Path), PageQuery),
+    security(("bearer" = [])), responses(
+    (status = 200, body = PageBody<MessageBody>),
+    (status = 401, body = Problem),
+    (status = 404, body = Problem),
+    (status = 422, body = Problem),
+))]
+async fn list_messages(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ConversationId>,
+    ValidQuery(page): ValidQuery<PageQuery>,
+) -> Result<Json<PageBody<MessageBody>>, ApiError> {
+    caller.require(Permission::ReadInbox)?;
+    let within = Within::Conversation(id);
+    let messages =
+        app::messages::list(&app, caller.scope(), within, page.position()?, page.limit()?).await?;
+    Ok(Json(PageBody::from_page(messages, MessageBody::from)))
+}
+
+/// Marks a conversation as read, here and at the provider.
+#[utoipa::path(post, path = "/conversations/{id}/read", tag = "inbox", params(("id" = Uuid, Path)),
+    security(("bearer" = [])), responses(
+    (status = 200, body = ConversationBody),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+    (status = 404, body = Problem),
+))]
+async fn mark_read(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ConversationId>,
+) -> Result<Json<ConversationBody>, ApiError> {
+    caller.require(Permission::WriteInbox)?;
+    Ok(Json(app::conversations::mark_read(&app, caller.scope(), id).await?.into()))
+}

@@ -1,0 +1,267 @@
+//! `/messages`: what was said, and writing to a customer.
+
+use app::App;
+use app::messages::{NewMessage, Target};
+use app::Error;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use chrono::{DateTime, Utc};
+use db::messages::{Message, Within};
+use domain::message::{Author, Direction, MessageStatus, MessageType};
+use domain::user::Permission;
+use domain::{ConnectionId, ContactId, ConversationId, MessageId, SessionId};
+use runtime::http::{ApiError, Caller, PageBody, PageQuery, PathId, Problem, ValidJson, ValidQuery};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+/// The routes of this group.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list, write)).routes(routes!(find)).routes(routes!(retry))
+}
+
+/// A message.
+#[derive(Serialize, ToSchema)]
+pub struct MessageBody {
+    #[schema(value_type = Uuid)]
+    id: MessageId,
+    #[schema(value_type = Uuid)]
+    conversation_id: ConversationId,
+    #[schema(value_type = Uuid)]
+    session_id: SessionId,
+    #[schema(value_type = String, example = "inbound")]
+    direction: Direction,
+    #[schema(value_type = String, example = "CUSTOMER")]
+    author: Author,
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "text")]
+    message_type: MessageType,
+    /// What a person reads: body, caption, button title.
+    text: Option<String>,
+    /// The file, if it has one.
+    #[schema(value_type = Option<Object>)]
+    media: Option<Value>,
+    /// The template, if it is one.
+    #[schema(value_type = Option<Object>)]
+    template: Option<Value>,
+    /// The type's own fields in the provider's words: location, contacts, interactive, order, referral …
+    #[schema(value_type = Option<Object>)]
+    content: Option<Value>,
+    #[schema(value_type = Option<Uuid>)]
+    reply_to_id: Option<MessageId>,
+    /// received, queued, sending, sent, delivered, read, failed or unknown.
+    #[schema(value_type = String, example = "read")]
+    status: MessageStatus,
+    /// Why it failed: code, title, detail.
+    #[schema(value_type = Option<Object>)]
+    error: Option<Value>,
+    provider_message_id: Option<String>,
+    /// Grows with every change.
+    version: i32,
+    /// Its place in the conversation: the provider's time inbound, ours outbound.
+    occurred_at: DateTime<Utc>,
+    created_at: DateTime<Utc>,
+    sent_at: Option<DateTime<Utc>>,
+    delivered_at: Option<DateTime<Utc>>,
+    read_at: Option<DateTime<Utc>>,
+}
+
+impl From<Message> for MessageBody {
+    fn from(message: Message) -> Self {
+        let (template, content) = match message.message_type {
+            MessageType::Template => (message.content, None),
+            _ => (None, message.content),
+        };
+        Self {
+            id: message.id,
+            conversation_id: message.conversation_id,
+            session_id: message.session_id,
+            direction: message.direction,
+            author: message.author,
+            message_type: message.message_type,
+            text: message.text,
+            media: message.media,
+            template,
+            content,
+            reply_to_id: message.reply_to_id,
+            status: message.status,
+            error: message.error,
+            provider_message_id: message.provider_message_id,
+            version: message.version,
+            occurred_at: message.occurred_at,
+            created_at: message.created_at,
+            sent_at: message.sent_at,
+            delivered_at: message.delivered_at,
+            read_at: message.read_at,
+        }
+    }
+}
+
+/// A message to write. It goes into `conversation_id`, or to `contact_id` over `connection_id`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WriteMessage {
+    #[schema(value_type = Option<Uuid>)]
+    conversation_id: Option<ConversationId>,
+    #[schema(value_type = Option<Uuid>)]
+    contact_id: Option<ContactId>,
+    #[schema(value_type = Option<Uuid>)]
+    connection_id: Option<ConnectionId>,
+    /// text, template, interactive, reaction, location or contacts.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "text")]
+    message_type: MessageType,
+    /// The text, to 4096 characters.
+    text: Option<String>,
+    /// Template in the Cloud API's words: name, language, components.
+    #[schema(value_type = Option<Object>)]
+    template: Option<Value>,
+    /// Interactive message in the Cloud API's words.
+    #[schema(value_type = Option<Object>)]
+    interactive: Option<Value>,
+    /// `message_id` of ours and `emoji`; an empty one takes the reaction back.
+    #[schema(value_type = Option<Object>)]
+    reaction: Option<Value>,
+    /// Location in the Cloud API's words.
+    #[schema(value_type = Option<Object>)]
+    location: Option<Value>,
+    /// Contact cards in the Cloud API's words.
+    #[schema(value_type = Option<Vec<Object>>)]
+    contacts: Option<Value>,
+    /// AGENT, AI, BUSINESS, SYSTEM or AGENT_PLATFORM; by default AGENT for people, AGENT_PLATFORM for API keys.
+    #[schema(value_type = Option<String>, example = "AGENT")]
+    author: Option<Author>,
+    /// The message that this one answers.
+    #[schema(value_type = Option<Uuid>)]
+    reply_to_id: Option<MessageId>,
+    /// Really send it (default), or only record it.
+    #[serde(default = "default_true")]
+    send_external: bool,
+    /// A person takes over: the AI falls silent in this session.
+    #[serde(default)]
+    pause_session: bool,
+}
+
+fn default_true() -> bool {
+    true
+}
+
+impl WriteMessage {
+    fn into_new(self, idempotency_key: Option<String>) -> Result<NewMessage, Error> {
+        let target = match (self.conversation_id, self.contact_id, self.connection_id) {
+            (Some(id), None, None) => Target::Conversation(id),
+            (None, Some(contact), Some(connection)) => Target::Contact(contact, connection),
+            _ => {
+                let message = "either conversation_id, or contact_id with connection_id";
+                return Err(Error::invalid("conversation_id", message));
+            }
+        };
+        if self.author == Some(Author::Customer) {
+            return Err(Error::invalid("author", "a customer's message comes from the customer"));
+        }
+        let content = match self.message_type {
+            MessageType::Template => self.template,
+            MessageType::Interactive => self.interactive,
+            MessageType::Reaction => self.reaction,
+            MessageType::Location => self.location,
+            MessageType::Contacts => self.contacts,
+            _ => None,
+        };
+        Ok(NewMessage {
+            target,
+            message_type: self.message_type,
+            text: self.text,
+            content,
+            author: self.author,
+            reply_to_id: self.reply_to_id,
+            send_external: self.send_external,
+            pause_session: self.pause_session,
+            idempotency_key,
+        })
+    }
+}
+
+/// Lists the company's messages, newest first.
+#[utoipa::path(get, path = "/messages", tag = "messages", params(PageQuery), security(("bearer" = [])), responses(
+    (status = 200, body = PageBody<MessageBody>),
+    (status = 401, body = Problem),
+    (status = 422, body = Problem),
+))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    ValidQuery(page): ValidQuery<PageQuery>,
+) -> Result<Json<PageBody<MessageBody>>, ApiError> {
+    caller.require(Permission::ReadInbox)?;
+    let (position, limit) = (page.position()?, page.limit()?);
+    let messages = app::messages::list(&app, caller.scope(), Within::Company, position, limit).await?;
+    Ok(Json(PageBody::from_page(messages, MessageBody::from)))
+}
+
+/// Writes to a customer. The answer comes before the message goes out; its status tells how far it got.
+#[utoipa::path(post, path = "/messages", tag = "messages", request_body = WriteMessage,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key makes the same message, once")),
+    security(("bearer" = [])), responses(
+    (status = 202, body = MessageBody),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+    (status = 404, body = Problem),
+    (status = 409, description = "window_closed, idempotency_key_reused, no_address", body = Problem),
+    (status = 422, description = "A wrong field, or content over a limit", body = Problem),
+))]
+async fn write(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    ValidJson(body): ValidJson<WriteMessage>,
+) -> Result<(StatusCode, Json<MessageBody>), ApiError> {
+    caller.require(Permission::WriteInbox)?;
+    let new = body.into_new(idempotency_key(&headers)?)?;
+    let message = app::messages::write(&app, caller.identity(), new).await?;
+    Ok((StatusCode::ACCEPTED, Json(message.into())))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Error::invalid("Idempotency-Key", "visible ASCII only"))?;
+    Ok(Some(text.to_owned()))
+}
+
+/// Finds a message.
+#[utoipa::path(get, path = "/messages/{id}", tag = "messages", params(("id" = Uuid, Path)),
+    security(("bearer" = [])), responses(
+    (status = 200, body = MessageBody),
+    (status = 401, body = Problem),
+    (status = 404, body = Problem),
+))]
+async fn find(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<MessageId>,
+) -> Result<Json<MessageBody>, ApiError> {
+    caller.require(Permission::ReadInbox)?;
+    Ok(Json(app::messages::find(&app, caller.scope(), id).await?.into()))
+}
+
+/// Sends a message again that failed, or whose outcome stayed unknown.
+#[utoipa::path(post, path = "/messages/{id}/retry", tag = "messages", params(("id" = Uuid, Path)),
+    security(("bearer" = [])), responses(
+    (status = 202, body = MessageBody),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+    (status = 404, body = Problem),
+    (status = 409, description = "It is on its way, or arrived", body = Problem),
+))]
+async fn retry(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<MessageId>,
+) -> Result<(StatusCode, Json<MessageBody>), ApiError> {
+    caller.require(Permission::WriteInbox)?;
+    let message = app::messages::retry(&app, caller.scope(), id).await?;
+    Ok((StatusCode::ACCEPTED, Json(message.into())))
+}

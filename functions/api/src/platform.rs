@@ -1,0 +1,123 @@
+//! Health, and the OpenAPI document of all groups with a page that renders it.
+
+use std::sync::OnceLock;
+
+use app::App;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::{PREFIX, auth, contacts, conversations, messages, sessions};
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Master IA",
+    description = "Conversas com clientes por WhatsApp, SMS e voz. · Conversations with customers over WhatsApp, SMS and \
+                   voice.\n\nErrors are `application/problem+json` with a stable `code`; lists are keyset pages \
+                   (`limit`, `cursor` → `items`, `next_cursor`); ids are UUIDv7; times are RFC 3339 in UTC."
+))]
+struct Document;
+
+/// The routes of this function: health and documents, with and without the prefix.
+pub fn router() -> Router<App> {
+    Router::new()
+        .merge(health_routes())
+        .nest(PREFIX, health_routes())
+        .route("/openapi.json", get(document))
+        .route(&format!("{PREFIX}/openapi.json"), get(document))
+        .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
+}
+
+fn health_routes() -> Router<App> {
+    Router::new().route("/health", get(health)).route("/health/ready", get(ready))
+}
+
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready))
+}
+
+/// The OpenAPI 3.1 document of every route.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let groups = documented()
+        .merge(auth::router())
+        .merge(contacts::router())
+        .merge(conversations::router())
+        .merge(messages::router())
+        .merge(sessions::router());
+    let mut document =
+        OpenApiRouter::<App>::with_openapi(Document::openapi()).nest(PREFIX, groups).into_openapi();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A token of `auth/login`, or an API key (`mia_…`)"))
+        .build();
+    document
+        .components
+        .get_or_insert_with(Default::default)
+        .add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    document
+}
+
+async fn document() -> Json<&'static utoipa::openapi::OpenApi> {
+    static DOCUMENT: OnceLock<utoipa::openapi::OpenApi> = OnceLock::new();
+    Json(DOCUMENT.get_or_init(openapi))
+}
+
+/// A sign of life.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`.
+    #[schema(value_type = String, example = "ok")]
+    status: &'static str,
+}
+
+/// Whether this installation can work.
+#[derive(Serialize, ToSchema)]
+pub struct Readiness {
+    /// `ok` or `unavailable`.
+    #[schema(value_type = String, example = "ok")]
+    status: &'static str,
+    /// Each part that the product needs.
+    checks: Vec<CheckBody>,
+}
+
+/// One part.
+#[derive(Serialize, ToSchema)]
+pub struct CheckBody {
+    /// `database` or `queues`.
+    #[schema(value_type = String, example = "database")]
+    name: &'static str,
+    /// It answers.
+    ok: bool,
+}
+
+/// A sign of life.
+#[utoipa::path(get, path = "/health", tag = "platform", responses((status = 200, body = Health)))]
+async fn health() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// Whether this installation can work: database and queues answer.
+#[utoipa::path(get, path = "/health/ready", tag = "platform", responses(
+    (status = 200, body = Readiness),
+    (status = 503, body = Readiness),
+))]
+async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
+    let checks: Vec<_> = app::health::ready(&app)
+        .await
+        .into_iter()
+        .map(|check| CheckBody { name: check.name, ok: check.ok })
+        .collect();
+    let (code, status) = if checks.iter().all(|check| check.ok) {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    };
+    (code, Json(Readiness { status, checks }))
+}

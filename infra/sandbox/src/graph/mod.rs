@@ -1,0 +1,82 @@
+//! WhatsApp Cloud API, Graph v23.0, under `/graph/{version}/…`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::{HeaderMap, Method, header};
+
+use crate::Line;
+use crate::world::{Sandbox, World};
+
+pub(crate) mod error;
+pub(crate) mod media;
+mod messages;
+mod numbers;
+pub(crate) mod progress;
+mod templates;
+mod validate;
+
+use error::GraphError;
+pub(crate) use numbers::spelled;
+
+/// Every route of the Graph API.
+pub(crate) fn routes() -> Router<Arc<Sandbox>> {
+    Router::new()
+        .route("/graph/{version}/{node}/messages", post(messages::post))
+        .route("/graph/{version}/{node}/media", post(media::upload))
+        .route("/graph/attachments", get(media::download))
+        .route(
+            "/graph/{version}/{node}/phone_numbers",
+            get(numbers::of_account),
+        )
+        .route(
+            "/graph/{version}/{node}/message_templates",
+            get(templates::list),
+        )
+        .route(
+            "/graph/{version}/{node}/subscribed_apps",
+            get(numbers::subscriptions)
+                .post(numbers::subscribe)
+                .delete(numbers::unsubscribe),
+        )
+        .route(
+            "/graph/{version}/{node}",
+            get(numbers::node).delete(media::delete),
+        )
+        .route("/graph/{*rest}", axum::routing::any(unknown))
+}
+
+async fn unknown(method: Method, Path(rest): Path<String>, _: Request) -> Response {
+    let id = rest.split('/').nth(1).unwrap_or_default();
+    GraphError::unknown_object(&method.as_str().to_lowercase(), id).into_response()
+}
+
+/// The Bearer token, when it belongs to some line; otherwise code 190.
+pub(crate) fn token<'a>(world: &World, headers: &'a HeaderMap) -> Result<&'a str, GraphError> {
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .filter(|token| world.lines.values().any(|line| line.access_token == *token))
+        .ok_or_else(GraphError::token)
+}
+
+/// The line with this phone number id, when the token is its own; otherwise code 100 / 33.
+pub(crate) fn line<'w>(
+    world: &'w World,
+    headers: &HeaderMap,
+    phone_number_id: &str,
+) -> Result<&'w Line, GraphError> {
+    let token = token(world, headers)?;
+    world
+        .lines
+        .get(phone_number_id)
+        .filter(|line| line.access_token == token)
+        .ok_or_else(|| GraphError::unknown_object("post", phone_number_id))
+}
+
+/// Shared state as handlers take it.
+pub(crate) type Shared = State<Arc<Sandbox>>;

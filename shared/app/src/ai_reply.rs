@@ -1,0 +1,227 @@
+//! A complete turn is answered: persona and latest messages go to the model, its words go to the customer.
+
+use std::time::Duration;
+
+use db::messages::write::Written;
+use db::messages::{Message, Within};
+use domain::event::Event;
+use domain::job::Job;
+use domain::message::{Author, Direction, MessageStatus, MessageType};
+use domain::persona::Persona;
+use domain::session::SessionStatus;
+use domain::turn::TurnState;
+use domain::{CompanyScope, MessageId, TurnId};
+use providers::openai::{self, ChatError, ChatMessage, ChatRequest, Role};
+
+use crate::error::{Error, Result};
+use crate::outbox::{self, Outgoing};
+use crate::{App, turns};
+
+/// How many of the latest messages the model sees.
+const HISTORY: i64 = 30;
+
+/// What one message of the channel holds, in characters (WhatsApp Cloud API: `text.body`).
+const LONGEST_PART: usize = 4096;
+
+/// How long to wait before a configuration that refuses us is tried again.
+const CONFIGURATION_PAUSE: Duration = Duration::from_secs(60);
+
+/// How often a job was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// 1 the first time.
+    pub number: u32,
+    /// The queue will not bring it again.
+    pub last: bool,
+}
+
+/// Answers a turn. Safe to run twice: a turn has one answer.
+///
+/// # Errors
+/// `RetryLater` while the model's provider asks for patience. On the last attempt the turn is given to a person, and the
+/// error says why.
+pub async fn answer(app: &App, scope: CompanyScope, turn_id: TurnId, attempt: Attempt) -> Result<()> {
+    match try_answer(app, scope, turn_id).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            if attempt.last || !error.retryable() {
+                turns::give_up(app, scope, turn_id, &error.chain()).await?;
+            }
+            Err(error)
+        }
+    }
+}
+
+struct Question {
+    turn: db::turns::Turn,
+    recipient: db::conversations::Recipient,
+    persona: Persona,
+    history: Vec<Message>,
+}
+
+async fn try_answer(app: &App, scope: CompanyScope, turn_id: TurnId) -> Result<()> {
+    let Some(question) = load(app, scope, turn_id).await? else { return Ok(()) };
+    let key = app.secrets.get(&app.settings.openai_key_secret).await.map_err(crate::error::internal)?;
+    let client = openai::Client::new(app.http().clone(), &app.settings.openai_base_url);
+    let request = ChatRequest {
+        model: question.persona.model.clone(),
+        messages: prompt(&question.persona, &question.history),
+        temperature: question.persona.temperature,
+        max_completion_tokens: question.persona.max_completion_tokens.and_then(|tokens| tokens.try_into().ok()),
+    };
+    let answer = client.chat(&key, request).await.map_err(classify)?;
+    tracing::info!(
+        ai.model = question.persona.model,
+        ai.prompt_tokens = answer.prompt_tokens,
+        ai.completion_tokens = answer.completion_tokens,
+        "turn answered"
+    );
+    store(app, scope, question, &answer.text).await
+}
+
+/// What the answer needs; `None` when there is nothing to answer any more.
+async fn load(app: &App, scope: CompanyScope, turn_id: TurnId) -> Result<Option<Question>> {
+    let mut tx = app.db().await?.begin(scope).await?;
+    let Some(turn) = db::turns::find(&mut tx, turn_id).await? else { return Ok(None) };
+    if turn.state != TurnState::Ready {
+        return Ok(None);
+    }
+    if let Some(reason) = turns::ai_silence(app, &mut tx, turn.session_id).await? {
+        db::turns::end(&mut tx, turn_id, TurnState::Skipped, Some(reason), app.clock.now()).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    let recipient = db::conversations::find_recipient(&mut tx, turn.conversation_id)
+        .await?
+        .ok_or(Error::NotFound("conversation"))?;
+    let connection = db::connections::find(&mut tx, recipient.connection_id)
+        .await?
+        .ok_or(Error::NotFound("connection"))?;
+    let persona_id = connection.persona_id.ok_or(Error::NotFound("persona"))?;
+    let persona = db::personas::find(&mut tx, persona_id).await?.ok_or(Error::NotFound("persona"))?;
+    let within = Within::Conversation(turn.conversation_id);
+    let mut history = db::messages::list(&mut tx, within, None, HISTORY).await?;
+    history.reverse();
+    Ok(Some(Question { turn, recipient, persona, history }))
+}
+
+fn prompt(persona: &Persona, history: &[Message]) -> Vec<ChatMessage> {
+    let system = ChatMessage { role: Role::System, content: persona.instructions.clone() };
+    let said = history.iter().filter_map(|message| {
+        let role = match message.direction {
+            Direction::Inbound => Role::User,
+            Direction::Outbound => Role::Assistant,
+        };
+        let content = match (&message.text, message.message_type) {
+            (Some(text), MessageType::Text) => text.clone(),
+            // The model cannot see a file; it should know that there is one.
+            (text, kind) if kind.asks_for_answer() => {
+                let kind = serde_json::to_value(kind).ok()?;
+                format!("[{}] {}", kind.as_str()?, text.as_deref().unwrap_or_default()).trim_end().to_owned()
+            }
+            _ => return None,
+        };
+        Some(ChatMessage { role, content })
+    });
+    std::iter::once(system).chain(said).collect()
+}
+
+fn classify(error: ChatError) -> Error {
+    match &error {
+        ChatError::Retry { after, .. } => {
+            let after = after.unwrap_or_default();
+            Error::RetryLater { after, source: error.into() }
+        }
+        ChatError::Quota { .. } | ChatError::Configuration { .. } => {
+            Error::RetryLater { after: CONFIGURATION_PAUSE, source: error.into() }
+        }
+        ChatError::Rejected { .. } => {
+            Error::Provider { provider: "openai", retryable: false, source: error.into() }
+        }
+    }
+}
+
+async fn store(app: &App, scope: CompanyScope, question: Question, text: &str) -> Result<()> {
+    let now = app.clock.now();
+    let turn = question.turn;
+    let conversation_id = turn.conversation_id;
+    let mut tx = app.db().await?.begin(scope).await?;
+    if !db::turns::end(&mut tx, turn.id, TurnState::Answered, None, now).await? {
+        return Ok(());
+    }
+    let mut outgoing = Outgoing::default();
+    for (part, text) in (0..).zip(split(text, LONGEST_PART)) {
+        let message_id = MessageId(app.clock.new_id());
+        let message = Written {
+            id: message_id,
+            conversation_id,
+            session_id: turn.session_id,
+            connection_id: question.recipient.connection_id,
+            contact_id: question.recipient.contact_id,
+            author: Author::Ai,
+            message_type: MessageType::Text,
+            text: Some(text),
+            content: None,
+            reply_to_id: None,
+            status: MessageStatus::Queued,
+            turn: Some((turn.id, part)),
+            author_user_id: None,
+        };
+        db::messages::write::insert_written(&mut tx, &message, now).await?;
+        db::conversations::record_outbound(&mut tx, conversation_id, message_id, now).await?;
+        outgoing.job(scope, Job::SendMessage { message_id, conversation_id })?;
+        let session_id = Some(turn.session_id);
+        let direction = Direction::Outbound;
+        outgoing.event(scope, Event::MessageCreated { message_id, conversation_id, session_id, direction })?;
+    }
+    let queued = [SessionStatus::Queued];
+    let session_id = turn.session_id;
+    if db::sessions::set_status(&mut tx, session_id, &queued, SessionStatus::Active, "ai_answered", now).await? {
+        outgoing.event(scope, Event::SessionChanged { session_id, conversation_id })?;
+    }
+    outbox::commit(app, tx, outgoing).await
+}
+
+/// Cuts a text into parts of at most `longest` characters: between paragraphs where it can, else between sentences,
+/// words, and at last anywhere.
+fn split(text: &str, longest: usize) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut rest = text.trim();
+    while let Some((limit, _)) = rest.char_indices().nth(longest) {
+        let window = &rest[..limit];
+        let cut = ["\n\n", "\n", ". ", " "]
+            .iter()
+            .find_map(|boundary| window.rfind(boundary).map(|at| at + boundary.trim_end().len()))
+            .filter(|&at| at > 0)
+            .unwrap_or(limit);
+        parts.push(rest[..cut].trim_end().to_owned());
+        rest = rest[cut..].trim_start();
+    }
+    if !rest.is_empty() {
+        parts.push(rest.to_owned());
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_long_answer_is_cut_between_sentences() {
+        assert_eq!(split("Um dois. Três quatro.", 12), ["Um dois.", "Três quatro."]);
+        assert_eq!(split("Um parágrafo.\n\nOutro.", 18), ["Um parágrafo.", "Outro."]);
+        assert_eq!(split("  ", 5), Vec::<String>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn no_part_is_too_long_and_no_word_is_lost(text in "[a-zá ]{0,80}", longest in 1usize..20) {
+            let parts = split(&text, longest);
+            prop_assert!(parts.iter().all(|part| !part.is_empty() && part.chars().count() <= longest));
+            let letters = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
+            prop_assert_eq!(letters(&parts.concat()), letters(&text));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What every use case is handed: the database, the clouds, the providers, the clock. Nothing is built or connected
+//! before its first use, so that a function starts fast and pays only for what it needs.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use cloud::seal::MasterKey;
+use db::Db;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use crate::error::{Result, internal};
+
+/// Time and new ids, handed in so that tests decide them.
+pub trait Clock: Send + Sync {
+    /// The time.
+    fn now(&self) -> DateTime<Utc>;
+    /// A new UUIDv7.
+    fn new_id(&self) -> Uuid;
+}
+
+/// Names and addresses of what a function works with. One that a function does not use may be empty.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Secret with the application role's database URL.
+    pub database_secret: String,
+    /// Secret with the system role's database URL.
+    pub system_database_secret: String,
+    /// Secret that the sealing key is derived from.
+    pub master_key_secret: String,
+    /// Secret that the token key is derived from.
+    pub token_key_secret: String,
+    /// Secret with the AI provider's key.
+    pub openai_key_secret: String,
+    /// Queue of provider events.
+    pub inbound_queue_url: String,
+    /// Queue of sends.
+    pub outbound_queue_url: String,
+    /// Queue of turns that may be complete.
+    pub turns_queue_url: String,
+    /// Queue of turns that want an answer.
+    pub ai_reply_queue_url: String,
+    /// Where this consumer's hopeless messages go.
+    pub dead_letter_queue_url: String,
+    /// Event bus.
+    pub event_bus: String,
+    /// Table of webhook addresses.
+    pub webhook_routes_table: String,
+    /// Table of open WebSockets.
+    pub sockets_table: String,
+    /// Bucket of bodies that are too large for a queue.
+    pub overflow_bucket: String,
+    /// Where messages to WebSockets are posted.
+    pub websocket_endpoint: String,
+    /// WhatsApp Cloud API.
+    pub graph_base_url: String,
+    /// OpenAI-compatible API, with its `/v1`.
+    pub openai_base_url: String,
+    /// Which installation this is; part of every token.
+    pub environment: String,
+}
+
+/// Everything that use cases work with. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// Time and ids.
+    pub clock: Arc<dyn Clock>,
+    /// Names and addresses.
+    pub settings: Arc<Settings>,
+    /// Queues.
+    pub queues: cloud::queue::Queues,
+    /// Event bus.
+    pub bus: cloud::bus::Bus,
+    /// Large bodies.
+    pub overflow: cloud::overflow::Overflow,
+    /// Webhook addresses.
+    pub routes: cloud::routes::CachedRoutes,
+    /// Open WebSockets.
+    pub sockets: cloud::sockets::Sockets,
+    /// Posts to WebSockets.
+    pub push: cloud::push::Push,
+    /// Secrets.
+    pub secrets: cloud::secrets::Secrets,
+    lazy: Arc<Lazy>,
+}
+
+#[derive(Default)]
+struct Lazy {
+    db: OnceCell<Db>,
+    system_db: OnceCell<Db>,
+    master_key: OnceCell<MasterKey>,
+    http: std::sync::OnceLock<reqwest::Client>,
+}
+
+/// One event at a time, and a hand-over beside it.
+const CONNECTIONS: u32 = 2;
+
+impl App {
+    /// Puts the parts together; connects to nothing.
+    pub fn new(clock: Arc<dyn Clock>, settings: Settings, aws: &cloud::Aws) -> Self {
+        let routes_table = settings.webhook_routes_table.clone();
+        Self {
+            clock,
+            queues: cloud::queue::Queues::new(aws.clone()),
+            bus: cloud::bus::Bus::new(aws.clone()),
+            overflow: cloud::overflow::Overflow::new(aws.clone()),
+            routes: cloud::routes::CachedRoutes::new(cloud::routes::WebhookRoutes::new(aws.clone()), routes_table),
+            sockets: cloud::sockets::Sockets::new(aws.clone()),
+            push: cloud::push::Push::new(aws.clone()),
+            secrets: cloud::secrets::Secrets::new(aws.clone()),
+            settings: Arc::new(settings),
+            lazy: Arc::default(),
+        }
+    }
+
+    /// Uses these databases instead of the ones that the secrets name.
+    #[must_use]
+    pub fn with_databases(self, db: Db, system_db: Db) -> Self {
+        let lazy = Lazy {
+            db: OnceCell::new_with(Some(db)),
+            system_db: OnceCell::new_with(Some(system_db)),
+            ..Lazy::default()
+        };
+        Self { lazy: Arc::new(lazy), ..self }
+    }
+
+    /// The database, as the application role.
+    ///
+    /// # Errors
+    /// When the secret cannot be read or is not a URL.
+    pub async fn db(&self) -> Result<&Db> {
+        self.lazy.db.get_or_try_init(|| self.open_database(&self.settings.database_secret)).await
+    }
+
+    /// The database, as the role of schedules and the relay.
+    ///
+    /// # Errors
+    /// As [`Self::db`].
+    pub async fn system_db(&self) -> Result<&Db> {
+        self.lazy.system_db.get_or_try_init(|| self.open_database(&self.settings.system_database_secret)).await
+    }
+
+    async fn open_database(&self, secret_id: &str) -> Result<Db> {
+        #[derive(serde::Deserialize)]
+        struct DatabaseSecret {
+            url: SecretString,
+        }
+        let secret = self.secrets.get(secret_id).await.map_err(internal)?;
+        let secret: DatabaseSecret = serde_json::from_str(secret.expose_secret()).map_err(internal)?;
+        Db::lazy(secret.url.expose_secret(), CONNECTIONS).map_err(internal)
+    }
+
+    /// The key that provider secrets are sealed with.
+    ///
+    /// # Errors
+    /// When the secret cannot be read.
+    pub async fn master_key(&self) -> Result<&MasterKey> {
+        self.lazy
+            .master_key
+            .get_or_try_init(|| async {
+                let secret = self.secrets.get(&self.settings.master_key_secret).await.map_err(internal)?;
+                Ok(MasterKey::derive(&secret))
+            })
+            .await
+    }
+
+    /// The HTTP client of all providers: connections are reused, redirects are not followed.
+    pub fn http(&self) -> &reqwest::Client {
+        self.lazy.http.get_or_init(|| {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .expect("the platform's TLS roots load")
+        })
+    }
+}

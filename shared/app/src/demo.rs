@@ -1,0 +1,129 @@
+//! The company that a new installation begins with: something to try everything on.
+
+use cloud::routes::WebhookRoute;
+use db::connections::NewConnection;
+use db::users::User;
+use domain::persona::Persona;
+use domain::user::Role;
+use domain::{ApiKeyId, CompanyId, CompanyScope, ConnectionId, PersonaId, UserId};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::App;
+use crate::auth::{hash_api_key, hash_password};
+use crate::error::{Result, internal};
+use crate::outbound::CONNECTION_TABLE;
+use crate::webhooks::{ROUTE_TABLE, meta};
+
+/// What the demo company is made of. Ids are handed in: the same ones make the same company, once.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    /// The company.
+    pub company_id: CompanyId,
+    /// Its name.
+    pub company_name: String,
+    /// Its owner.
+    pub user_id: UserId,
+    /// The owner's address.
+    pub email: String,
+    /// The owner's password.
+    pub password: SecretString,
+    /// An API key with the owner's rights.
+    pub api_key: SecretString,
+    /// The key's id.
+    pub api_key_id: ApiKeyId,
+    /// Who answers.
+    pub persona: Persona,
+    /// The WhatsApp connection.
+    pub connection: DemoConnection,
+}
+
+/// A WhatsApp Cloud connection with its secrets in the clear, to be sealed.
+#[derive(Clone, Debug)]
+pub struct DemoConnection {
+    /// Its id.
+    pub id: ConnectionId,
+    /// What people call it.
+    pub name: String,
+    /// Its place in webhook addresses.
+    pub slug: String,
+    /// The Cloud API's id of the number.
+    pub phone_number_id: String,
+    /// The WhatsApp Business Account.
+    pub waba_id: String,
+    /// Key of webhook signatures.
+    pub app_secret: SecretString,
+    /// Token of the verification call.
+    pub verify_token: SecretString,
+    /// Token of API calls.
+    pub access_token: SecretString,
+}
+
+/// Makes the demo company unless it is there. The webhook's route is written every time: the table may be new.
+///
+/// # Errors
+/// Database and AWS errors.
+pub async fn seed(app: &App, demo: &Demo) -> Result<()> {
+    let scope = CompanyScope::assert_verified(demo.company_id);
+    put_route(app, demo).await?;
+    let db = app.db().await?;
+    if db::users::find_by_email(db, &demo.email).await?.is_some() {
+        return Ok(());
+    }
+    let mut tx = db.begin(scope).await?;
+    let user = User {
+        id: demo.user_id,
+        email: demo.email.clone(),
+        name: "Dona da Loja".to_owned(),
+        password_hash: hash_password(demo.password.clone()).await?,
+    };
+    db::users::insert(&mut tx, &user).await?;
+    db::users::insert_company(&mut tx, &demo.company_name).await?;
+    db::users::insert_membership(&mut tx, demo.user_id, Role::Owner).await?;
+    let key_hash = hash_api_key(demo.api_key.expose_secret());
+    db::users::insert_api_key(&mut tx, demo.api_key_id, "Demonstração", &key_hash, Role::Owner).await?;
+    db::personas::insert(&mut tx, &demo.persona).await?;
+    let connection = sealed_connection(app, demo).await?;
+    db::connections::insert(&mut tx, &connection).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn put_route(app: &App, demo: &Demo) -> Result<()> {
+    let connection = &demo.connection;
+    let route_key = meta::route_key(&connection.slug);
+    let master_key = app.master_key().await?;
+    let seal = |field: &str, value: &SecretString| {
+        master_key.seal(value, &[ROUTE_TABLE, field, &route_key]).map_err(internal)
+    };
+    let route = WebhookRoute {
+        company_id: demo.company_id,
+        connection_id: connection.id,
+        provider_account: Some(connection.phone_number_id.clone()),
+        app_secret: seal("app_secret", &connection.app_secret)?,
+        verify_token: seal("verify_token", &connection.verify_token)?,
+        updated_at: app.clock.now(),
+        route_key: route_key.clone(),
+    };
+    app.routes.put(&route).await.map_err(internal)
+}
+
+async fn sealed_connection(app: &App, demo: &Demo) -> Result<NewConnection> {
+    let connection = &demo.connection;
+    let id = connection.id.to_string();
+    let master_key = app.master_key().await?;
+    let seal = |field: &str, value: &SecretString| {
+        let sealed = master_key.seal(value, &[CONNECTION_TABLE, field, &id]).map_err(internal)?;
+        Ok::<_, crate::Error>(sealed.as_str().to_owned())
+    };
+    Ok(NewConnection {
+        id: connection.id,
+        kind: "whatsapp_cloud".to_owned(),
+        name: connection.name.clone(),
+        slug: connection.slug.clone(),
+        provider_account: connection.phone_number_id.clone(),
+        waba_id: Some(connection.waba_id.clone()),
+        access_token: seal("access_token", &connection.access_token)?,
+        app_secret: seal("app_secret", &connection.app_secret)?,
+        verify_token: seal("verify_token", &connection.verify_token)?,
+        persona_id: Some(demo.persona.id),
+    })
+}

@@ -1,0 +1,134 @@
+//! A provider's events become messages and statuses, each once, in one transaction with the jobs that they cause.
+//!
+//! Rooms: here the journal and the order of work · [`identity`] which contact an address is · [`messages`] messages,
+//! conversations, sessions, turns · [`statuses`] delivery reports.
+
+mod identity;
+mod messages;
+mod statuses;
+
+use chrono::{DateTime, Utc};
+use db::TenantTx;
+use db::journal::Entry;
+use domain::inbound::{Address, InboundEvent};
+use domain::job::InboundEnvelope;
+use domain::{CompanyScope, ConnectionId};
+use std::collections::HashSet;
+
+use crate::error::{Error, Result, internal};
+use crate::outbox::{self, Outgoing};
+use crate::App;
+
+pub(crate) use statuses::{changed_event, replay_for};
+
+/// One event with the connection that it came in by.
+struct Arrived<'a, T> {
+    connection_id: ConnectionId,
+    event: &'a T,
+}
+
+/// Stores a batch of one company's events: all of it or nothing. An event that is known changes nothing.
+///
+/// # Errors
+/// `Poison` when one of the events can never be stored (the caller narrows down which), else retryable errors.
+pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope]) -> Result<()> {
+    let payloads = load_payloads(app, events).await?;
+    let parsed: Vec<_> =
+        events.iter().zip(&payloads).map(|(event, payload)| normalise(&event.provider, payload)).collect();
+    let entries: Vec<_> = events
+        .iter()
+        .zip(payloads)
+        .zip(&parsed)
+        .map(|((event, payload), parsed)| entry(event, payload, parsed))
+        .collect::<Result<_>>()?;
+
+    let mut tx = app.db().await?.begin(scope).await?;
+    let fresh = db::journal::insert_new(&mut tx, &entries).await?;
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    let mut outgoing = Outgoing::default();
+    let mut arrived_messages = Vec::new();
+    let mut arrived_statuses = Vec::new();
+    for position in fresh {
+        let connection_id = entries[position].connection_id;
+        match &parsed[position] {
+            InboundEvent::Message(event) => arrived_messages.push(Arrived { connection_id, event: &**event }),
+            InboundEvent::Status(event) => arrived_statuses.push(Arrived { connection_id, event: &**event }),
+            InboundEvent::AddressChange(change) => {
+                identity::learn_change(&mut tx, change, app.clock.now()).await?;
+            }
+            InboundEvent::MarketingPreference { address, stopped } => {
+                let now = app.clock.now();
+                set_marketing_preference(&mut tx, address, stopped.then_some(now), now).await?;
+            }
+            InboundEvent::Notice { field, reason } => {
+                tracing::info!(event.field = field, event.reason = reason, "provider event kept in the journal");
+            }
+        }
+    }
+    messages::store(app, &mut tx, &arrived_messages, &mut outgoing).await?;
+    statuses::apply(&mut tx, &arrived_statuses, &mut outgoing).await?;
+    outbox::commit(app, tx, outgoing).await
+}
+
+async fn load_payloads(app: &App, events: &[InboundEnvelope]) -> Result<Vec<String>> {
+    let mut payloads = Vec::with_capacity(events.len());
+    for event in events {
+        payloads.push(match (&event.payload, &event.overflow_key) {
+            (Some(payload), _) => payload.clone(),
+            (None, Some(key)) => {
+                let bytes =
+                    app.overflow.get(&app.settings.overflow_bucket, key).await.map_err(internal)?;
+                String::from_utf8(bytes.to_vec()).map_err(|error| Error::Poison(error.into()))?
+            }
+            (None, None) => return Err(Error::Malformed("an inbound event without a payload".to_owned())),
+        });
+    }
+    Ok(payloads)
+}
+
+/// Reads a payload in the words of the provider that sent it.
+pub(crate) fn normalise(provider: &str, payload: &str) -> InboundEvent {
+    match provider {
+        "whatsapp_cloud" => providers::whatsapp_cloud::normalise::normalise(payload),
+        other => InboundEvent::Notice {
+            field: "unknown".to_owned(),
+            reason: format!("unknown_provider: {other}"),
+        },
+    }
+}
+
+fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Result<Entry> {
+    let (kind, reason) = match parsed {
+        InboundEvent::Message(_) => ("message", None),
+        InboundEvent::Status(_) => ("status", None),
+        InboundEvent::AddressChange(_) => ("address_change", None),
+        InboundEvent::MarketingPreference { .. } => ("marketing_preference", None),
+        InboundEvent::Notice { field, reason } => ("notice", Some(format!("{field}: {reason}"))),
+    };
+    let received_at = DateTime::<Utc>::from_timestamp_millis(event.received_at_ms)
+        .ok_or_else(|| Error::Malformed("received_at_ms is out of range".to_owned()))?;
+    Ok(Entry {
+        connection_id: event.connection_id,
+        key: event.key.clone(),
+        kind,
+        reason,
+        payload,
+        received_at,
+    })
+}
+
+async fn set_marketing_preference(
+    tx: &mut TenantTx,
+    address: &Address,
+    stopped_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let found = db::contacts::find_by_addresses(tx, std::slice::from_ref(address)).await?;
+    let contacts: HashSet<_> = found.iter().map(|found| found.known.contact_id).collect();
+    for contact_id in contacts {
+        db::contacts::set_marketing_opt_out(tx, contact_id, stopped_at, now).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Which contact an address is. A contact has many addresses; each address belongs to one contact.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use db::TenantTx;
+use db::contacts::{Found, KnownAddress, NewContact};
+use domain::ContactId;
+use domain::event::Event;
+use domain::inbound::{Address, AddressChange, AddressKind, Customer};
+
+use crate::App;
+use crate::error::Result;
+use crate::outbox::Outgoing;
+
+/// Finds or makes the contact of each customer, in the same order, and learns the addresses that are new.
+///
+/// An event that names addresses of two contacts belongs to the contact of the first address, the provider's own;
+/// the other address stays where it was. Merging is for people to decide.
+pub(super) async fn resolve(
+    app: &App,
+    tx: &mut TenantTx,
+    customers: &[&Customer],
+    source: &str,
+    outgoing: &mut Outgoing,
+) -> Result<Vec<ContactId>> {
+    let now = app.clock.now();
+    let mut known = Known::default();
+    let wanted = distinct(customers.iter().flat_map(|customer| &customer.addresses));
+    known.learn(db::contacts::find_by_addresses(tx, &wanted).await?);
+
+    let strangers = distinct(
+        customers
+            .iter()
+            .filter(|customer| known.contact(customer).is_none())
+            .flat_map(|customer| &customer.addresses),
+    );
+    if !strangers.is_empty() {
+        // Somebody else may be making the same contact, from another connection, right now.
+        db::contacts::lock_addresses(tx, &strangers).await?;
+        known.learn(db::contacts::find_by_addresses(tx, &strangers).await?);
+    }
+
+    let scope = domain::CompanyScope::assert_verified(tx.company_id());
+    let mut made = Vec::new();
+    let mut addresses = Vec::new();
+    let mut filled = Vec::new();
+    let mut contacts = Vec::with_capacity(customers.len());
+    for customer in customers {
+        let contact_id = match known.contact(customer) {
+            Some(contact_id) => {
+                let news = customer.addresses.iter().any(|address| !known.addresses.contains_key(address));
+                if news || known.incomplete.contains(&contact_id) {
+                    filled.push(contact_of(contact_id, customer, source));
+                }
+                contact_id
+            }
+            None => {
+                let contact_id = ContactId(app.clock.new_id());
+                made.push(contact_of(contact_id, customer, source));
+                outgoing.event(scope, Event::ContactCreated { contact_id })?;
+                contact_id
+            }
+        };
+        for address in &customer.addresses {
+            if !known.addresses.contains_key(address) {
+                known.addresses.insert(address.clone(), contact_id);
+                addresses.push(KnownAddress { address: address.clone(), contact_id });
+            }
+        }
+        contacts.push(contact_id);
+    }
+    if !made.is_empty() {
+        db::contacts::insert_many(tx, &made, now).await?;
+    }
+    if !addresses.is_empty() {
+        db::contacts::insert_addresses(tx, &addresses, now).await?;
+    }
+    if !filled.is_empty() {
+        filled.dedup_by_key(|contact| contact.id);
+        db::contacts::fill_in(tx, &filled, now).await?;
+    }
+    Ok(contacts)
+}
+
+/// Gives the current address to the contact of the previous one.
+pub(super) async fn learn_change(tx: &mut TenantTx, change: &AddressChange, now: DateTime<Utc>) -> Result<()> {
+    let found = db::contacts::find_by_addresses(tx, std::slice::from_ref(&change.previous)).await?;
+    let Some(found) = found.first() else {
+        // A stranger who changed number before ever writing to us: the first message will make the contact.
+        return Ok(());
+    };
+    let learnt = KnownAddress { address: change.current.clone(), contact_id: found.known.contact_id };
+    db::contacts::insert_addresses(tx, &[learnt], now).await?;
+    Ok(())
+}
+
+#[derive(Default)]
+struct Known {
+    addresses: HashMap<Address, ContactId>,
+    incomplete: HashSet<ContactId>,
+}
+
+impl Known {
+    fn learn(&mut self, found: Vec<Found>) {
+        for found in found {
+            if found.incomplete {
+                self.incomplete.insert(found.known.contact_id);
+            }
+            self.addresses.insert(found.known.address, found.known.contact_id);
+        }
+    }
+
+    fn contact(&self, customer: &Customer) -> Option<ContactId> {
+        customer.addresses.iter().find_map(|address| self.addresses.get(address)).copied()
+    }
+}
+
+fn distinct<'a>(addresses: impl Iterator<Item = &'a Address>) -> Vec<Address> {
+    let mut seen = HashSet::new();
+    addresses.filter(|address| seen.insert(*address)).cloned().collect()
+}
+
+fn contact_of(id: ContactId, customer: &Customer, source: &str) -> NewContact {
+    let phone = customer.addresses.iter().find(|address| address.kind == AddressKind::E164);
+    NewContact {
+        id,
+        name: super::messages::clean(customer.name.as_deref().unwrap_or_default()),
+        phone: phone.map(|address| address.value.clone()),
+        username: customer.username.clone(),
+        source: source.to_owned(),
+    }
+}

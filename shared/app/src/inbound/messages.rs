@@ -1,0 +1,268 @@
+//! Messages that a provider brought: conversation, session, message and turn, for a whole batch at once.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use db::TenantTx;
+use db::conversations::Activity;
+use db::messages::write::Brought;
+use db::sessions::{OpenSession, Wanted};
+use db::turns::Burst;
+use domain::event::Event;
+use domain::inbound::{Address, InboundMessage};
+use domain::job::Job;
+use domain::message::{Author, Direction, MessageStatus};
+use domain::session::{SessionStatus, StartedBy, ai_silent_because};
+use domain::turn::due_at;
+use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MessageId, SessionId, TurnId};
+use serde_json::Value;
+
+use super::{Arrived, identity};
+use crate::App;
+use crate::error::{Result, internal};
+use crate::outbox::Outgoing;
+
+const CHANNEL: &str = "whatsapp_cloud";
+
+/// A message on its way to its place.
+struct Placed<'a> {
+    id: MessageId,
+    connection_id: ConnectionId,
+    contact_id: ContactId,
+    thread: usize,
+    occurred_at: DateTime<Utc>,
+    message: &'a InboundMessage,
+}
+
+/// Stores the messages of a batch and what they cause.
+pub(super) async fn store(
+    app: &App,
+    tx: &mut TenantTx,
+    arrived: &[Arrived<'_, InboundMessage>],
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    if arrived.is_empty() {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    let scope = CompanyScope::assert_verified(tx.company_id());
+    let customers: Vec<_> = arrived.iter().map(|arrived| &arrived.event.customer).collect();
+    let contacts = identity::resolve(app, tx, &customers, CHANNEL, outgoing).await?;
+
+    let (placed, activities) = place(app, arrived, &contacts, now);
+    let conversations = db::conversations::record_activity(tx, &activities, now).await?;
+    let wanted = wanted_sessions(app, &activities, &conversations);
+    let sessions: HashMap<_, _> = db::sessions::ensure_open(tx, &wanted, now)
+        .await?
+        .into_iter()
+        .map(|session| (session.conversation_id, session))
+        .collect();
+    for wanted in &wanted {
+        if sessions.get(&wanted.conversation_id).is_some_and(|session| session.id == wanted.new_id) {
+            let (session_id, conversation_id) = (wanted.new_id, wanted.conversation_id);
+            outgoing.event(scope, Event::SessionChanged { session_id, conversation_id })?;
+        }
+    }
+
+    let brought = placed
+        .iter()
+        .map(|placed| brought(placed, conversations[placed.thread], &sessions))
+        .collect::<Result<Vec<_>>>()?;
+    let stored = db::messages::write::insert_brought(tx, &brought, now).await?;
+    for message in brought.iter().filter(|message| stored.contains(&message.id)) {
+        outgoing.event(
+            scope,
+            Event::MessageCreated {
+                message_id: message.id,
+                conversation_id: message.conversation_id,
+                session_id: Some(message.session_id),
+                direction: message.direction,
+            },
+        )?;
+    }
+    open_turns(app, tx, &placed, &conversations, &sessions, outgoing).await
+}
+
+/// Gives every message an id and finds the thread that it belongs to.
+fn place<'a>(
+    app: &App,
+    arrived: &[Arrived<'a, InboundMessage>],
+    contacts: &[ContactId],
+    now: DateTime<Utc>,
+) -> (Vec<Placed<'a>>, Vec<Activity>) {
+    let mut threads: HashMap<(ConnectionId, String), usize> = HashMap::new();
+    let mut activities: Vec<Activity> = Vec::new();
+    let mut placed = Vec::with_capacity(arrived.len());
+    for (arrived, &contact_id) in arrived.iter().zip(contacts) {
+        let Arrived { connection_id, event: message } = *arrived;
+        let id = MessageId(app.clock.new_id());
+        // A provider's clock may run ahead; nothing may stand in the future of the conversation.
+        let occurred_at = message.sent_at.min(now);
+        let thread_key = match &message.group_id {
+            Some(group) => format!("group:{group}"),
+            None => contact_id.to_string(),
+        };
+        let from_customer = !message.echo;
+        let thread = *threads.entry((connection_id, thread_key.clone())).or_insert_with(|| {
+            activities.push(Activity {
+                new_id: ConversationId(app.clock.new_id()),
+                connection_id,
+                thread_key,
+                contact_id,
+                channel: CHANNEL.to_owned(),
+                address: own_address(message),
+                is_group: message.group_id.is_some(),
+                unread: 0,
+                last_message_id: id,
+                last_message_at: occurred_at,
+                last_inbound_at: None,
+            });
+            activities.len() - 1
+        });
+        let activity = &mut activities[thread];
+        activity.address = own_address(message);
+        if occurred_at >= activity.last_message_at {
+            (activity.last_message_id, activity.last_message_at) = (id, occurred_at);
+        }
+        if from_customer {
+            activity.unread += 1;
+            activity.last_inbound_at = activity.last_inbound_at.max(Some(occurred_at));
+        }
+        placed.push(Placed { id, connection_id, contact_id, thread, occurred_at, message });
+    }
+    (placed, activities)
+}
+
+fn own_address(message: &InboundMessage) -> Address {
+    message.customer.addresses.first().cloned().expect("a customer has an address")
+}
+
+fn wanted_sessions(app: &App, activities: &[Activity], conversations: &[ConversationId]) -> Vec<Wanted> {
+    activities
+        .iter()
+        .zip(conversations)
+        .map(|(activity, &conversation_id)| {
+            let started_by = match activity.last_inbound_at {
+                Some(_) => StartedBy::Customer,
+                None => StartedBy::Business,
+            };
+            Wanted {
+                new_id: SessionId(app.clock.new_id()),
+                conversation_id,
+                contact_id: activity.contact_id,
+                started_by,
+                status: SessionStatus::Queued,
+            }
+        })
+        .collect()
+}
+
+fn brought(
+    placed: &Placed<'_>,
+    conversation_id: ConversationId,
+    sessions: &HashMap<ConversationId, OpenSession>,
+) -> Result<Brought> {
+    let message = placed.message;
+    let session = sessions
+        .get(&conversation_id)
+        .ok_or_else(|| internal(anyhow::anyhow!("conversation {conversation_id} has no open session")))?;
+    let (direction, author, status) = if message.echo {
+        (Direction::Outbound, Author::Business, MessageStatus::Sent)
+    } else {
+        (Direction::Inbound, Author::Customer, MessageStatus::Received)
+    };
+    Ok(Brought {
+        id: placed.id,
+        conversation_id,
+        session_id: session.id,
+        connection_id: placed.connection_id,
+        contact_id: placed.contact_id,
+        direction,
+        author,
+        message_type: message.message_type,
+        text: message.text.as_deref().map(clean),
+        content: cleaned(&message.content),
+        media: message.media.as_ref().map(serde_json::to_value).transpose().map_err(internal)?,
+        reply_to: message.reply_to.clone(),
+        status,
+        provider_message_id: message.provider_message_id.clone(),
+        occurred_at: placed.occurred_at,
+    })
+}
+
+/// PostgreSQL's text has no NUL; a customer's message may.
+pub(super) fn clean(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+fn cleaned(content: &Value) -> Option<Value> {
+    match content {
+        Value::Null => None,
+        Value::String(text) => Some(Value::String(clean(text))),
+        Value::Array(items) => {
+            Some(Value::Array(items.iter().map(|item| cleaned(item).unwrap_or(Value::Null)).collect()))
+        }
+        Value::Object(fields) => Some(Value::Object(
+            fields.iter().map(|(key, value)| (clean(key), cleaned(value).unwrap_or(Value::Null))).collect(),
+        )),
+        Value::Bool(_) | Value::Number(_) => Some(content.clone()),
+    }
+}
+
+/// Opens or extends the turns of sessions in which the AI may answer.
+async fn open_turns(
+    app: &App,
+    tx: &mut TenantTx,
+    placed: &[Placed<'_>],
+    conversations: &[ConversationId],
+    sessions: &HashMap<ConversationId, OpenSession>,
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    let now = app.clock.now();
+    let asking: Vec<_> = placed
+        .iter()
+        .filter(|placed| {
+            let message = placed.message;
+            !message.echo && message.group_id.is_none() && message.message_type.asks_for_answer()
+        })
+        .collect();
+    if asking.is_empty() {
+        return Ok(());
+    }
+    let mut connections: Vec<_> = asking.iter().map(|placed| placed.connection_id).collect();
+    connections.sort_unstable();
+    connections.dedup();
+    let answered = db::connections::list_answered(tx, &connections).await?;
+
+    let mut bursts: HashMap<SessionId, Burst> = HashMap::new();
+    for placed in asking {
+        let conversation_id = conversations[placed.thread];
+        let Some(session) = sessions.get(&conversation_id) else { continue };
+        let has_persona = answered.contains(&placed.connection_id);
+        let silent =
+            ai_silent_because(session.status, session.ai_blocked_until, session.bypass_bots, has_persona, now);
+        if silent.is_some() {
+            continue;
+        }
+        bursts
+            .entry(session.id)
+            .or_insert_with(|| Burst {
+                new_id: TurnId(app.clock.new_id()),
+                conversation_id,
+                session_id: session.id,
+                last_message_id: placed.id,
+                // The window counts from when we saw the message, not from a provider's delayed clock.
+                due_at: due_at(now, now, session.concat_timeout),
+            })
+            .last_message_id = placed.id;
+    }
+    if bursts.is_empty() {
+        return Ok(());
+    }
+    let bursts: Vec<_> = bursts.into_values().collect();
+    let scope = CompanyScope::assert_verified(tx.company_id());
+    for turn in db::turns::extend(tx, &bursts, now).await? {
+        outgoing.job_at(scope, Job::CloseTurn { turn_id: turn.id, version: turn.version }, turn.due_at)?;
+    }
+    Ok(())
+}

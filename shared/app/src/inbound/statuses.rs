@@ -1,0 +1,184 @@
+//! Delivery reports: folded to one a message, applied all at once, never backwards.
+
+use std::collections::HashMap;
+
+use db::TenantTx;
+use db::messages::delivery::{Applied, Changed, Report};
+use domain::event::Event;
+use domain::inbound::{InboundEvent, StatusUpdate};
+use domain::message::MessageStatus;
+use domain::{CompanyScope, ConnectionId, MessageId};
+
+use super::{Arrived, normalise};
+use crate::error::{Result, internal};
+use crate::outbox::Outgoing;
+
+/// Applies the statuses of a batch.
+pub(super) async fn apply(
+    tx: &mut TenantTx,
+    arrived: &[Arrived<'_, StatusUpdate>],
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    let reports = fold(arrived.iter().map(|arrived| (arrived.connection_id, arrived.event)))?;
+    if reports.is_empty() {
+        return Ok(());
+    }
+    let applied = db::messages::delivery::apply_reports(tx, &reports).await?;
+    announce(tx, &applied, outgoing)?;
+
+    // A report may overtake the record of the send that it is about. The journal keeps it, and the record looks
+    // there; the lock makes one of the two see the other.
+    let unmatched: Vec<_> = reports
+        .into_iter()
+        .zip(&applied)
+        .filter(|(_, applied)| **applied == Applied::Unmatched)
+        .map(|(report, _)| report)
+        .collect();
+    if unmatched.is_empty() {
+        return Ok(());
+    }
+    let mut by_connection: HashMap<ConnectionId, Vec<String>> = HashMap::new();
+    for report in &unmatched {
+        by_connection.entry(report.connection_id).or_default().push(report.provider_message_id.clone());
+    }
+    let mut by_connection: Vec<_> = by_connection.into_iter().collect();
+    by_connection.sort_unstable();
+    for (connection_id, ids) in by_connection {
+        db::messages::delivery::lock_provider_ids(tx, connection_id, &ids).await?;
+    }
+    let applied = db::messages::delivery::apply_reports(tx, &unmatched).await?;
+    announce(tx, &applied, outgoing)
+}
+
+/// Applies what the journal knows already of a message whose provider id was recorded just now, in this transaction.
+///
+/// The caller holds the lock of the provider id.
+pub(crate) async fn replay_for(
+    tx: &mut TenantTx,
+    connection_id: ConnectionId,
+    provider: &str,
+    provider_message_id: &str,
+) -> Result<Option<Changed>> {
+    let payloads = db::journal::list_statuses(tx, connection_id, provider_message_id).await?;
+    let updates: Vec<_> = payloads
+        .iter()
+        .filter_map(|payload| match normalise(provider, payload) {
+            InboundEvent::Status(update) => Some(update),
+            _ => None,
+        })
+        .collect();
+    let reports = fold(updates.iter().map(|update| (connection_id, &**update)))?;
+    if reports.is_empty() {
+        return Ok(None);
+    }
+    let applied = db::messages::delivery::apply_reports(tx, &reports).await?;
+    Ok(applied.into_iter().find_map(|applied| match applied {
+        Applied::Changed(changed) => Some(changed),
+        Applied::Unchanged | Applied::Unmatched => None,
+    }))
+}
+
+fn announce(tx: &TenantTx, applied: &[Applied], outgoing: &mut Outgoing) -> Result<()> {
+    let scope = CompanyScope::assert_verified(tx.company_id());
+    for applied in applied {
+        if let Applied::Changed(changed) = applied {
+            outgoing.event(scope, changed_event(*changed))?;
+        }
+    }
+    Ok(())
+}
+
+/// The event of a message that climbed.
+pub(crate) fn changed_event(changed: Changed) -> Event {
+    Event::MessageStatusChanged {
+        message_id: changed.id,
+        conversation_id: changed.conversation_id,
+        status: changed.status,
+        version: changed.version,
+    }
+}
+
+fn fold<'a>(updates: impl Iterator<Item = (ConnectionId, &'a StatusUpdate)>) -> Result<Vec<Report>> {
+    let mut reports: Vec<Report> = Vec::new();
+    let mut positions: HashMap<(ConnectionId, &str), usize> = HashMap::new();
+    for (connection_id, update) in updates {
+        let position =
+            *positions.entry((connection_id, update.provider_message_id.as_str())).or_insert_with(|| {
+                reports.push(Report {
+                    connection_id,
+                    provider_message_id: update.provider_message_id.clone(),
+                    message_id: None,
+                    // Lower than anything that is reported.
+                    status: MessageStatus::Queued,
+                    sent_at: None,
+                    delivered_at: None,
+                    read_at: None,
+                    failed_at: None,
+                    error: None,
+                    billing: None,
+                });
+                reports.len() - 1
+            });
+        let report = &mut reports[position];
+        if let Some(callback) = &update.callback {
+            report.message_id = callback.parse::<MessageId>().ok().or(report.message_id);
+        }
+        let time = match update.status {
+            MessageStatus::Sent => &mut report.sent_at,
+            MessageStatus::Delivered => &mut report.delivered_at,
+            MessageStatus::Read => &mut report.read_at,
+            MessageStatus::Failed => &mut report.failed_at,
+            // No provider reports these of a message of ours.
+            MessageStatus::Received | MessageStatus::Queued | MessageStatus::Sending | MessageStatus::Unknown => {
+                continue;
+            }
+        };
+        *time = Some(time.map_or(update.at, |known| known.min(update.at)));
+        if report.status.climbs_to(update.status) {
+            report.status = update.status;
+            report.error = update.error.as_ref().map(serde_json::to_value).transpose().map_err(internal)?;
+        }
+        if !update.billing.is_null() {
+            report.billing = Some(update.billing.clone());
+        }
+    }
+    Ok(reports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{DateTime, TimeDelta};
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    fn update(status: MessageStatus, second: i64) -> StatusUpdate {
+        StatusUpdate {
+            provider_message_id: "wamid.1".to_owned(),
+            callback: None,
+            status,
+            at: DateTime::UNIX_EPOCH + TimeDelta::seconds(second),
+            error: None,
+            recipient: Vec::new(),
+            billing: Value::Null,
+        }
+    }
+
+    #[test]
+    fn reports_of_one_message_fold_to_the_highest_with_every_time() {
+        let connection = ConnectionId(Uuid::nil());
+        let updates = [
+            update(MessageStatus::Read, 3),
+            update(MessageStatus::Sent, 1),
+            update(MessageStatus::Failed, 4),
+            update(MessageStatus::Delivered, 2),
+        ];
+        let reports = fold(updates.iter().map(|update| (connection, update))).expect("folds");
+        let [report] = reports.as_slice() else { panic!("one message, one report") };
+        assert_eq!(report.status, MessageStatus::Read);
+        assert_eq!(report.error, None);
+        let seconds = [report.sent_at, report.delivered_at, report.read_at, report.failed_at]
+            .map(|at| at.map(|at| at.timestamp()));
+        assert_eq!(seconds, [Some(1), Some(2), Some(3), Some(4)]);
+    }
+}

@@ -1,0 +1,349 @@
+//! Messages: reading them, and writing to a customer.
+
+use chrono::TimeDelta;
+use db::TenantTx;
+use db::conversations::Recipient;
+use db::messages::write::Written;
+use db::messages::{Message, Within, delivery};
+use db::sessions::Wanted;
+use domain::event::Event;
+use domain::inbound::{Address, AddressKind};
+use domain::job::Job;
+use domain::message::{Author, Direction, MessageStatus, MessageType};
+use domain::session::{SessionStatus, StartedBy};
+use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MessageId, SessionId};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::auth::Identity;
+use crate::error::{Error, Result};
+use crate::inbound::changed_event;
+use crate::outbox::{self, Outgoing};
+use crate::{App, Page, Position, outbound};
+
+/// How long after a customer's message the business may write freely (WhatsApp's customer service window).
+pub const SERVICE_WINDOW: TimeDelta = TimeDelta::hours(24);
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug)]
+pub enum Target {
+    /// Into a conversation.
+    Conversation(ConversationId),
+    /// To a contact over a connection; the conversation is opened if there is none.
+    Contact(ContactId, ConnectionId),
+}
+
+/// A message to write.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// Where it goes.
+    pub target: Target,
+    /// What it holds.
+    pub message_type: MessageType,
+    /// The text.
+    pub text: Option<String>,
+    /// The type's own fields.
+    pub content: Option<Value>,
+    /// Who wrote it; by default the agent who calls, or the other platform when an API key calls.
+    pub author: Option<Author>,
+    /// What it answers.
+    pub reply_to_id: Option<MessageId>,
+    /// Really send it, or only record it.
+    pub send_external: bool,
+    /// A person takes over: the AI falls silent.
+    pub pause_session: bool,
+    /// The client's key for this request.
+    pub idempotency_key: Option<String>,
+}
+
+/// Lists messages, newest first.
+///
+/// # Errors
+/// `NotFound` for a conversation or session that is not the company's.
+pub async fn list(
+    app: &App,
+    scope: CompanyScope,
+    within: Within,
+    before: Option<Position>,
+    limit: i64,
+) -> Result<Page<Message>> {
+    let mut tx = app.db().await?.begin(scope).await?;
+    match within {
+        Within::Company => {}
+        Within::Conversation(id) => {
+            db::conversations::find_recipient(&mut tx, id).await?.ok_or(Error::NotFound("conversation"))?;
+        }
+        Within::Session(id) => {
+            db::sessions::find(&mut tx, id).await?.ok_or(Error::NotFound("session"))?;
+        }
+    }
+    let rows = db::messages::list(&mut tx, within, before, limit + 1).await?;
+    Ok(Page::cut(rows, limit, |message| (message.occurred_at, message.id.0)))
+}
+
+/// Finds a message.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn find(app: &App, scope: CompanyScope, id: MessageId) -> Result<Message> {
+    let mut tx = app.db().await?.begin(scope).await?;
+    db::messages::find(&mut tx, id).await?.ok_or(Error::NotFound("message"))
+}
+
+/// Writes a message and queues it. With an idempotency key that was used before, the message that it made then.
+///
+/// # Errors
+/// `NotFound` for a target that is not the company's, `Invalid` for content over a limit, `Rule` (`window_closed`,
+/// `idempotency_key_reused`).
+pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Message> {
+    check_content(&new)?;
+    let scope = caller.scope;
+    let now = app.clock.now();
+    let id = MessageId(app.clock.new_id());
+    let mut tx = app.db().await?.begin(scope).await?;
+    if let Some(key) = &new.idempotency_key
+        && let Some(known) = db::idempotency::claim(&mut tx, key, &fingerprint(&new), id.0).await?
+    {
+        if known.request_hash != fingerprint(&new) {
+            return Err(Error::Rule {
+                code: "idempotency_key_reused",
+                message: "this Idempotency-Key was used for another request".to_owned(),
+            });
+        }
+        return db::messages::find(&mut tx, MessageId(known.resource_id))
+            .await?
+            .ok_or(Error::NotFound("message"));
+    }
+
+    let (conversation_id, recipient) = resolve_target(app, &mut tx, new.target).await?;
+    check_window(app, &new, &recipient)?;
+    let mut outgoing = Outgoing::default();
+    let author = new.author.unwrap_or(match caller.user_id {
+        Some(_) => Author::Agent,
+        None => Author::AgentPlatform,
+    });
+    let session_id =
+        join_session(app, &mut tx, conversation_id, recipient.contact_id, author, &new, &mut outgoing).await?;
+    if let Some(reply_to) = new.reply_to_id {
+        let replied = db::messages::find(&mut tx, reply_to).await?;
+        if replied.is_none_or(|message| message.conversation_id != conversation_id) {
+            return Err(Error::NotFound("message to reply to"));
+        }
+    }
+    let content = match new.message_type {
+        MessageType::Reaction => Some(reaction_content(&mut tx, conversation_id, &new).await?),
+        _ => new.content.clone(),
+    };
+    let message = Written {
+        id,
+        conversation_id,
+        session_id,
+        connection_id: recipient.connection_id,
+        contact_id: recipient.contact_id,
+        author,
+        message_type: new.message_type,
+        text: new.text.clone(),
+        content,
+        reply_to_id: new.reply_to_id,
+        status: if new.send_external { MessageStatus::Queued } else { MessageStatus::Sent },
+        turn: None,
+        author_user_id: caller.user_id,
+    };
+    db::messages::write::insert_written(&mut tx, &message, now).await?;
+    db::conversations::record_outbound(&mut tx, conversation_id, id, now).await?;
+    if new.send_external {
+        outgoing.job(scope, Job::SendMessage { message_id: id, conversation_id })?;
+    }
+    let direction = Direction::Outbound;
+    let session_id = Some(session_id);
+    outgoing.event(scope, Event::MessageCreated { message_id: id, conversation_id, session_id, direction })?;
+    let message = db::messages::find(&mut tx, id).await?.ok_or(Error::NotFound("message"))?;
+    outbox::commit(app, tx, outgoing).await?;
+    Ok(message)
+}
+
+/// Queues a message again that failed, or whose outcome a person decided to ignore.
+///
+/// # Errors
+/// `NotFound`; `Conflict` when the message is on its way or arrived.
+pub async fn retry(app: &App, scope: CompanyScope, id: MessageId) -> Result<Message> {
+    let mut tx = app.db().await?.begin(scope).await?;
+    let message = db::messages::find(&mut tx, id).await?.ok_or(Error::NotFound("message"))?;
+    let stopped = [MessageStatus::Failed, MessageStatus::Unknown];
+    let changed =
+        delivery::set_status(&mut tx, id, &stopped, MessageStatus::Queued, None, app.clock.now()).await?;
+    let Some(changed) = changed else {
+        return Err(Error::Conflict("only a failed or unresolved message can be sent again"));
+    };
+    let mut outgoing = Outgoing::default();
+    outgoing
+        .job(scope, Job::SendMessage { message_id: id, conversation_id: message.conversation_id })?;
+    outgoing.event(scope, changed_event(changed))?;
+    let message = db::messages::find(&mut tx, id).await?.ok_or(Error::NotFound("message"))?;
+    outbox::commit(app, tx, outgoing).await?;
+    Ok(message)
+}
+
+fn check_content(new: &NewMessage) -> Result<()> {
+    if let Some(key) = &new.idempotency_key
+        && !(1..=255).contains(&key.len())
+    {
+        return Err(Error::invalid("Idempotency-Key", "an Idempotency-Key has 1 to 255 characters"));
+    }
+    if new.message_type == MessageType::Text && new.text.as_deref().is_none_or(|text| text.trim().is_empty()) {
+        return Err(Error::invalid("text", "a text message needs a text"));
+    }
+    if new.text.as_deref().is_some_and(|text| text.contains('\0')) {
+        return Err(Error::invalid("text", "a text has no NUL character"));
+    }
+    if new.message_type == MessageType::Reaction {
+        return Ok(());
+    }
+    let content = outbound::content_of(new.message_type, new.text.as_deref(), new.content.as_ref());
+    let Some(content) = content else {
+        return Err(Error::invalid("type", "this type of message cannot be sent, or its content is missing"));
+    };
+    providers::whatsapp_cloud::limits::check(&content)
+        .map_err(|error| Error::invalid(error.field, error.to_string()))
+}
+
+/// What a repetition of the request must have in common with it.
+fn fingerprint(new: &NewMessage) -> String {
+    let (conversation, contact) = match new.target {
+        Target::Conversation(id) => (Some(id), None),
+        Target::Contact(contact, connection) => (None, Some((contact, connection))),
+    };
+    let request = json!([
+        conversation,
+        contact,
+        new.message_type,
+        new.text,
+        new.content,
+        new.author,
+        new.reply_to_id,
+        new.send_external,
+        new.pause_session
+    ]);
+    hex::encode(Sha256::digest(request.to_string().as_bytes()))
+}
+
+async fn resolve_target(
+    app: &App,
+    tx: &mut TenantTx,
+    target: Target,
+) -> Result<(ConversationId, Recipient)> {
+    let id = match target {
+        Target::Conversation(id) => id,
+        Target::Contact(contact_id, connection_id) => {
+            match db::conversations::find_for_contact(tx, contact_id, connection_id).await? {
+                Some(id) => id,
+                None => open_conversation(app, tx, contact_id, connection_id).await?,
+            }
+        }
+    };
+    let recipient =
+        db::conversations::find_recipient(tx, id).await?.ok_or(Error::NotFound("conversation"))?;
+    Ok((id, recipient))
+}
+
+async fn open_conversation(
+    app: &App,
+    tx: &mut TenantTx,
+    contact_id: ContactId,
+    connection_id: ConnectionId,
+) -> Result<ConversationId> {
+    db::contacts::find(tx, contact_id).await?.ok_or(Error::NotFound("contact"))?;
+    let connection = db::connections::find(tx, connection_id).await?.ok_or(Error::NotFound("connection"))?;
+    let addresses = db::contacts::list_addresses(tx, &[contact_id]).await?;
+    let address = preferred(addresses.into_iter().map(|known| known.address)).ok_or(Error::Rule {
+        code: "no_address",
+        message: "this contact has no address on this channel".to_owned(),
+    })?;
+    let new_id = ConversationId(app.clock.new_id());
+    let now = app.clock.now();
+    Ok(db::conversations::open(tx, new_id, contact_id, connection_id, &connection.kind, &address, now).await?)
+}
+
+/// The provider's own address first; the number that people use when there is none.
+fn preferred(addresses: impl Iterator<Item = Address>) -> Option<Address> {
+    let rank = |address: &Address| match address.kind {
+        AddressKind::WaId => Some(0),
+        AddressKind::E164 => Some(1),
+        AddressKind::Bsuid => Some(2),
+        AddressKind::Lid | AddressKind::Email | AddressKind::External => None,
+    };
+    addresses.filter(|address| rank(address).is_some()).min_by_key(rank)
+}
+
+fn check_window(app: &App, new: &NewMessage, recipient: &Recipient) -> Result<()> {
+    let open = recipient.last_inbound_at.is_some_and(|at| app.clock.now() < at + SERVICE_WINDOW);
+    if open || !new.send_external || new.message_type == MessageType::Template {
+        return Ok(());
+    }
+    Err(Error::Rule {
+        code: "window_closed",
+        message: "the customer last wrote more than 24 hours ago: send a template".to_owned(),
+    })
+}
+
+/// Finds or begins the session that the message belongs to, and moves it on.
+async fn join_session(
+    app: &App,
+    tx: &mut TenantTx,
+    conversation_id: ConversationId,
+    contact_id: ContactId,
+    author: Author,
+    new: &NewMessage,
+    outgoing: &mut Outgoing,
+) -> Result<SessionId> {
+    let now = app.clock.now();
+    let scope = CompanyScope::assert_verified(tx.company_id());
+    let wanted = Wanted {
+        new_id: SessionId(app.clock.new_id()),
+        conversation_id,
+        contact_id,
+        started_by: match author {
+            Author::Agent | Author::AgentPlatform => StartedBy::Agent,
+            Author::Customer | Author::Ai | Author::Business | Author::System => StartedBy::Business,
+        },
+        status: SessionStatus::Active,
+    };
+    let new_id = wanted.new_id;
+    let session = db::sessions::ensure_open(tx, &[wanted], now)
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("session"))?;
+    let moved = if new.pause_session {
+        let from = [SessionStatus::Queued, SessionStatus::Active];
+        db::sessions::set_status(tx, session.id, &from, SessionStatus::Paused, "person_took_over", now).await?
+    } else {
+        let from = [SessionStatus::Queued];
+        db::sessions::set_status(tx, session.id, &from, SessionStatus::Active, "answered", now).await?
+    };
+    if moved || session.id == new_id {
+        outgoing.event(scope, Event::SessionChanged { session_id: session.id, conversation_id })?;
+    }
+    Ok(session.id)
+}
+
+/// A reaction names the message that it is about by the provider's id.
+async fn reaction_content(
+    tx: &mut TenantTx,
+    conversation_id: ConversationId,
+    new: &NewMessage,
+) -> Result<Value> {
+    let content = new.content.as_ref();
+    let about = content
+        .and_then(|content| content["message_id"].as_str())
+        .and_then(|id| id.parse::<MessageId>().ok())
+        .ok_or_else(|| Error::invalid("reaction.message_id", "the id of the message to react to"))?;
+    let message = db::messages::find(tx, about)
+        .await?
+        .filter(|message| message.conversation_id == conversation_id)
+        .ok_or(Error::NotFound("message to react to"))?;
+    let provider_id = message
+        .provider_message_id
+        .ok_or(Error::Conflict("the message to react to has not reached the provider"))?;
+    let emoji = content.and_then(|content| content["emoji"].as_str()).unwrap_or_default();
+    Ok(json!({ "message_id": provider_id, "emoji": emoji }))
+}

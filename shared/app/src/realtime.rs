@@ -1,0 +1,87 @@
+//! Browsers see it live: sockets of a company, and events pushed to them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use cloud::push::Delivery;
+use cloud::sockets::Socket;
+use domain::event::EventEnvelope;
+use domain::user::Permission;
+use domain::{CompanyId, CompanyScope};
+use futures::stream::{self, TryStreamExt as _};
+
+use crate::App;
+use crate::auth;
+use crate::error::{Error, Result, internal};
+
+/// API Gateway ends a WebSocket after two hours.
+const LONGEST_LIFE: TimeDelta = TimeDelta::hours(2);
+
+/// How many sockets are written to at once.
+const AT_ONCE: usize = 16;
+
+/// Lets a browser in that shows a token or an API key.
+///
+/// # Errors
+/// `Unauthenticated`, or `Forbidden` when the role may not read the inbox.
+pub async fn connect(app: &App, connection_id: &str, credential: Option<&str>) -> Result<()> {
+    let identity = auth::identify(app, credential.ok_or(Error::Unauthenticated)?).await?;
+    if !identity.role.allows(Permission::ReadInbox) {
+        return Err(Error::Forbidden(Permission::ReadInbox.act()));
+    }
+    let now = app.clock.now();
+    let socket = Socket {
+        connection_id: connection_id.to_owned(),
+        company_id: identity.scope.company_id(),
+        user_id: identity.user_id,
+        connected_at: now,
+        expires_at: now + LONGEST_LIFE,
+    };
+    app.sockets.put(&app.settings.sockets_table, &socket).await.map_err(internal)
+}
+
+/// Forgets a socket.
+///
+/// # Errors
+/// Retryable ones only.
+pub async fn disconnect(app: &App, connection_id: &str) -> Result<()> {
+    app.sockets.delete(&app.settings.sockets_table, connection_id).await.map_err(internal)
+}
+
+/// Pushes events to every socket of their companies, one event after the other on each socket. A socket that is gone is
+/// forgotten.
+///
+/// # Errors
+/// Retryable ones; a push that is repeated carries the same ids and version.
+pub async fn push(app: &App, events: &[EventEnvelope]) -> Result<()> {
+    let mut by_company: HashMap<CompanyId, Vec<&EventEnvelope>> = HashMap::new();
+    for event in events {
+        by_company.entry(event.company_id).or_default().push(event);
+    }
+    for (company_id, events) in by_company {
+        let scope = CompanyScope::assert_verified(company_id);
+        let sockets = app
+            .sockets
+            .list_for_company(&app.settings.sockets_table, scope.company_id())
+            .await
+            .map_err(internal)?;
+        let bodies: Arc<[String]> =
+            events.iter().map(serde_json::to_string).collect::<Result<_, _>>().map_err(internal)?;
+        stream::iter(sockets.into_iter().map(Ok))
+            .try_for_each_concurrent(AT_ONCE, |socket| push_to(app, socket, bodies.clone()))
+            .await?;
+    }
+    Ok(())
+}
+
+async fn push_to(app: &App, socket: Socket, bodies: Arc<[String]>) -> Result<()> {
+    for body in bodies.iter() {
+        let endpoint = &app.settings.websocket_endpoint;
+        match app.push.send(endpoint, &socket.connection_id, body).await.map_err(internal)? {
+            Delivery::Delivered => {}
+            Delivery::Gone => return disconnect(app, &socket.connection_id).await,
+        }
+    }
+    Ok(())
+}

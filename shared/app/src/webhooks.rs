@@ -1,0 +1,112 @@
+//! Webhooks: whose is this call, is it genuine, and onto the queue with what it brings. Nothing here touches PostgreSQL:
+//! a customer's message is taken also while the database is away.
+
+use cloud::queue::{MAX_MESSAGE_BYTES, QueueMessage};
+use cloud::routes::WebhookRoute;
+use cloud::seal::Sealed;
+use domain::job::InboundEnvelope;
+use providers::whatsapp_cloud::{self, webhook::SplitEvent};
+use secrecy::SecretString;
+use std::time::Duration;
+
+use crate::error::{Error, Result, internal};
+use crate::{App, trace};
+
+/// What the sealed values of a webhook route are bound to.
+pub const ROUTE_TABLE: &str = "webhook-routes";
+
+/// Room for the envelope's own fields around a payload.
+const ENVELOPE_BYTES: usize = 4 * 1024;
+
+/// The WhatsApp Cloud API's webhooks.
+pub mod meta {
+    use super::*;
+
+    /// The route key of a slug.
+    pub fn route_key(slug: &str) -> String {
+        format!("meta#{slug}")
+    }
+
+    /// Answers Meta's verification call: the challenge, when the token is this connection's.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown slug, `Forbidden` for anything that is not a verification with our token.
+    pub async fn verify(
+        app: &App,
+        slug: &str,
+        mode: Option<&str>,
+        token: Option<&str>,
+        challenge: Option<&str>,
+    ) -> Result<String> {
+        let route = find(app, slug).await?;
+        let expected = open(app, &route, "verify_token", &route.verify_token).await?;
+        whatsapp_cloud::signature::verify_challenge(&expected, mode, token, challenge)
+            .map(str::to_owned)
+            .ok_or(Error::Forbidden("subscribe this webhook"))
+    }
+
+    /// Takes a signed webhook call; how many events it brought. Once this returns `Ok`, all of them are durable.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown slug, `Unauthenticated` for a missing or wrong signature, `Malformed` for a body
+    /// that is no JSON object, `Internal` when an event could not be enqueued: the provider then sends all again,
+    /// and what was enqueued already is recognised.
+    pub async fn receive(app: &App, slug: &str, body: &[u8], signature: Option<&str>) -> Result<usize> {
+        let route = find(app, slug).await?;
+        let app_secret = open(app, &route, "app_secret", &route.app_secret).await?;
+        whatsapp_cloud::signature::verify(&app_secret, body, signature).map_err(|_| Error::Unauthenticated)?;
+        let events =
+            whatsapp_cloud::webhook::split(body).map_err(|error| Error::Malformed(error.to_string()))?;
+        let count = events.len();
+        let mut messages = Vec::with_capacity(count);
+        for event in events {
+            messages.push(message(app, &route, event).await?);
+        }
+        app.queues.send_batch(&app.settings.inbound_queue_url, messages).await.map_err(internal)?;
+        Ok(count)
+    }
+
+    async fn find(app: &App, slug: &str) -> Result<std::sync::Arc<WebhookRoute>> {
+        app.routes.find(&route_key(slug)).await.map_err(internal)?.ok_or(Error::NotFound("webhook"))
+    }
+}
+
+async fn open(app: &App, route: &WebhookRoute, field: &str, sealed: &Sealed) -> Result<SecretString> {
+    let key = app.master_key().await?;
+    key.open(sealed, &[ROUTE_TABLE, field, &route.route_key]).map_err(internal)
+}
+
+/// Wraps one event for the inbound queue; a large one goes to the bucket and a pointer on the queue.
+async fn message(app: &App, route: &WebhookRoute, event: SplitEvent) -> Result<QueueMessage> {
+    let now = app.clock.now();
+    let mut envelope = InboundEnvelope {
+        v: 1,
+        company_id: route.company_id,
+        connection_id: route.connection_id,
+        provider: "whatsapp_cloud".to_owned(),
+        key: event.key,
+        received_at_ms: now.timestamp_millis(),
+        trace: trace::current(),
+        payload: None,
+        overflow_key: None,
+    };
+    // JSON inside JSON: escaping may double it.
+    if event.payload.len() * 2 + ENVELOPE_BYTES > MAX_MESSAGE_BYTES {
+        let object = format!("inbound/{}/{}", route.company_id, app.clock.new_id());
+        app.overflow
+            .put(&app.settings.overflow_bucket, &object, event.payload.into_bytes())
+            .await
+            .map_err(internal)?;
+        envelope.overflow_key = Some(object);
+    } else {
+        envelope.payload = Some(event.payload);
+    }
+    Ok(QueueMessage {
+        // Everything about one customer of one connection stays in order.
+        group: Some(format!("{}-{}", route.connection_id, event.group)),
+        deduplication: Some(format!("{}-{}", route.connection_id, envelope.key)),
+        body: serde_json::to_string(&envelope).map_err(internal)?,
+        delay: Duration::ZERO,
+        attributes: Vec::new(),
+    })
+}

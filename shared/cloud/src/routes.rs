@@ -1,0 +1,159 @@
+//! Which webhook address belongs to which company and connection. A webhook function reads this instead of PostgreSQL,
+//! so that it works while PostgreSQL does not.
+//!
+//! Table: partition key `route_key` (string), e.g. `meta#<slug>`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::{CompanyId, ConnectionId};
+
+use crate::aws::Aws;
+use crate::cache::{Cache, Policy};
+use crate::error::AwsError;
+use crate::seal::Sealed;
+use crate::table::{Item, TableError, read, read_text, string, time};
+
+const POLICY: Policy = Policy {
+    fresh: Duration::from_secs(60),
+    absent: Duration::from_secs(5),
+    stale: Duration::from_secs(15 * 60),
+    pause: Duration::from_secs(5),
+    capacity: 10_000,
+};
+
+/// What a webhook needs to know to verify and file a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookRoute {
+    /// Provider and slug: `meta#<slug>`.
+    pub route_key: String,
+    /// Whose webhook it is.
+    pub company_id: CompanyId,
+    /// The connection that its events belong to.
+    pub connection_id: ConnectionId,
+    /// The provider's own id of the number or account (`phone_number_id`): an event for another one is not ours.
+    pub provider_account: Option<String>,
+    /// The key of the provider's signature.
+    pub app_secret: Sealed,
+    /// What the provider says when it asks whether the address is ours.
+    pub verify_token: Sealed,
+    /// When the connection was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl WebhookRoute {
+    fn to_item(&self) -> Item {
+        let mut item = Item::from([
+            ("route_key".to_owned(), string(&self.route_key)),
+            ("company_id".to_owned(), string(self.company_id)),
+            ("connection_id".to_owned(), string(self.connection_id)),
+            ("app_secret".to_owned(), string(self.app_secret.as_str())),
+            ("verify_token".to_owned(), string(self.verify_token.as_str())),
+            ("updated_at".to_owned(), time(self.updated_at)),
+        ]);
+        if let Some(account) = &self.provider_account {
+            item.insert("provider_account".to_owned(), string(account));
+        }
+        item
+    }
+
+    fn from_item(item: &Item) -> Result<Self, TableError> {
+        let has_account = item.contains_key("provider_account");
+        Ok(Self {
+            route_key: read(item, "route_key")?,
+            company_id: read(item, "company_id")?,
+            connection_id: read(item, "connection_id")?,
+            provider_account: has_account.then(|| read(item, "provider_account")).transpose()?,
+            app_secret: read(item, "app_secret")?,
+            verify_token: read(item, "verify_token")?,
+            updated_at: DateTime::parse_from_rfc3339(read_text(item, "updated_at")?)
+                .map_err(|_| TableError::Malformed("updated_at"))?
+                .to_utc(),
+        })
+    }
+}
+
+/// The table of routes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct WebhookRoutes {
+    aws: Aws,
+}
+
+impl WebhookRoutes {
+    /// Connects at the first request.
+    pub fn new(aws: Aws) -> Self {
+        Self { aws }
+    }
+
+    /// The route of this key, as of up to a second ago (the read is eventually consistent).
+    ///
+    /// # Errors
+    /// When the table cannot be read, or the item is not what [`put`](Self::put) writes.
+    pub async fn find(&self, table: &str, route_key: &str) -> Result<Option<WebhookRoute>, TableError> {
+        let request =
+            self.aws.dynamodb().await.get_item().table_name(table).key("route_key", string(route_key));
+        let answer = request.consistent_read(false).send().await;
+        let answer = answer.map_err(|error| AwsError::from_sdk("dynamodb.GetItem", error))?;
+        answer.item().map(WebhookRoute::from_item).transpose()
+    }
+
+    /// Writes a route over whatever was there.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn put(&self, table: &str, route: &WebhookRoute) -> Result<(), TableError> {
+        let request = self.aws.dynamodb().await.put_item().table_name(table);
+        let answer = request.set_item(Some(route.to_item())).send().await;
+        answer.map_err(|error| AwsError::from_sdk("dynamodb.PutItem", error))?;
+        Ok(())
+    }
+
+    /// Removes a route; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn delete(&self, table: &str, route_key: &str) -> Result<(), TableError> {
+        let request = self.aws.dynamodb().await.delete_item().table_name(table);
+        let answer = request.key("route_key", string(route_key)).send().await;
+        answer.map_err(|error| AwsError::from_sdk("dynamodb.DeleteItem", error))?;
+        Ok(())
+    }
+}
+
+/// The routes with a memory: a minute for what is there, five seconds for what is not, and up to fifteen minutes for
+/// what was there while DynamoDB fails. Clones share the memory, which holds at most 10,000 routes.
+#[derive(Clone)]
+pub struct CachedRoutes {
+    routes: WebhookRoutes,
+    table: Arc<str>,
+    cache: Arc<Cache<Arc<WebhookRoute>, TableError>>,
+}
+
+impl CachedRoutes {
+    /// An empty memory over a table.
+    pub fn new(routes: WebhookRoutes, table: impl Into<Arc<str>>) -> Self {
+        Self { routes, table: table.into(), cache: Arc::new(Cache::new("webhook-routes", POLICY)) }
+    }
+
+    /// The route of this key.
+    ///
+    /// # Errors
+    /// As [`WebhookRoutes::find`], when nothing is remembered either.
+    pub async fn find(&self, route_key: &str) -> Result<Option<Arc<WebhookRoute>>, TableError> {
+        let load = async || Ok(self.routes.find(&self.table, route_key).await?.map(Arc::new));
+        self.cache.get(route_key, load).await
+    }
+
+    /// Forgets one key: the next [`find`](Self::find) asks the table, for instance after a signature that did not match.
+    pub fn forget(&self, route_key: &str) {
+        self.cache.forget(route_key);
+    }
+}
+
+impl fmt::Debug for CachedRoutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedRoutes").field("table", &self.table).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! Secrets Manager with a memory of five minutes.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::aws::Aws;
+use crate::cache::{Cache, Policy};
+use crate::error::AwsError;
+
+const POLICY: Policy = Policy {
+    fresh: Duration::from_secs(5 * 60),
+    absent: Duration::ZERO,
+    // A function that has worked for hours should not stop because Secrets Manager does.
+    stale: Duration::from_secs(60 * 60),
+    pause: Duration::from_secs(30),
+    capacity: 1_000,
+};
+
+/// Why there is no secret.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// The request failed: missing, forbidden or unreachable.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// The secret exists but holds no text.
+    #[error("the secret holds no text")]
+    NotText,
+    /// The secret's text is no JSON object with this text field.
+    #[error("the secret is no JSON object with a text {0}")]
+    NoField(String),
+}
+
+impl SecretsError {
+    /// Whether the same request may succeed later.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Aws(error) => error.retryable(),
+            Self::NotText | Self::NoField(_) => false,
+        }
+    }
+}
+
+/// The account's secrets. Clones share their memory.
+#[derive(Clone)]
+pub struct Secrets {
+    aws: Aws,
+    cache: Arc<Cache<SecretString, SecretsError>>,
+}
+
+impl Secrets {
+    /// Connects at the first secret.
+    pub fn new(aws: Aws) -> Self {
+        Self { aws, cache: Arc::new(Cache::new("secrets", POLICY)) }
+    }
+
+    /// The current text of a secret, by name or ARN; up to five minutes old, or an hour while Secrets Manager fails.
+    ///
+    /// # Errors
+    /// When it is missing, forbidden, not text, or cannot be reached.
+    pub async fn get(&self, secret_id: &str) -> Result<SecretString, SecretsError> {
+        let load = async || self.load(secret_id).await.map(Some);
+        self.cache.get(secret_id, load).await?.ok_or(SecretsError::NotText)
+    }
+
+    /// One text field of a secret that is a JSON object, such as `url` of a database's.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and when there is no such field.
+    pub async fn get_field(&self, secret_id: &str, field: &str) -> Result<SecretString, SecretsError> {
+        let secret = self.get(secret_id).await?;
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(secret.expose_secret())
+            // The parser's error may quote the secret.
+            .map_err(|_| SecretsError::NoField(field.to_owned()))?;
+        match object.get(field) {
+            Some(serde_json::Value::String(text)) => Ok(SecretString::from(text.as_str())),
+            _ => Err(SecretsError::NoField(field.to_owned())),
+        }
+    }
+
+    /// Forgets one secret: the next call asks again, for instance after a password was refused.
+    pub fn forget(&self, secret_id: &str) {
+        self.cache.forget(secret_id);
+    }
+
+    async fn load(&self, secret_id: &str) -> Result<SecretString, SecretsError> {
+        let answer = self.aws.secretsmanager().await.get_secret_value().secret_id(secret_id).send().await;
+        let answer = answer.map_err(|error| AwsError::from_sdk("secretsmanager.GetSecretValue", error))?;
+        answer.secret_string.map(SecretString::from).ok_or(SecretsError::NotText)
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,139 @@
+//! The open browser connections of each company.
+//!
+//! Table: partition key `connection_id` (string), index `by-company` on `company_id` (string) that projects all
+//! attributes, TTL attribute `expires_at`.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{CompanyId, UserId};
+
+use crate::aws::Aws;
+use crate::error::AwsError;
+use crate::table::{Item, TableError, epoch_seconds, read, read_epoch_seconds, read_text, string, time};
+
+/// API Gateway closes every WebSocket after two hours.
+pub const SOCKET_LIFE: TimeDelta = TimeDelta::hours(2);
+
+/// The index that [`Sockets::list_for_company`] reads.
+const BY_COMPANY: &str = "by-company";
+
+/// One open browser connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// API Gateway's id of the connection (not one of a channel).
+    pub connection_id: String,
+    /// Whose events it hears.
+    pub company_id: CompanyId,
+    /// Who sits in front of it.
+    pub user_id: UserId,
+    /// When it was opened; milliseconds.
+    pub connected_at: DateTime<Utc>,
+    /// When it is gone for certain; whole seconds.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Socket {
+    /// A connection that was opened at `connected_at` and lives for [`SOCKET_LIFE`].
+    pub fn opened(
+        connection_id: impl Into<String>,
+        company_id: CompanyId,
+        user_id: UserId,
+        connected_at: DateTime<Utc>,
+    ) -> Self {
+        let expires_at = connected_at + SOCKET_LIFE;
+        Self { connection_id: connection_id.into(), company_id, user_id, connected_at, expires_at }
+    }
+
+    fn to_item(&self) -> Item {
+        Item::from([
+            ("connection_id".to_owned(), string(&self.connection_id)),
+            ("company_id".to_owned(), string(self.company_id)),
+            ("user_id".to_owned(), string(self.user_id)),
+            ("connected_at".to_owned(), time(self.connected_at)),
+            ("expires_at".to_owned(), epoch_seconds(self.expires_at)),
+        ])
+    }
+
+    fn from_item(item: &Item) -> Result<Self, TableError> {
+        Ok(Self {
+            connection_id: read(item, "connection_id")?,
+            company_id: read(item, "company_id")?,
+            user_id: read(item, "user_id")?,
+            connected_at: DateTime::parse_from_rfc3339(read_text(item, "connected_at")?)
+                .map_err(|_| TableError::Malformed("connected_at"))?
+                .to_utc(),
+            expires_at: read_epoch_seconds(item, "expires_at")?,
+        })
+    }
+}
+
+/// The table of connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Sockets {
+    aws: Aws,
+    table: Arc<str>,
+}
+
+impl Sockets {
+    /// Connects at the first request.
+    pub fn new(aws: Aws, table: impl Into<Arc<str>>) -> Self {
+        Self { aws, table: table.into() }
+    }
+
+    /// Remembers a connection.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn put(&self, socket: &Socket) -> Result<(), TableError> {
+        let request = self.aws.dynamodb().await.put_item().table_name(&*self.table);
+        let answer = request.set_item(Some(socket.to_item())).send().await;
+        answer.map_err(|error| AwsError::from_sdk("dynamodb.PutItem", error))?;
+        Ok(())
+    }
+
+    /// One connection, as of now.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or the item is not what [`put`](Self::put) writes.
+    pub async fn find(&self, connection_id: &str) -> Result<Option<Socket>, TableError> {
+        let request = self.aws.dynamodb().await.get_item().table_name(&*self.table);
+        let answer = request.key("connection_id", string(connection_id)).consistent_read(true).send().await;
+        let answer = answer.map_err(|error| AwsError::from_sdk("dynamodb.GetItem", error))?;
+        answer.item().map(Socket::from_item).transpose()
+    }
+
+    /// Forgets a connection; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn delete(&self, connection_id: &str) -> Result<(), TableError> {
+        let request = self.aws.dynamodb().await.delete_item().table_name(&*self.table);
+        let answer = request.key("connection_id", string(connection_id)).send().await;
+        answer.map_err(|error| AwsError::from_sdk("dynamodb.DeleteItem", error))?;
+        Ok(())
+    }
+
+    /// Every connection of a company, over all pages. Some may be gone already: DynamoDB takes its time to expire
+    /// items, and a push to such a one says so.
+    ///
+    /// # Errors
+    /// When the index cannot be read, or an item is not what [`put`](Self::put) writes.
+    pub async fn list_for_company(&self, company_id: CompanyId) -> Result<Vec<Socket>, TableError> {
+        let request = self.aws.dynamodb().await.query().table_name(&*self.table).index_name(BY_COMPANY);
+        let mut pages = request
+            .key_condition_expression("company_id = :company_id")
+            .expression_attribute_values(":company_id", AttributeValue::S(company_id.to_string()))
+            .into_paginator()
+            .send();
+        let mut sockets = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| AwsError::from_sdk("dynamodb.Query", error))?;
+            for item in page.items() {
+                sockets.push(Socket::from_item(item)?);
+            }
+        }
+        Ok(sockets)
+    }
+}

@@ -1,0 +1,371 @@
+//! Every room against an emulator of AWS: `AWS_ENDPOINT_URL` on this machine, run with `--run-ignored all`.
+//! Each test makes its own queues, tables and buckets, under names nobody else has.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use chrono::{DateTime, Utc};
+use cloud::bus::{Bus, BusError, BusEvent};
+use cloud::overflow::{Overflow, OverflowError};
+use cloud::push::{Delivery, Push};
+use cloud::queue::{MAX_MESSAGE_BYTES, QueueError, QueueMessage, Queues};
+use cloud::routes::{CachedRoutes, WebhookRoute, WebhookRoutes};
+use cloud::seal::MasterKey;
+use cloud::secrets::{Secrets, SecretsError};
+use cloud::sockets::{Socket, Sockets};
+use cloud::{Aws, TableError};
+use domain::{CompanyId, ConnectionId, UserId};
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+/// The emulator; never anything that is not on this machine.
+async fn emulator() -> Aws {
+    let aws = Aws::lazy();
+    let endpoint = aws.config().await.endpoint_url().expect("AWS_ENDPOINT_URL names the emulator");
+    assert!(
+        endpoint.starts_with("http://127.0.0.1:") || endpoint.starts_with("http://localhost:"),
+        "{endpoint}"
+    );
+    aws
+}
+
+fn unique(name: &str) -> String {
+    format!("{name}-{}", Uuid::new_v4().simple())
+}
+
+fn noon() -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339("2026-03-01T12:00:00.123Z").unwrap().to_utc()
+}
+
+async fn queue(aws: &Aws, fifo: bool) -> (aws_sdk_sqs::Client, String) {
+    let client = aws_sdk_sqs::Client::new(aws.config().await);
+    let mut request = client.create_queue().queue_name(unique("q") + if fifo { ".fifo" } else { "" });
+    if fifo {
+        request = request.attributes(QueueAttributeName::FifoQueue, "true");
+    }
+    let url = request.send().await.unwrap().queue_url.unwrap();
+    (client, url)
+}
+
+/// Receives and deletes everything on the queue.
+async fn drain(client: &aws_sdk_sqs::Client, url: &str) -> Vec<Message> {
+    let mut all = Vec::new();
+    loop {
+        let request = client.receive_message().queue_url(url).max_number_of_messages(10).wait_time_seconds(0);
+        let request = request.message_attribute_names("All");
+        let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
+        let messages = request.send().await.unwrap().messages.unwrap_or_default();
+        if messages.is_empty() {
+            return all;
+        }
+        for message in messages {
+            let handle = message.receipt_handle().unwrap();
+            client.delete_message().queue_url(url).receipt_handle(handle).send().await.unwrap();
+            all.push(message);
+        }
+    }
+}
+
+fn attribute<'a>(message: &'a Message, name: &str) -> &'a str {
+    message.message_attributes().unwrap()[name].string_value().unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs the emulator"]
+async fn messages_of_a_group_arrive_in_order() {
+    let aws = emulator().await;
+    let (client, url) = queue(&aws, true).await;
+    let messages = (0..47).map(|number| {
+        let group = format!("contato {}", number % 3);
+        QueueMessage::new(number.to_string())
+            .group(group)
+            .deduplication(format!("id-{number}"))
+            .attribute("n", "v")
+    });
+    let messages: Vec<_> = messages.collect();
+    let queues = Queues::new(aws);
+    queues.send_batch(&url, messages.clone()).await.unwrap();
+    queues.send_batch(&url, messages).await.unwrap();
+
+    let received = drain(&client, &url).await;
+    assert_eq!(received.len(), 47, "the second time was recognised");
+    for group in 0..3 {
+        let numbers: Vec<u32> = received.iter().map(|m| m.body().unwrap().parse().unwrap()).collect();
+        let numbers: Vec<u32> = numbers.into_iter().filter(|number| number % 3 == group).collect();
+        assert!(numbers.is_sorted(), "{numbers:?}");
+    }
+    assert_eq!(attribute(&received[0], "n"), "v");
+}
+
+#[tokio::test]
+#[ignore = "needs the emulator"]
+async fn a_batch_is_cut_by_weight_too_and_a_bad_message_holds_nobody() {
+    let aws = emulator().await;
+    let (client, url) = queue(&aws, false).await;
+    let queues = Queues::new(aws);
+    let mut messages = vec![QueueMessage::new("x".repeat(100 * 1024)); 5];
+    messages.push(QueueMessage::new("x".repeat(MAX_MESSAGE_BYTES)));
+    messages.insert(2, QueueMessage::new("x".repeat(MAX_MESSAGE_BYTES + 1)));
+    messages.push(QueueMessage::new(serde_json::to_string("\u{ffff}").unwrap()));
+    let outcomes = queues.send_each(&url, messages.clone()).await.unwrap();
+    for (position, outcome) in outcomes.iter().enumerate() {
+        assert_eq!(
+            matches!(outcome, Err(QueueError::TooLarge { .. })),
+            position == 2,
+            "{position}: {outcome:?}"
+        );
+        assert_eq!(outcome.is_err(), position == 2);
+    }
+    assert_eq!(drain(&client, &url).await.len(), 7);
+
+    let error = queues.send_batch(&url, messages).await.unwrap_err();
+    assert!(
+        matches!(error, QueueError::Incomplete { failed: 1, total: 8, retryable: false, .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs the emulator"]
+async fn a_delay_is_kept() {
+    let aws = emulator().await;
+    let (client, url) = queue(&aws, false).await;
+    let queues = Queues::new(aws);
+    let message = QueueMessage::new("{}").delay(Duration::from_millis(1500));
+    queues.send_batch(&url, vec![message]).await.unwrap();
+    assert_eq!(queues.attributes(&url).await.unwrap().delayed, 1);
+    assert!(drain(&client, &url).await.is_empty());
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    assert_eq!(drain(&client, &url).await.len(), 1);
+}
+
+#[tokio::test]
+#[ignore = "needs the emulator"]
+async fn a_parked_message_tells_why() {
+    let aws = emulator().await;
+    let (client, url) = queue(&aws, true).await;
+    let queues = Queues::new(aws);
+    let body = "x".repeat(MAX_MESSAGE_BYTES - 200);
+    let reason = "não é um evento: ".repeat(200);
+    for _ in 0..2 {
+        queues.park(&url, &body, Some("g"), "malformed", &reason, noon()).await.unwrap();
+    }
+    queues.park(&url, "{}", None, "unknown_version", "", noon()).await.unwrap();
+
+    let received = drain(&client, &url).await;
+    assert_eq!(received.len(), 2);
+    let large = received.iter().find(|message| message.body() == Some(&body)).unwrap();
+    assert_eq!(attribute(large, "reason_code"), "malformed");
+    assert_eq!(attribute(large, "parked_at"), "2026-03-01T12:00:00.123Z");
+    assert!(reason.starts_with(attribute(large, "reason")));
+}
+
+#[tokio::test]
+#[ignore = "needs the emulator"]
+async fn a_message_can_be_given_back() {
+    let aws = emulator().await;
+    let (client, url) = queue(&aws, false).await;
+    let queues = Queues::new(aws);
+    queues.send_batch(&url, vec![QueueMessage::new("{}")]).await.unwrap();
+    let received = client.receive_message().queue_url(&url).send().await.unwrap().messages.unwrap();
+    assert_eq!(queues.attributes(&url).await.unwrap().in_flight, 1);
+    let handle = received[0].receipt_handle().unwrap();
+    queues.change_visibility(&url, handle, Duration::ZERO).await.unwrap();
+    let attributes = queues.attributes(&url).await.unwrap();
+    assert_eq!((attributes.waiting, attributes.in_flight), (1, 0));
+    assert_eq!(drain(&client, &url).await.len(), 1);
+}
+
+#[tokio::test]
+#[ignore = "needs the emulator"]
+async fn a_missing_queue_is_one_error_and_not_for_retrying() {
+    let aws = emulator().await;
+    let (_, url) = queue(&aws, false).await;
+    let queues = Queues::new(aws);
+    let messages = vec![QueueMessage::new("{}"); 25];
+    let error = queues.send_each(&(url + "-missing"), messages).await.unwrap_err();
+    assert!(matches!(error, QueueError::Aws(_)) && !error.retryable(), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs the emulator"]
+async fn events_reach_a_rule() {
+    let aws = emulator().await;
+    let (queue_client, url) = queue(&aws, false).await;
+    let attributes =
+        queue_client.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::QueueArn);
+    let arn = attributes.send().await.unwrap().attributes.unwrap()[&QueueAttributeName::QueueArn].clone();
+    let client = aws_sdk_eventbridge::Client::new(aws.config().await);
+    let name = unique("bus");
+    client.create_event_bus().name(&name).send().await.unwrap();
+    let rule =
+        client.put_rule().name("all").event_bus_name(&name).event_pattern(r#"{"source": ["master-ia"]}"#);
+    rule.send().await.unwrap();
+    let target = aws_sdk_eventbridge::types::Target::builder().id("queue").arn(arn).build().unwrap();
+    client.put_targets().rule("all").event_bus_name(&name).targets(target).send().await.unwrap();
+
+    let company_id = CompanyId(Uuid::from_u128(7));
+    let event = |detail: String| BusEvent { detail_type: "message.created".to_owned(), detail, company_id };
+    let mut events: Vec<_> = (0..23).map(|number| event(format!(r#"{{"v":1,"number":{number}}}"#))).collect();
+    events.insert(5, event("x".repeat(MAX_MESSAGE_BYTES)));
+    let outcomes = Bus::new(aws).publish(&name, events).await.unwrap();
+    assert_eq!(outcomes.len(), 24);
+    assert!(matches!(outcomes[5], Err(BusError::TooLarge { .. })));
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 23);
+
+    let mut received = Vec::new();
+    for _ in 0..50 {
+        received.extend(drain(&queue_client, &url).await);
+        if received.len() >= 23 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(received.len(), 23);
+    let first: serde_json::Value = serde_json::from_str(received[0].body().unwrap()).unwrap();
+    assert_eq!(first["source"], "master-ia");
+    assert_eq!(first["detail-type"], "message.created");
+    assert_eq!(first["detail"]["v"], 1);
+    assert_eq!(first["resources"][0], format!("company/{company_id}"));
+}
+
+async fn table(aws: &Aws, key: &str, index: Option<(&str, &str)>) -> String {
+    let client = aws_sdk_dynamodb::Client::new(aws.config().await);
+    let name = unique("table");
+    let hash = |name: &str| {
+        KeySchemaElement::builder().attribute_name(name).key_type(KeyType::Hash).build().unwrap()
+    };
+    let text = |name: &str| {
+        let definition = AttributeDefinition::builder().attribute_name(name);
+        definition.attribute_type(ScalarAttributeType::S).build().unwrap()
+    };
+    let mut request = client.create_table().table_name(&name).billing_mode(BillingMode::PayPerRequest);
+    request = request.attribute_definitions(text(key)).key_schema(hash(key));
+    if let Some((index, key)) = index {
+        let all = Projection::builder().projection_type(ProjectionType::All).build();
+        let index = GlobalSecondaryIndex::builder().index_name(index).key_schema(hash(key)).projection(all);
+        request = request.attribute_definitions(text(key)).global_secondary_indexes(index.build().unwrap());
+    }
+    request.send().await.unwrap();
+    name
+}
+
+#[tokio::test]
+#[ignore = "needs the emulator"]
+async fn routes_are_written_found_remembered_and_removed() {
+    let aws = emulator().await;
+    let table = table(&aws, "route_key", None).await;
+    let key = MasterKey::derive(&SecretString::from("k".repeat(64))).unwrap();
+    let secret = |text: &str| key.seal(&SecretString::from(text), &["c", "webhook-routes", text]).unwrap();
+    let mut route = WebhookRoute {
+        route_key: "meta#padaria".to_owned(),
+        company_id: CompanyId(Uuid::from_u128(1)),
+        connection_id: ConnectionId(Uuid::from_u128(2)),
+        provider_account: Some("1234567890".to_owned()),
+        app_secret: secret("app_secret"),
+        verify_token: secret("verify_token"),
+        updated_at: noon(),
+    };
+    let routes = WebhookRoutes::new(aws.clone());
+    let cached = CachedRoutes::new(routes.clone(), table.as_str());
+    assert_eq!(cached.find("meta#outra").await.unwrap(), None);
+    routes.put(&table, &route).await.unwrap();
+    assert_eq!(routes.find(&table, "meta#padaria").await.unwrap().as_ref(), Some(&route));
+    assert_eq!(cached.find("meta#padaria").await.unwrap().as_deref(), Some(&route));
+
+    let before = route.clone();
+    route.provider_account = None;
+    routes.put(&table, &route).await.unwrap();
+    assert_eq!(routes.find(&table, "meta#padaria").await.unwrap().as_ref(), Some(&route));
+    assert_eq!(cached.clone().find("meta#padaria").await.unwrap().as_deref(), Some(&before));
+    cached.forget("meta#padaria");
+    assert_eq!(cached.find("meta#padaria").await.unwrap().as_deref(), Some(&route));
+
+    routes.delete(&table, "meta#padaria").await.unwrap();
+    routes.delete(&table, "meta#padaria").await.unwrap();
+    assert_eq!(routes.find(&table, "meta#padaria").await.unwrap(), None);
+    let error = routes.find("no-such-table", "meta#padaria").await.unwrap_err();
+    assert!(matches!(error, TableError::Aws(_)) && !error.retryable(), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs the emulator"]
+async fn sockets_are_listed_by_company() {
+    let aws = emulator().await;
+    let table = table(&aws, "connection_id", Some(("by-company", "company_id"))).await;
+    let sockets = Sockets::new(aws, table.as_str());
+    let (ours, theirs) = (CompanyId(Uuid::from_u128(1)), CompanyId(Uuid::from_u128(2)));
+    let open = |id: &str, company| Socket::opened(id, company, UserId(Uuid::from_u128(3)), noon());
+    for (id, company) in [("a=", ours), ("b=", theirs), ("c=", ours)] {
+        sockets.put(&open(id, company)).await.unwrap();
+    }
+    let mut listed = sockets.list_for_company(ours).await.unwrap();
+    listed.sort_by(|a, b| a.connection_id.cmp(&b.connection_id));
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[0].connection_id, "a=");
+    assert_eq!(listed[0].connected_at, noon());
+    assert_eq!(listed[0].expires_at.timestamp(), noon().timestamp() + 7200);
+    assert_eq!(sockets.find("b=").await.unwrap().unwrap().company_id, theirs);
+    sockets.delete("a=").await.unwrap();
+    assert_eq!(sockets.find("a=").await.unwrap(), None);
+    assert_eq!(sockets.list_for_company(ours).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+#[ignore = "needs the emulator"]
+async fn a_large_body_comes_back_whole() {
+    let aws = emulator().await;
+    let client = aws_sdk_s3::Client::from_conf(
+        aws_sdk_s3::config::Builder::from(aws.config().await).force_path_style(true).build(),
+    );
+    let bucket = unique("bucket");
+    client.create_bucket().bucket(&bucket).send().await.unwrap();
+    let overflow = Overflow::new(aws);
+    let body: Vec<u8> = (0..3_000_000_u32).map(|number| u8::try_from(number % 251).unwrap()).collect();
+    overflow.put(&bucket, "meta/2026/a b#ç", body.clone()).await.unwrap();
+    assert_eq!(overflow.get(&bucket, "meta/2026/a b#ç").await.unwrap(), body);
+    let error = overflow.get(&bucket, "meta/none").await.unwrap_err();
+    assert!(matches!(error, OverflowError::NotFound), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs the emulator"]
+async fn a_secret_is_read_once_and_again_after_it_is_forgotten() {
+    let aws = emulator().await;
+    let client = aws_sdk_secretsmanager::Client::new(aws.config().await);
+    let name = unique("secret");
+    let made = client
+        .create_secret()
+        .name(&name)
+        .secret_string(r#"{"url": "postgres://first"}"#)
+        .send()
+        .await
+        .unwrap();
+    let secrets = Secrets::new(aws);
+    assert_eq!(secrets.get_field(&name, "url").await.unwrap().expose_secret(), "postgres://first");
+    let change = client.put_secret_value().secret_id(&name).secret_string("second");
+    change.send().await.unwrap();
+    assert_eq!(secrets.get_field(&name, "url").await.unwrap().expose_secret(), "postgres://first");
+    secrets.clone().forget(&name);
+    assert_eq!(secrets.get(&name).await.unwrap().expose_secret(), "second");
+    assert_eq!(secrets.get(made.arn().unwrap()).await.unwrap().expose_secret(), "second");
+    assert!(matches!(secrets.get_field(&name, "url").await.unwrap_err(), SecretsError::NoField(_)));
+    let error = secrets.get("no-such-secret").await.unwrap_err();
+    assert!(matches!(error, SecretsError::Aws(_)) && !error.retryable(), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs the emulator"]
+async fn a_browser_that_left_is_gone() {
+    let aws = emulator().await;
+    let origin = aws.config().await.endpoint_url().unwrap().to_owned();
+    let endpoint = format!("{origin}/_aws/execute-api/abcdef1234/live");
+    let delivery = Push::new(aws).send(&endpoint, "bm9ib2R5=", "{}").await.unwrap();
+    assert_eq!(delivery, Delivery::Gone);
+}

@@ -1,0 +1,109 @@
+//! Connections: the company's accounts with messaging providers. Secrets stay sealed here.
+
+use domain::{ConnectionId, PersonaId};
+
+use crate::error::OnConstraint;
+use crate::{Result, TenantTx};
+
+/// A connection as sending and answering need it.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its id.
+    pub id: ConnectionId,
+    /// `whatsapp_cloud`, …
+    pub kind: String,
+    /// The provider's id of the account.
+    pub provider_account: String,
+    /// Sealed access token.
+    pub access_token: String,
+    /// Who answers for it.
+    pub persona_id: Option<PersonaId>,
+}
+
+/// A connection to be made.
+#[derive(Clone, Debug)]
+pub struct NewConnection {
+    /// Its id.
+    pub id: ConnectionId,
+    /// `whatsapp_cloud`, …
+    pub kind: String,
+    /// What people call it.
+    pub name: String,
+    /// Its place in webhook addresses.
+    pub slug: String,
+    /// The provider's id of the account.
+    pub provider_account: String,
+    /// The WhatsApp Business Account.
+    pub waba_id: Option<String>,
+    /// Sealed.
+    pub access_token: String,
+    /// Sealed.
+    pub app_secret: String,
+    /// Sealed.
+    pub verify_token: String,
+    /// Who answers for it.
+    pub persona_id: Option<PersonaId>,
+}
+
+/// Makes a connection.
+///
+/// # Errors
+/// `Conflict` when the slug is taken.
+pub async fn insert(tx: &mut TenantTx, new: &NewConnection) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "INSERT INTO connections (company_id, id, kind, name, slug, provider_account, waba_id, access_token,
+                                  app_secret, verify_token, persona_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        company_id.0,
+        new.id.0,
+        new.kind,
+        new.name,
+        new.slug,
+        new.provider_account,
+        new.waba_id,
+        new.access_token,
+        new.app_secret,
+        new.verify_token,
+        new.persona_id as _
+    )
+    .execute(tx.connection())
+    .await
+    .on_constraint("connections_slug_key", "this slug is in use")?;
+    Ok(())
+}
+
+/// Finds a connection.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Connection>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Connection,
+        r#"SELECT id AS "id: ConnectionId", kind, provider_account, access_token,
+                  persona_id AS "persona_id: PersonaId"
+           FROM connections WHERE company_id = $1 AND id = $2"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// Which of `ids` have a persona that answers.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_answered(tx: &mut TenantTx, ids: &[ConnectionId]) -> Result<Vec<ConnectionId>> {
+    let company_id = tx.company_id();
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT id AS "id: ConnectionId" FROM connections
+           WHERE company_id = $1 AND id = ANY($2) AND persona_id IS NOT NULL"#,
+        company_id.0,
+        &ids
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}

@@ -1,0 +1,309 @@
+//! Contacts and the addresses that lead to them.
+
+use chrono::{DateTime, Utc};
+use domain::ContactId;
+use domain::inbound::{Address, AddressKind};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{Result, TenantTx};
+
+/// A customer.
+#[derive(Clone, Debug)]
+pub struct Contact {
+    /// Its id.
+    pub id: ContactId,
+    /// What the customer is called; empty when nobody said.
+    pub name: String,
+    /// E.164.
+    pub phone: Option<String>,
+    /// Email address.
+    pub email: Option<String>,
+    /// Where it came from.
+    pub source: String,
+    /// Id in the company's own system.
+    pub external_id: Option<String>,
+    /// The AI leaves this customer alone.
+    pub bypass_bots: bool,
+    /// Custom fields.
+    pub custom: Value,
+    /// Tabulations.
+    pub tags: Vec<String>,
+    /// Opted out of everything.
+    pub opted_out_at: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A contact to be made from what a provider told.
+#[derive(Clone, Debug)]
+pub struct NewContact {
+    /// Its id.
+    pub id: ContactId,
+    /// Profile name.
+    pub name: String,
+    /// E.164.
+    pub phone: Option<String>,
+    /// WhatsApp username.
+    pub username: Option<String>,
+    /// Where it came from.
+    pub source: String,
+}
+
+/// An address and the contact that it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownAddress {
+    /// The address.
+    pub address: Address,
+    /// Whose it is.
+    pub contact_id: ContactId,
+}
+
+fn columns(addresses: &[Address]) -> (Vec<AddressKind>, Vec<String>) {
+    addresses.iter().map(|address| (address.kind, address.value.clone())).unzip()
+}
+
+/// A contact that an address led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The address and the contact.
+    pub known: KnownAddress,
+    /// The contact has no name or no phone yet.
+    pub incomplete: bool,
+}
+
+/// Which of `addresses` lead to a contact, and to which.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_by_addresses(tx: &mut TenantTx, addresses: &[Address]) -> Result<Vec<Found>> {
+    let company_id = tx.company_id();
+    let (kinds, values) = columns(addresses);
+    let rows = sqlx::query!(
+        r#"SELECT a.kind AS "kind: AddressKind", a.value, a.contact_id AS "contact_id: ContactId",
+                  (p.name = '' OR p.phone IS NULL) AS "incomplete!"
+           FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
+           JOIN contact_addresses a ON a.company_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value
+           JOIN contacts p ON p.company_id = a.company_id AND p.id = a.contact_id"#,
+        company_id.0,
+        &kinds as _,
+        &values
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Found {
+            known: KnownAddress {
+                address: Address { kind: row.kind, value: row.value },
+                contact_id: row.contact_id,
+            },
+            incomplete: row.incomplete,
+        })
+        .collect())
+}
+
+/// Waits for every other transaction that is about to give one of `addresses` to a contact.
+///
+/// # Errors
+/// Database errors only.
+pub async fn lock_addresses(tx: &mut TenantTx, addresses: &[Address]) -> Result<()> {
+    let company_id = tx.company_id();
+    let (kinds, values) = columns(addresses);
+    // In one order everywhere: two transactions that want the same two addresses must not wait for each other.
+    sqlx::query!(
+        r#"SELECT count(pg_advisory_xact_lock(key)) AS "locked!"
+           FROM (SELECT DISTINCT hashtextextended($1::text || kind || ':' || value, 0) AS key
+                 FROM unnest($2::text[], $3::text[]) AS wanted (kind, value) ORDER BY key) AS keys"#,
+        company_id.to_string(),
+        &kinds as _,
+        &values
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Makes contacts.
+///
+/// # Errors
+/// Database errors only.
+pub async fn insert_many(tx: &mut TenantTx, contacts: &[NewContact], now: DateTime<Utc>) -> Result<()> {
+    let company_id = tx.company_id();
+    let ids: Vec<_> = contacts.iter().map(|contact| contact.id.0).collect();
+    let names: Vec<_> = contacts.iter().map(|contact| contact.name.clone()).collect();
+    let phones: Vec<_> = contacts.iter().map(|contact| contact.phone.clone()).collect();
+    let usernames: Vec<_> = contacts.iter().map(|contact| contact.username.clone()).collect();
+    let sources: Vec<_> = contacts.iter().map(|contact| contact.source.clone()).collect();
+    sqlx::query!(
+        "INSERT INTO contacts (company_id, id, name, phone, username, source, created_at, updated_at)
+         SELECT $1, id, name, phone, username, source, $7, $7
+         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])
+              AS new (id, name, phone, username, source)",
+        company_id.0,
+        &ids,
+        &names,
+        &phones as _,
+        &usernames as _,
+        &sources,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Learns addresses; one that leads somewhere already keeps leading there.
+///
+/// # Errors
+/// Database errors only.
+pub async fn insert_addresses(
+    tx: &mut TenantTx,
+    known: &[KnownAddress],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let company_id = tx.company_id();
+    let kinds: Vec<_> = known.iter().map(|known| known.address.kind).collect();
+    let values: Vec<_> = known.iter().map(|known| known.address.value.clone()).collect();
+    let contacts: Vec<_> = known.iter().map(|known| known.contact_id.0).collect();
+    sqlx::query!(
+        "INSERT INTO contact_addresses (company_id, kind, value, contact_id, created_at)
+         SELECT $1, kind, value, contact_id, $5
+         FROM unnest($2::text[], $3::text[], $4::uuid[]) AS new (kind, value, contact_id)
+         ON CONFLICT (company_id, kind, value) DO NOTHING",
+        company_id.0,
+        &kinds as _,
+        &values,
+        &contacts,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Fills in what a contact did not have yet: name, phone, username.
+///
+/// # Errors
+/// Database errors only.
+pub async fn fill_in(tx: &mut TenantTx, contacts: &[NewContact], now: DateTime<Utc>) -> Result<()> {
+    let company_id = tx.company_id();
+    let ids: Vec<_> = contacts.iter().map(|contact| contact.id.0).collect();
+    let names: Vec<_> = contacts.iter().map(|contact| contact.name.clone()).collect();
+    let phones: Vec<_> = contacts.iter().map(|contact| contact.phone.clone()).collect();
+    let usernames: Vec<_> = contacts.iter().map(|contact| contact.username.clone()).collect();
+    sqlx::query!(
+        "UPDATE contacts c SET
+             name = CASE WHEN c.name = '' THEN new.name ELSE c.name END,
+             phone = coalesce(c.phone, new.phone),
+             username = coalesce(new.username, c.username),
+             updated_at = $6
+         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS new (id, name, phone, username)
+         WHERE c.company_id = $1 AND c.id = new.id
+           AND ((c.name = '' AND new.name <> '') OR (c.phone IS NULL AND new.phone IS NOT NULL)
+                OR (new.username IS NOT NULL AND c.username IS DISTINCT FROM new.username))",
+        company_id.0,
+        &ids,
+        &names,
+        &phones as _,
+        &usernames as _,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Sets or lifts a contact's refusal of marketing.
+///
+/// # Errors
+/// Database errors only.
+pub async fn set_marketing_opt_out(
+    tx: &mut TenantTx,
+    id: ContactId,
+    at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE contacts SET marketing_opted_out_at = $3, updated_at = $4 WHERE company_id = $1 AND id = $2",
+        company_id.0,
+        id.0,
+        at,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Finds a contact.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find(tx: &mut TenantTx, id: ContactId) -> Result<Option<Contact>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Contact,
+        r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
+                  opted_out_at, created_at
+           FROM contacts WHERE company_id = $1 AND id = $2"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// Lists contacts, newest first, after the position `before`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list(
+    tx: &mut TenantTx,
+    before: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Contact>> {
+    let company_id = tx.company_id();
+    let (before_at, before_id) = before.unzip();
+    Ok(sqlx::query_as!(
+        Contact,
+        r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
+                  opted_out_at, created_at
+           FROM contacts
+           WHERE company_id = $1
+             AND (created_at, id) < (coalesce($2, 'infinity'::timestamptz),
+                                     coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+           ORDER BY created_at DESC, id DESC LIMIT $4"#,
+        company_id.0,
+        before_at,
+        before_id,
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Lists the addresses of contacts.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_addresses(tx: &mut TenantTx, ids: &[ContactId]) -> Result<Vec<KnownAddress>> {
+    let company_id = tx.company_id();
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"SELECT kind AS "kind: AddressKind", value, contact_id AS "contact_id: ContactId"
+           FROM contact_addresses WHERE company_id = $1 AND contact_id = ANY($2) ORDER BY created_at, kind"#,
+        company_id.0,
+        &ids
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| KnownAddress {
+            address: Address { kind: row.kind, value: row.value },
+            contact_id: row.contact_id,
+        })
+        .collect())
+}

@@ -1,0 +1,393 @@
+//! Conversations: the one thread between a contact and a connection.
+
+use chrono::{DateTime, Utc};
+use domain::inbound::{Address, AddressKind};
+use domain::{ConnectionId, ContactId, ConversationId, MessageId};
+use uuid::Uuid;
+
+use crate::{Result, TenantTx};
+
+/// A conversation with what a list shows of it.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    /// Its id.
+    pub id: ConversationId,
+    /// Whose it is.
+    pub contact_id: ContactId,
+    /// The contact's name.
+    pub contact_name: String,
+    /// The contact's phone, E.164.
+    pub contact_phone: Option<String>,
+    /// The connection that it runs over.
+    pub connection_id: ConnectionId,
+    /// `whatsapp_cloud`, …
+    pub channel: String,
+    /// `open` or `closed`.
+    pub status: String,
+    /// Customer messages that no person has read.
+    pub unread_count: i32,
+    /// Its newest message.
+    pub last_message_id: Option<MessageId>,
+    /// When the customer last wrote.
+    pub last_inbound_at: Option<DateTime<Utc>>,
+    /// Who holds it.
+    pub assignee_id: Option<Uuid>,
+    /// Which department holds it.
+    pub department_id: Option<Uuid>,
+    /// Tabulations.
+    pub tags: Vec<String>,
+    /// A group chat.
+    pub is_group: bool,
+    /// Last activity.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What a batch of messages does to one thread.
+#[derive(Clone, Debug)]
+pub struct Activity {
+    /// The id that the conversation gets if it is new.
+    pub new_id: ConversationId,
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// The contact's id, or `group:<id>`.
+    pub thread_key: String,
+    /// The contact.
+    pub contact_id: ContactId,
+    /// `whatsapp_cloud`, …
+    pub channel: String,
+    /// The provider's own address of the customer.
+    pub address: Address,
+    /// A group chat.
+    pub is_group: bool,
+    /// How many unread messages the customer added.
+    pub unread: i32,
+    /// The newest message of the batch.
+    pub last_message_id: MessageId,
+    /// Its time.
+    pub last_message_at: DateTime<Utc>,
+    /// The newest message of the customer.
+    pub last_inbound_at: Option<DateTime<Utc>>,
+}
+
+/// Makes or updates the conversations that `activities` are about; their ids, in the same order.
+///
+/// `activities` name each thread once.
+///
+/// # Errors
+/// Database errors only.
+pub async fn record_activity(
+    tx: &mut TenantTx,
+    activities: &[Activity],
+    now: DateTime<Utc>,
+) -> Result<Vec<ConversationId>> {
+    let company_id = tx.company_id();
+    let column = |value: fn(&Activity) -> Uuid| activities.iter().map(value).collect::<Vec<_>>();
+    let ids = column(|activity| activity.new_id.0);
+    let connections = column(|activity| activity.connection_id.0);
+    let contacts = column(|activity| activity.contact_id.0);
+    let last_ids = column(|activity| activity.last_message_id.0);
+    let threads: Vec<_> = activities.iter().map(|activity| activity.thread_key.clone()).collect();
+    let channels: Vec<_> = activities.iter().map(|activity| activity.channel.clone()).collect();
+    let kinds: Vec<_> = activities.iter().map(|activity| activity.address.kind).collect();
+    let addresses: Vec<_> = activities.iter().map(|activity| activity.address.value.clone()).collect();
+    let groups: Vec<_> = activities.iter().map(|activity| activity.is_group).collect();
+    let unread: Vec<_> = activities.iter().map(|activity| activity.unread).collect();
+    let last_at: Vec<_> = activities.iter().map(|activity| activity.last_message_at).collect();
+    let inbound_at: Vec<_> = activities.iter().map(|activity| activity.last_inbound_at).collect();
+    // In the order of the unique key, so that two batches never wait for each other crosswise.
+    let rows = sqlx::query!(
+        r#"INSERT INTO conversations AS c (company_id, id, connection_id, thread_key, contact_id, channel, address_kind,
+               address_value, is_group, unread_count, last_message_id, last_message_at, last_inbound_at,
+               created_at, updated_at)
+           SELECT $1, id, connection_id, thread_key, contact_id, channel, address_kind, address_value, is_group,
+                  unread, last_message_id, last_message_at, last_inbound_at, $14, $14
+           FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[],
+                       $9::bool[], $10::int[], $11::uuid[], $12::timestamptz[], $13::timestamptz[])
+                AS new (id, connection_id, thread_key, contact_id, channel, address_kind, address_value, is_group,
+                        unread, last_message_id, last_message_at, last_inbound_at)
+           ORDER BY connection_id, thread_key
+           ON CONFLICT (company_id, connection_id, thread_key) DO UPDATE SET
+               address_kind = EXCLUDED.address_kind,
+               address_value = EXCLUDED.address_value,
+               unread_count = c.unread_count + EXCLUDED.unread_count,
+               last_message_id = CASE WHEN EXCLUDED.last_message_at >= coalesce(c.last_message_at, '-infinity')
+                                      THEN EXCLUDED.last_message_id ELSE c.last_message_id END,
+               last_message_at = greatest(c.last_message_at, EXCLUDED.last_message_at),
+               last_inbound_at = greatest(c.last_inbound_at, EXCLUDED.last_inbound_at),
+               version = c.version + 1,
+               updated_at = EXCLUDED.updated_at
+           RETURNING id AS "id: ConversationId", connection_id, thread_key"#,
+        company_id.0,
+        &ids,
+        &connections,
+        &threads,
+        &contacts,
+        &channels,
+        &kinds as _,
+        &addresses,
+        &groups,
+        &unread,
+        &last_ids,
+        &last_at,
+        &inbound_at as _,
+        now
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let by_thread: std::collections::HashMap<_, _> =
+        rows.iter().map(|row| ((row.connection_id, row.thread_key.as_str()), row.id)).collect();
+    activities
+        .iter()
+        .map(|activity| {
+            by_thread
+                .get(&(activity.connection_id.0, activity.thread_key.as_str()))
+                .copied()
+                .ok_or(crate::Error::Sqlx(sqlx::Error::RowNotFound))
+        })
+        .collect()
+}
+
+/// Makes a message of ours the newest of its conversation, unless a newer one came meanwhile.
+///
+/// # Errors
+/// Database errors only.
+pub async fn record_outbound(
+    tx: &mut TenantTx,
+    id: ConversationId,
+    message_id: MessageId,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE conversations SET
+             last_message_id = CASE WHEN $4 >= coalesce(last_message_at, '-infinity')
+                                    THEN $3 ELSE last_message_id END,
+             last_message_at = greatest(last_message_at, $4), version = version + 1, updated_at = $4
+         WHERE company_id = $1 AND id = $2",
+        company_id.0,
+        id.0,
+        message_id.0,
+        at
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Which conversations to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// `open` or `closed`.
+    pub status: Option<String>,
+    /// Over one connection.
+    pub connection_id: Option<ConnectionId>,
+    /// With one contact.
+    pub contact_id: Option<ContactId>,
+    /// With unread messages (`true`) or without (`false`).
+    pub unread: Option<bool>,
+    /// Group chats too.
+    pub include_groups: bool,
+}
+
+/// Lists conversations, latest activity first, after the position `before`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list(
+    tx: &mut TenantTx,
+    filter: &Filter,
+    before: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Conversation>> {
+    let company_id = tx.company_id();
+    let (before_at, before_id) = before.unzip();
+    Ok(sqlx::query_as!(
+        Conversation,
+        r#"SELECT c.id AS "id: ConversationId", c.contact_id AS "contact_id: ContactId", p.name AS contact_name,
+                  p.phone AS contact_phone, c.connection_id AS "connection_id: ConnectionId", c.channel, c.status,
+                  c.unread_count, c.last_message_id AS "last_message_id: MessageId", c.last_inbound_at,
+                  c.assignee_id, c.department_id, c.tags, c.is_group, c.updated_at
+           FROM conversations c
+           JOIN contacts p ON p.company_id = c.company_id AND p.id = c.contact_id
+           WHERE c.company_id = $1
+             AND (c.updated_at, c.id) < (coalesce($2, 'infinity'::timestamptz),
+                                         coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+             AND ($5::text IS NULL OR c.status = $5)
+             AND ($6::uuid IS NULL OR c.connection_id = $6)
+             AND ($7::uuid IS NULL OR c.contact_id = $7)
+             AND ($8::bool IS NULL OR (c.unread_count > 0) = $8)
+             AND ($9 OR NOT c.is_group)
+           ORDER BY c.updated_at DESC, c.id DESC LIMIT $4"#,
+        company_id.0,
+        before_at,
+        before_id,
+        limit,
+        filter.status,
+        filter.connection_id as _,
+        filter.contact_id as _,
+        filter.unread,
+        filter.include_groups
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Finds a conversation.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find(tx: &mut TenantTx, id: ConversationId) -> Result<Option<Conversation>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Conversation,
+        r#"SELECT c.id AS "id: ConversationId", c.contact_id AS "contact_id: ContactId", p.name AS contact_name,
+                  p.phone AS contact_phone, c.connection_id AS "connection_id: ConnectionId", c.channel, c.status,
+                  c.unread_count, c.last_message_id AS "last_message_id: MessageId", c.last_inbound_at,
+                  c.assignee_id, c.department_id, c.tags, c.is_group, c.updated_at
+           FROM conversations c
+           JOIN contacts p ON p.company_id = c.company_id AND p.id = c.contact_id
+           WHERE c.company_id = $1 AND c.id = $2"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// The conversation of a contact over a connection.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_for_contact(
+    tx: &mut TenantTx,
+    contact_id: ContactId,
+    connection_id: ConnectionId,
+) -> Result<Option<ConversationId>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT id AS "id: ConversationId" FROM conversations
+           WHERE company_id = $1 AND connection_id = $2 AND thread_key = $3::text"#,
+        company_id.0,
+        connection_id.0,
+        contact_id.to_string()
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// Makes an empty conversation with a contact, or finds the one that exists.
+///
+/// # Errors
+/// Database errors only.
+pub async fn open(
+    tx: &mut TenantTx,
+    new_id: ConversationId,
+    contact_id: ContactId,
+    connection_id: ConnectionId,
+    channel: &str,
+    address: &Address,
+    now: DateTime<Utc>,
+) -> Result<ConversationId> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        r#"INSERT INTO conversations AS c (company_id, id, connection_id, thread_key, contact_id, channel, address_kind,
+               address_value, created_at, updated_at)
+           VALUES ($1, $2, $3, $4::text, $5, $6, $7, $8, $9, $9)
+           ON CONFLICT (company_id, connection_id, thread_key) DO UPDATE SET version = c.version
+           RETURNING id AS "id: ConversationId""#,
+        company_id.0,
+        new_id.0,
+        connection_id.0,
+        contact_id.to_string(),
+        contact_id.0,
+        channel,
+        address.kind as _,
+        address.value,
+        now
+    )
+    .fetch_one(tx.connection())
+    .await?)
+}
+
+/// What sending into a conversation needs.
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    /// The connection to send over.
+    pub connection_id: ConnectionId,
+    /// The contact.
+    pub contact_id: ContactId,
+    /// The provider's own address.
+    pub address: Address,
+    /// When the customer last wrote: the 24-hour window counts from then.
+    pub last_inbound_at: Option<DateTime<Utc>>,
+}
+
+/// Finds where a conversation's messages go.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_recipient(tx: &mut TenantTx, id: ConversationId) -> Result<Option<Recipient>> {
+    let company_id = tx.company_id();
+    let row = sqlx::query!(
+        r#"SELECT connection_id AS "connection_id: ConnectionId", contact_id AS "contact_id: ContactId",
+                  address_kind AS "address_kind: AddressKind", address_value, last_inbound_at
+           FROM conversations WHERE company_id = $1 AND id = $2"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(row.map(|row| Recipient {
+        connection_id: row.connection_id,
+        contact_id: row.contact_id,
+        address: Address { kind: row.address_kind, value: row.address_value },
+        last_inbound_at: row.last_inbound_at,
+    }))
+}
+
+/// Learns the provider's own address of the customer from its answer.
+///
+/// # Errors
+/// Database errors only.
+pub async fn set_address(tx: &mut TenantTx, id: ConversationId, address: &Address) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE conversations SET address_kind = $3, address_value = $4 WHERE company_id = $1 AND id = $2",
+        company_id.0,
+        id.0,
+        address.kind as _,
+        address.value
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Marks a conversation as read by a person; the newest customer message, or `None` when nothing was unread.
+///
+/// # Errors
+/// Database errors only.
+pub async fn mark_read(tx: &mut TenantTx, id: ConversationId) -> Result<Option<MessageId>> {
+    let company_id = tx.company_id();
+    let changed = sqlx::query!(
+        "UPDATE conversations SET unread_count = 0, version = version + 1
+         WHERE company_id = $1 AND id = $2 AND unread_count > 0",
+        company_id.0,
+        id.0
+    )
+    .execute(tx.connection())
+    .await?
+    .rows_affected();
+    if changed == 0 {
+        return Ok(None);
+    }
+    Ok(sqlx::query_scalar!(
+        r#"SELECT id AS "id: MessageId" FROM messages
+           WHERE company_id = $1 AND conversation_id = $2 AND direction = 'inbound'
+           ORDER BY occurred_at DESC, id DESC LIMIT 1"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}

@@ -1,0 +1,88 @@
+//! The journal of provider events: each once, as it came.
+
+use chrono::{DateTime, Utc};
+use domain::ConnectionId;
+
+use crate::{Result, TenantTx};
+
+/// One event to remember.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The connection that it came in by.
+    pub connection_id: ConnectionId,
+    /// The provider's idempotency key.
+    pub key: String,
+    /// `message`, `status`, `address_change`, `marketing_preference` or `notice`.
+    pub kind: &'static str,
+    /// Why it is kept without being acted upon.
+    pub reason: Option<String>,
+    /// JSON text, as the provider worded it.
+    pub payload: String,
+    /// When the webhook took it.
+    pub received_at: DateTime<Utc>,
+}
+
+/// Writes down the entries that are not known yet and returns their positions in `entries`, ascending.
+///
+/// The marks commit or roll back with the work that they stand for. A key that stands twice in `entries` counts once.
+///
+/// # Errors
+/// Database errors only; a known key is none.
+pub async fn insert_new(tx: &mut TenantTx, entries: &[Entry]) -> Result<Vec<usize>> {
+    let company_id = tx.company_id();
+    let connection_ids: Vec<_> = entries.iter().map(|entry| entry.connection_id.0).collect();
+    let keys: Vec<_> = entries.iter().map(|entry| entry.key.clone()).collect();
+    let kinds: Vec<_> = entries.iter().map(|entry| entry.kind.to_owned()).collect();
+    let reasons: Vec<_> = entries.iter().map(|entry| entry.reason.clone()).collect();
+    let payloads: Vec<_> = entries.iter().map(|entry| entry.payload.clone()).collect();
+    let received: Vec<_> = entries.iter().map(|entry| entry.received_at).collect();
+    let inserted = sqlx::query!(
+        "INSERT INTO inbound_events (company_id, connection_id, key, kind, reason, payload, received_at)
+         SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
+         ON CONFLICT (company_id, connection_id, key) DO NOTHING
+         RETURNING connection_id, key",
+        company_id.0,
+        &connection_ids,
+        &keys,
+        &kinds,
+        &reasons as _,
+        &payloads,
+        &received
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let mut fresh: std::collections::HashSet<_> =
+        inserted.iter().map(|row| (row.connection_id, row.key.as_str())).collect();
+    Ok(entries
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| fresh.remove(&(entry.connection_id.0, entry.key.as_str())))
+        .map(|(position, _)| position)
+        .collect())
+}
+
+/// The payloads of all statuses that were reported for a provider's message id, oldest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_statuses(
+    tx: &mut TenantTx,
+    connection_id: ConnectionId,
+    provider_message_id: &str,
+) -> Result<Vec<String>> {
+    let company_id = tx.company_id();
+    // ';' follows ':' in ASCII, and the column collates by bytes: a range of the primary key.
+    let first = format!("status:{provider_message_id}:");
+    let end = format!("status:{provider_message_id};");
+    Ok(sqlx::query_scalar!(
+        "SELECT payload FROM inbound_events
+         WHERE company_id = $1 AND connection_id = $2 AND key >= $3 AND key < $4
+         ORDER BY received_at",
+        company_id.0,
+        connection_id.0,
+        first,
+        end
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}

@@ -1,0 +1,177 @@
+//! How messages come to be.
+
+use chrono::{DateTime, Utc};
+use domain::message::{Author, Direction, MessageStatus, MessageType};
+use domain::{ConnectionId, ContactId, ConversationId, MessageId, SessionId, TurnId, UserId};
+use serde_json::Value;
+
+use crate::{Result, TenantTx};
+
+/// A message that a provider brought.
+#[derive(Clone, Debug)]
+pub struct Brought {
+    /// Its id.
+    pub id: MessageId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// Its session.
+    pub session_id: SessionId,
+    /// The connection that it came in by.
+    pub connection_id: ConnectionId,
+    /// The customer.
+    pub contact_id: ContactId,
+    /// Outbound for an echo.
+    pub direction: Direction,
+    /// The customer, or the business for an echo.
+    pub author: Author,
+    /// What it holds.
+    pub message_type: MessageType,
+    /// What a person reads.
+    pub text: Option<String>,
+    /// The type's own fields.
+    pub content: Option<Value>,
+    /// The file, still with the provider.
+    pub media: Option<Value>,
+    /// What it answers, by the provider's id.
+    pub reply_to: Option<String>,
+    /// Received, or sent for an echo.
+    pub status: MessageStatus,
+    /// The provider's id.
+    pub provider_message_id: String,
+    /// The provider's time.
+    pub occurred_at: DateTime<Utc>,
+}
+
+/// Stores messages that a provider brought; one that is known changes nothing. The ids of the new ones.
+///
+/// # Errors
+/// Database errors only.
+pub async fn insert_brought(
+    tx: &mut TenantTx,
+    messages: &[Brought],
+    now: DateTime<Utc>,
+) -> Result<Vec<MessageId>> {
+    let company_id = tx.company_id();
+    let uuids = |value: fn(&Brought) -> uuid::Uuid| messages.iter().map(value).collect::<Vec<_>>();
+    let ids = uuids(|message| message.id.0);
+    let conversations = uuids(|message| message.conversation_id.0);
+    let sessions = uuids(|message| message.session_id.0);
+    let connections = uuids(|message| message.connection_id.0);
+    let contacts = uuids(|message| message.contact_id.0);
+    let directions: Vec<_> = messages.iter().map(|message| message.direction).collect();
+    let authors: Vec<_> = messages.iter().map(|message| message.author).collect();
+    let types: Vec<_> = messages.iter().map(|message| message.message_type).collect();
+    let texts: Vec<_> = messages.iter().map(|message| message.text.clone()).collect();
+    let contents: Vec<_> = messages.iter().map(|message| message.content.clone()).collect();
+    let media: Vec<_> = messages.iter().map(|message| message.media.clone()).collect();
+    let replies: Vec<_> = messages.iter().map(|message| message.reply_to.clone()).collect();
+    let statuses: Vec<_> = messages.iter().map(|message| message.status).collect();
+    let provider_ids: Vec<_> = messages.iter().map(|message| message.provider_message_id.clone()).collect();
+    let occurred: Vec<_> = messages.iter().map(|message| message.occurred_at).collect();
+    Ok(sqlx::query_scalar!(
+        r#"INSERT INTO messages (company_id, id, conversation_id, session_id, connection_id, contact_id, direction,
+               author, type, text, content, media, reply_to_provider_id, reply_to_id, status, provider_message_id,
+               occurred_at, created_at, sent_at)
+           SELECT $1, new.id, new.conversation_id, new.session_id, new.connection_id, new.contact_id, new.direction,
+                  new.author, new.type, new.text, new.content, new.media, new.reply_to,
+                  (SELECT r.id FROM messages r WHERE r.company_id = $1 AND r.connection_id = new.connection_id
+                                                 AND r.provider_message_id = new.reply_to),
+                  new.status, new.provider_message_id, new.occurred_at, $17,
+                  CASE WHEN new.direction = 'outbound' THEN new.occurred_at END
+           FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
+                       $10::text[], $11::jsonb[], $12::jsonb[], $13::text[], $14::text[], $15::text[],
+                       $16::timestamptz[])
+                AS new (id, conversation_id, session_id, connection_id, contact_id, direction, author, type, text,
+                        content, media, reply_to, status, provider_message_id, occurred_at)
+           ON CONFLICT (company_id, connection_id, provider_message_id) WHERE provider_message_id IS NOT NULL
+           DO NOTHING
+           RETURNING id AS "id: MessageId""#,
+        company_id.0,
+        &ids,
+        &conversations,
+        &sessions,
+        &connections,
+        &contacts,
+        &directions as _,
+        &authors as _,
+        &types as _,
+        &texts as _,
+        &contents as _,
+        &media as _,
+        &replies as _,
+        &statuses as _,
+        &provider_ids,
+        &occurred,
+        now
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// A message of ours.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Its id.
+    pub id: MessageId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// Its session.
+    pub session_id: SessionId,
+    /// The connection that it goes over.
+    pub connection_id: ConnectionId,
+    /// The customer.
+    pub contact_id: ContactId,
+    /// Who wrote it.
+    pub author: Author,
+    /// What it holds.
+    pub message_type: MessageType,
+    /// What a person reads.
+    pub text: Option<String>,
+    /// The type's own fields.
+    pub content: Option<Value>,
+    /// What it answers.
+    pub reply_to_id: Option<MessageId>,
+    /// Queued, or sent when it is only recorded.
+    pub status: MessageStatus,
+    /// The turn that it answers, and which part of the answer it is.
+    pub turn: Option<(TurnId, i16)>,
+    /// The person who wrote it.
+    pub author_user_id: Option<UserId>,
+}
+
+/// Stores a message of ours; `false` when this part of its turn's answer is there already.
+///
+/// # Errors
+/// Database errors only.
+pub async fn insert_written(tx: &mut TenantTx, message: &Written, now: DateTime<Utc>) -> Result<bool> {
+    let company_id = tx.company_id();
+    let (turn_id, turn_part) = message.turn.map(|(id, part)| (id.0, part)).unzip();
+    let inserted = sqlx::query!(
+        "INSERT INTO messages (company_id, id, conversation_id, session_id, connection_id, contact_id, direction,
+             author, type, text, content, reply_to_id, status, turn_id, turn_part, author_user_id, occurred_at,
+             created_at, sent_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 'outbound', $7, $8, $9, $10, $11, $12::text, $13, $14, $15, $16, $16,
+                 CASE WHEN $12::text = 'sent' THEN $16::timestamptz END)
+         ON CONFLICT (company_id, turn_id, turn_part) WHERE turn_id IS NOT NULL DO NOTHING",
+        company_id.0,
+        message.id.0,
+        message.conversation_id.0,
+        message.session_id.0,
+        message.connection_id.0,
+        message.contact_id.0,
+        message.author as _,
+        message.message_type as _,
+        message.text,
+        message.content,
+        message.reply_to_id as _,
+        message.status as _,
+        turn_id,
+        turn_part,
+        message.author_user_id as _,
+        now
+    )
+    .execute(tx.connection())
+    .await?
+    .rows_affected();
+    Ok(inserted == 1)
+}

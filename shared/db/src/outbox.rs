@@ -1,0 +1,128 @@
+//! The outbox: jobs and events that commit with the data that caused them.
+//!
+//! A row is born claimed by the process that writes it, which hands it over right after its commit and deletes it.
+//! When that process dies, the claim runs out and the scheduled relay takes the row. Either way it leaves at least
+//! once; consumers are idempotent.
+
+use chrono::{DateTime, Utc};
+
+use crate::{Result, SystemTx, TenantTx};
+
+/// Where a row goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Destination {
+    /// A job's queue.
+    Queue,
+    /// The event bus.
+    Bus,
+}
+
+impl Destination {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Bus => "bus",
+        }
+    }
+}
+
+/// A row before it is written.
+#[derive(Clone, Debug)]
+pub struct NewRow {
+    /// Where it goes.
+    pub destination: Destination,
+    /// The serialised envelope.
+    pub body: String,
+    /// Not before.
+    pub due_at: Option<DateTime<Utc>>,
+}
+
+/// A row that waits to be handed over.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its id.
+    pub id: i64,
+    /// Where it goes.
+    pub destination: Destination,
+    /// The serialised envelope.
+    pub body: String,
+    /// Not before.
+    pub due_at: Option<DateTime<Utc>>,
+    /// How often a relay tried before.
+    pub attempts: i32,
+}
+
+/// Writes `rows`, claimed until `claimed_until`, and returns their ids in the same order.
+///
+/// # Errors
+/// Database errors only.
+pub async fn insert(tx: &mut TenantTx, rows: &[NewRow], claimed_until: DateTime<Utc>) -> Result<Vec<i64>> {
+    let company_id = tx.company_id();
+    let destinations: Vec<_> = rows.iter().map(|row| row.destination.as_str().to_owned()).collect();
+    let bodies: Vec<_> = rows.iter().map(|row| row.body.clone()).collect();
+    let due: Vec<_> = rows.iter().map(|row| row.due_at).collect();
+    Ok(sqlx::query_scalar!(
+        "INSERT INTO outbox (company_id, destination, body, due_at, claimed_until)
+         SELECT $1, destination, body, due_at, $5
+         FROM unnest($2::text[], $3::text[], $4::timestamptz[])
+              WITH ORDINALITY AS new (destination, body, due_at, position)
+         ORDER BY position
+         RETURNING id",
+        company_id.0,
+        &destinations,
+        &bodies,
+        &due as _,
+        claimed_until
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Forgets rows that the writing process handed over. Losing this work only hands them over twice, so it does not
+/// wait for the disk.
+///
+/// # Errors
+/// Database errors only.
+pub async fn delete_handed_over(tx: &mut TenantTx, ids: &[i64]) -> Result<()> {
+    tx.relax_durability().await?;
+    let company_id = tx.company_id();
+    sqlx::query!("DELETE FROM outbox WHERE company_id = $1 AND id = ANY($2)", company_id.0, ids)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Claims up to `limit` rows whose claim ran out, oldest first, until `claimed_until`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn claim_overdue(
+    tx: &mut SystemTx,
+    now: DateTime<Utc>,
+    claimed_until: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Row>> {
+    let mut rows = sqlx::query_as!(
+        Row,
+        r#"UPDATE outbox SET claimed_until = $2, attempts = attempts + 1
+           WHERE id IN (SELECT id FROM outbox WHERE claimed_until <= $1 ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+           RETURNING id, destination AS "destination: Destination", body, due_at, attempts"#,
+        now,
+        claimed_until,
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    rows.sort_by_key(|row| row.id);
+    Ok(rows)
+}
+
+/// Forgets rows that the relay handed over.
+///
+/// # Errors
+/// Database errors only.
+pub async fn delete_relayed(tx: &mut SystemTx, ids: &[i64]) -> Result<()> {
+    sqlx::query!("DELETE FROM outbox WHERE id = ANY($1)", ids).execute(tx.connection()).await?;
+    Ok(())
+}

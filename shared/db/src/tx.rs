@@ -1,0 +1,168 @@
+//! Pools and transactions. A pool is private; a query needs a transaction, and a transaction has a scope.
+
+use std::time::Duration;
+
+use domain::{CompanyId, CompanyScope, UserId};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, PgTransaction};
+
+use crate::Result;
+
+/// How long to wait for a connection before a request is answered with an error.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A database that is connected to on first use.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pool: PgPool,
+}
+
+/// Who is being authenticated, before any company is known.
+#[derive(Clone, Debug)]
+pub enum Principal {
+    /// A person whose password or token was checked.
+    User(UserId),
+    /// The hex SHA-256 of an API key.
+    KeyHash(String),
+}
+
+/// A transaction that sees one company only.
+#[derive(Debug)]
+pub struct TenantTx {
+    tx: PgTransaction<'static>,
+    scope: CompanyScope,
+}
+
+/// A transaction that sees what one principal needs to be let in: own memberships, own companies, own key.
+#[derive(Debug)]
+pub struct IdentityTx {
+    tx: PgTransaction<'static>,
+}
+
+/// A transaction of a role that sees every company's rows in the tables that its policies name.
+#[derive(Debug)]
+pub struct SystemTx {
+    tx: PgTransaction<'static>,
+}
+
+impl Db {
+    /// Describes the database at `url` without connecting to it.
+    ///
+    /// A Lambda handles one event at a time, so `max_connections` is small: 2 lets a relay run beside a request.
+    ///
+    /// # Errors
+    /// When `url` is not a PostgreSQL URL.
+    pub fn lazy(url: &str, max_connections: u32) -> Result<Self> {
+        let options: PgConnectOptions = url.parse()?;
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A frozen Lambda may thaw with dead connections: test one that was idle, not one just used.
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for < Duration::from_secs(1) {
+                        return Ok(true);
+                    }
+                    Ok(sqlx::Connection::ping(connection).await.is_ok())
+                })
+            })
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Starts a transaction that sees `scope`'s company. Dropping it rolls back.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn begin(&self, scope: CompanyScope) -> Result<TenantTx> {
+        // One round trip for both statements; an UUID's text form needs no quoting.
+        let company_id = scope.company_id();
+        let begin = AssertSqlSafe(format!("BEGIN; SET LOCAL app.company_id = '{company_id}'"));
+        Ok(TenantTx { tx: self.pool.begin_with(begin).await?, scope })
+    }
+
+    /// Starts a transaction that sees what `principal` needs to be let in.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn begin_identity(&self, principal: &Principal) -> Result<IdentityTx> {
+        let mut tx = self.pool.begin().await?;
+        let (user_id, key_hash) = match principal {
+            Principal::User(user_id) => (user_id.to_string(), ""),
+            Principal::KeyHash(hash) => (String::new(), hash.as_str()),
+        };
+        sqlx::query!(
+            "SELECT set_config('app.user_id', $1, true) AS user_id, set_config('app.key_hash', $2, true) AS key_hash",
+            user_id,
+            key_hash
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        Ok(IdentityTx { tx })
+    }
+
+    /// Starts a transaction with no scope of its own, for the roles whose policies give one.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn begin_system(&self) -> Result<SystemTx> {
+        Ok(SystemTx { tx: self.pool.begin().await? })
+    }
+
+    /// Asks the server for a sign of life.
+    ///
+    /// # Errors
+    /// When it gives none.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query!("SELECT 1 AS alive").fetch_one(&self.pool).await?;
+        Ok(())
+    }
+}
+
+impl TenantTx {
+    /// The company that this transaction sees.
+    pub fn company_id(&self) -> CompanyId {
+        self.scope.company_id()
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    /// Makes everything durable, at once or not at all.
+    ///
+    /// # Errors
+    /// When the commit failed; after a broken connection it may have happened all the same.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.tx.commit().await?)
+    }
+
+    /// Lets [`Self::commit`] return before the disk has it. Only for work that is repeated when it is lost.
+    pub(crate) async fn relax_durability(&mut self) -> Result<()> {
+        sqlx::query!("SELECT set_config('synchronous_commit', 'off', true) AS setting")
+            .fetch_one(self.connection())
+            .await?;
+        Ok(())
+    }
+}
+
+impl IdentityTx {
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+}
+
+impl SystemTx {
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    /// Makes everything durable.
+    ///
+    /// # Errors
+    /// As [`TenantTx::commit`].
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.tx.commit().await?)
+    }
+}

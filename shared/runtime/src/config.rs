@@ -1,0 +1,42 @@
+//! The environment, read here and nowhere else. `template.yaml` gives each function the variables that it uses.
+
+use app::Settings;
+
+/// The settings of this function. A variable that it was not given is empty; provider addresses have defaults.
+pub fn settings() -> Settings {
+    Settings {
+        database_secret: variable("DATABASE_SECRET"),
+        system_database_secret: variable("SYSTEM_DATABASE_SECRET"),
+        master_key_secret: variable("MASTER_KEY_SECRET"),
+        token_key_secret: variable("TOKEN_KEY_SECRET"),
+        openai_key_secret: variable("OPENAI_KEY_SECRET"),
+        inbound_queue_url: variable("INBOUND_QUEUE_URL"),
+        outbound_queue_url: variable("OUTBOUND_QUEUE_URL"),
+        turns_queue_url: variable("TURNS_QUEUE_URL"),
+        ai_reply_queue_url: variable("AI_REPLY_QUEUE_URL"),
+        dead_letter_queue_url: variable("DEAD_LETTER_QUEUE_URL"),
+        event_bus: variable("EVENT_BUS"),
+        webhook_routes_table: variable("WEBHOOK_ROUTES_TABLE"),
+        sockets_table: variable("SOCKETS_TABLE"),
+        overflow_bucket: variable("OVERFLOW_BUCKET"),
+        websocket_endpoint: variable("WEBSOCKET_ENDPOINT"),
+        graph_base_url: variable_or("GRAPH_BASE_URL", "https://graph.facebook.com"),
+        openai_base_url: variable_or("OPENAI_BASE_URL", "https://api.openai.com/v1"),
+        environment: variable_or("ENVIRONMENT", "local"),
+    }
+}
+
+/// The log filter, as `tracing-subscriber` words it.
+pub(crate) fn log_filter() -> String {
+    variable_or("RUST_LOG", "info")
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
+}
+
+fn variable_or(name: &str, default: &str) -> String {
+    let value = variable(name);
+    if value.is_empty() { default.to_owned() } else { value }
+}

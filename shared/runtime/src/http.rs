@@ -1,0 +1,66 @@
+//! The HTTP edge. Rooms: [`caller`] who calls · [`problem`] what a failure looks like · [`body`] JSON bodies and queries ·
+//! [`page`] keyset cursors.
+
+pub mod body;
+pub mod caller;
+pub mod page;
+pub mod problem;
+
+use app::App;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use lambda_http::request::RequestContext;
+use tracing::Instrument as _;
+
+pub use body::{PathId, ValidJson, ValidQuery};
+pub use caller::Caller;
+pub use page::{Cursor, PageBody, PageQuery};
+pub use problem::{ApiError, Problem};
+
+/// API Gateway takes 10 MB, Lambda 6 MB; a webhook brings 3 MB at most.
+const LARGEST_BODY: usize = 6 * 1024 * 1024;
+
+/// Serves `router` as a Lambda behind API Gateway or a function URL.
+///
+/// # Errors
+/// When the Lambda runtime itself fails.
+pub async fn serve(router: Router<App>, app: App) -> Result<(), lambda_http::Error> {
+    lambda_http::run(finish(router, app)).await
+}
+
+/// Adds what every route has: trace, security headers, problems for unknown routes, a body limit.
+pub fn finish(router: Router<App>, app: App) -> Router {
+    router
+        .fallback(async || problem::plain(StatusCode::NOT_FOUND, "not_found", "no such route"))
+        .method_not_allowed_fallback(async || {
+            problem::plain(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method")
+        })
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::from_fn_with_state(app.clone(), around))
+        .with_state(app)
+}
+
+async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+    let traced = request.headers().get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+    let context =
+        traced.and_then(crate::trace::from_xray).unwrap_or_else(|| crate::trace::fresh(app.clock.new_id()));
+    let request_id = match request.extensions().get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
+        _ => None,
+    };
+    let span = tracing::info_span!("http.request", request.id = request_id, trace.parent = context);
+    let mut response = app::trace::within(Some(context), next.run(request).instrument(span)).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// An answer without a body.
+pub fn no_content() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}

@@ -1,0 +1,100 @@
+//! What a failure looks like: `application/problem+json` (RFC 9457) with a stable `code`.
+
+use app::Error;
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A failed use case on its way to the client.
+#[derive(Debug)]
+pub struct ApiError(Error);
+
+impl<E: Into<Error>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+/// The body of every answer that is no success.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// A URI reference for this kind of problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened, for people.
+    pub detail: String,
+    /// What happened, for programs; never changes.
+    pub code: String,
+    /// Which fields are wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldProblem>,
+}
+
+/// One field that is wrong.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// The field, as the request names it.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let error = self.0;
+        let status = match &error {
+            Error::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Error::Forbidden(_) => StatusCode::FORBIDDEN,
+            Error::NotFound(_) => StatusCode::NOT_FOUND,
+            Error::Conflict(_) | Error::Rule { .. } => StatusCode::CONFLICT,
+            Error::Invalid { .. } | Error::Poison(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Error::Malformed(_) => StatusCode::BAD_REQUEST,
+            Error::RetryLater { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Error::Provider { .. } => StatusCode::BAD_GATEWAY,
+            Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if status.is_server_error() {
+            tracing::error!(error = error.chain(), "request failed");
+        }
+        let errors = match &error {
+            Error::Invalid { field, message } => {
+                vec![FieldProblem { field: field.clone().into_owned(), message: message.clone() }]
+            }
+            _ => Vec::new(),
+        };
+        let mut response = respond(status, error.code(), error.to_string(), errors);
+        if let Error::RetryLater { after, .. } = &error {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// A problem that no use case reported.
+pub(crate) fn plain(status: StatusCode, code: &str, detail: &str) -> Response {
+    respond(status, code, detail.to_owned(), Vec::new())
+}
+
+fn respond(status: StatusCode, code: &str, detail: String, errors: Vec<FieldProblem>) -> Response {
+    let problem = Problem {
+        kind: format!("/problems/{code}"),
+        title: status.canonical_reason().unwrap_or("Error").to_owned(),
+        status: status.as_u16(),
+        detail,
+        code: code.to_owned(),
+        errors,
+    };
+    let mut response = (status, Json(problem)).into_response();
+    let content_type = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}

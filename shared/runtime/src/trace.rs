@@ -1,0 +1,39 @@
+//! Trace contexts: AWS X-Ray's header becomes a W3C `traceparent`, which queue messages and events carry on.
+
+/// The `traceparent` of a Lambda invocation's X-Ray header, `Root=1-<8 hex>-<24 hex>;Parent=<16 hex>;Sampled=1`.
+pub fn from_xray(header: &str) -> Option<String> {
+    let mut root = None;
+    let mut parent = None;
+    let mut flags = "00";
+    for part in header.split(';') {
+        match part.trim().split_once('=')? {
+            ("Root", value) => root = value.strip_prefix("1-").map(|id| id.replace('-', "")),
+            ("Parent", value) => parent = Some(value),
+            ("Sampled", "1") => flags = "01",
+            _ => {}
+        }
+    }
+    let is_hex = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (root, parent) = (root?, parent?);
+    (is_hex(&root, 32) && is_hex(parent, 16)).then(|| format!("00-{root}-{parent}-{flags}"))
+}
+
+/// A context for work that came without one; `id` is fresh.
+pub fn fresh(id: uuid::Uuid) -> String {
+    let hex = id.simple().to_string();
+    format!("00-{hex}-{}-00", &hex[16..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xray_becomes_w3c() {
+        let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+        let expected = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
+        assert_eq!(from_xray(header).as_deref(), Some(expected));
+        assert_eq!(from_xray("Root=1-5759e988;Sampled=0"), None);
+        assert_eq!(from_xray(""), None);
+    }
+}
