@@ -12,7 +12,8 @@ use runtime::LambdaError;
 /// When the Lambda runtime itself fails.
 pub async fn run(app: App) -> Result<(), LambdaError> {
     lambda_runtime::run(service_fn(async |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
-        Ok::<_, LambdaError>(handle(&app, &event.payload).await)
+        // Boxed: the AWS SDK's futures nest deeper than the compiler lays out in one go.
+        Ok::<_, LambdaError>(Box::pin(handle(&app, &event.payload)).await)
     }))
     .await
 }

@@ -12,7 +12,9 @@ use serde_json::Value;
 /// When the Lambda runtime itself fails.
 pub async fn run(app: App) -> Result<(), LambdaError> {
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-        let moved = app::outbox::relay(&app, DateTime::<Utc>::from(event.context.deadline())).await?;
+        let deadline = DateTime::<Utc>::from(event.context.deadline());
+        // Boxed: the AWS SDK's futures nest deeper than the compiler lays out in one go.
+        let moved = Box::pin(app::outbox::relay(&app, deadline)).await?;
         tracing::info!(outbox.moved = moved, "outbox relayed");
         Ok::<_, LambdaError>(())
     }))

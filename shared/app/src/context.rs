@@ -100,13 +100,14 @@ impl App {
     /// Puts the parts together; connects to nothing.
     pub fn new(clock: Arc<dyn Clock>, settings: Settings, aws: &cloud::Aws) -> Self {
         let routes_table = settings.webhook_routes_table.clone();
+        let sockets_table = settings.sockets_table.clone();
         Self {
             clock,
             queues: cloud::queue::Queues::new(aws.clone()),
             bus: cloud::bus::Bus::new(aws.clone()),
             overflow: cloud::overflow::Overflow::new(aws.clone()),
             routes: cloud::routes::CachedRoutes::new(cloud::routes::WebhookRoutes::new(aws.clone()), routes_table),
-            sockets: cloud::sockets::Sockets::new(aws.clone()),
+            sockets: cloud::sockets::Sockets::new(aws.clone(), sockets_table),
             push: cloud::push::Push::new(aws.clone()),
             secrets: cloud::secrets::Secrets::new(aws.clone()),
             settings: Arc::new(settings),
@@ -160,7 +161,7 @@ impl App {
             .master_key
             .get_or_try_init(|| async {
                 let secret = self.secrets.get(&self.settings.master_key_secret).await.map_err(internal)?;
-                Ok(MasterKey::derive(&secret))
+                MasterKey::derive(&secret).map_err(internal)
             })
             .await
     }

@@ -5,7 +5,7 @@ use db::connections::NewConnection;
 use db::users::User;
 use domain::persona::Persona;
 use domain::user::Role;
-use domain::{ApiKeyId, CompanyId, CompanyScope, ConnectionId, PersonaId, UserId};
+use domain::{ApiKeyId, CompanyId, CompanyScope, ConnectionId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::App;

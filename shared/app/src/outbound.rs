@@ -104,7 +104,7 @@ async fn prepare(app: &App, tx: &mut db::TenantTx, connection_id: ConnectionId) 
 
 async fn open_token(app: &App, connection_id: ConnectionId, sealed: String) -> Result<SecretString> {
     let id = connection_id.to_string();
-    let sealed = cloud::seal::Sealed::from(sealed);
+    let sealed = cloud::seal::Sealed::try_from(sealed).map_err(internal)?;
     app.master_key().await?.open(&sealed, &[CONNECTION_TABLE, "access_token", &id]).map_err(internal)
 }
 

@@ -160,7 +160,11 @@ async fn hand_over(app: &App, rows: Vec<Waiting>) -> Vec<i64> {
             Destination::Bus => match serde_json::from_str::<EventEnvelope>(&row.body) {
                 Ok(envelope) => {
                     events.0.push(row.id);
-                    events.1.push(BusEvent { detail_type: envelope.event.name().to_owned(), detail: row.body });
+                    events.1.push(BusEvent {
+                        detail_type: envelope.event.name().to_owned(),
+                        detail: row.body,
+                        company_id: envelope.company_id,
+                    });
                 }
                 Err(error) => tracing::error!(outbox.id = row.id, %error, "outbox row cannot be read"),
             },

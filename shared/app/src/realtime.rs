@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use cloud::push::Delivery;
 use cloud::sockets::Socket;
 use domain::event::EventEnvelope;
@@ -14,9 +13,6 @@ use futures::stream::{self, TryStreamExt as _};
 use crate::App;
 use crate::auth;
 use crate::error::{Error, Result, internal};
-
-/// API Gateway ends a WebSocket after two hours.
-const LONGEST_LIFE: TimeDelta = TimeDelta::hours(2);
 
 /// How many sockets are written to at once.
 const AT_ONCE: usize = 16;
@@ -30,15 +26,9 @@ pub async fn connect(app: &App, connection_id: &str, credential: Option<&str>) -
     if !identity.role.allows(Permission::ReadInbox) {
         return Err(Error::Forbidden(Permission::ReadInbox.act()));
     }
-    let now = app.clock.now();
-    let socket = Socket {
-        connection_id: connection_id.to_owned(),
-        company_id: identity.scope.company_id(),
-        user_id: identity.user_id,
-        connected_at: now,
-        expires_at: now + LONGEST_LIFE,
-    };
-    app.sockets.put(&app.settings.sockets_table, &socket).await.map_err(internal)
+    let company_id = identity.scope.company_id();
+    let socket = Socket::opened(connection_id, company_id, identity.user_id, app.clock.now());
+    app.sockets.put(&socket).await.map_err(internal)
 }
 
 /// Forgets a socket.
@@ -46,7 +36,7 @@ pub async fn connect(app: &App, connection_id: &str, credential: Option<&str>) -
 /// # Errors
 /// Retryable ones only.
 pub async fn disconnect(app: &App, connection_id: &str) -> Result<()> {
-    app.sockets.delete(&app.settings.sockets_table, connection_id).await.map_err(internal)
+    app.sockets.delete(connection_id).await.map_err(internal)
 }
 
 /// Pushes events to every socket of their companies, one event after the other on each socket. A socket that is gone is
@@ -61,11 +51,7 @@ pub async fn push(app: &App, events: &[EventEnvelope]) -> Result<()> {
     }
     for (company_id, events) in by_company {
         let scope = CompanyScope::assert_verified(company_id);
-        let sockets = app
-            .sockets
-            .list_for_company(&app.settings.sockets_table, scope.company_id())
-            .await
-            .map_err(internal)?;
+        let sockets = app.sockets.list_for_company(scope.company_id()).await.map_err(internal)?;
         let bodies: Arc<[String]> =
             events.iter().map(serde_json::to_string).collect::<Result<_, _>>().map_err(internal)?;
         stream::iter(sockets.into_iter().map(Ok))

@@ -146,6 +146,16 @@ impl CachedRoutes {
         self.cache.get(route_key, load).await
     }
 
+    /// Writes a route, and forgets what was remembered of it.
+    ///
+    /// # Errors
+    /// As [`WebhookRoutes::put`].
+    pub async fn put(&self, route: &WebhookRoute) -> Result<(), TableError> {
+        self.routes.put(&self.table, route).await?;
+        self.forget(&route.route_key);
+        Ok(())
+    }
+
     /// Forgets one key: the next [`find`](Self::find) asks the table, for instance after a signature that did not match.
     pub fn forget(&self, route_key: &str) {
         self.cache.forget(route_key);

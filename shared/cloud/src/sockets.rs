@@ -26,8 +26,8 @@ pub struct Socket {
     pub connection_id: String,
     /// Whose events it hears.
     pub company_id: CompanyId,
-    /// Who sits in front of it.
-    pub user_id: UserId,
+    /// Who sits in front of it; `None` when a program listens with an API key.
+    pub user_id: Option<UserId>,
     /// When it was opened; milliseconds.
     pub connected_at: DateTime<Utc>,
     /// When it is gone for certain; whole seconds.
@@ -39,7 +39,7 @@ impl Socket {
     pub fn opened(
         connection_id: impl Into<String>,
         company_id: CompanyId,
-        user_id: UserId,
+        user_id: Option<UserId>,
         connected_at: DateTime<Utc>,
     ) -> Self {
         let expires_at = connected_at + SOCKET_LIFE;
@@ -47,20 +47,22 @@ impl Socket {
     }
 
     fn to_item(&self) -> Item {
-        Item::from([
+        let user_id = self.user_id.map(|user_id| ("user_id".to_owned(), string(user_id)));
+        let mut item = Item::from([
             ("connection_id".to_owned(), string(&self.connection_id)),
             ("company_id".to_owned(), string(self.company_id)),
-            ("user_id".to_owned(), string(self.user_id)),
             ("connected_at".to_owned(), time(self.connected_at)),
             ("expires_at".to_owned(), epoch_seconds(self.expires_at)),
-        ])
+        ]);
+        item.extend(user_id);
+        item
     }
 
     fn from_item(item: &Item) -> Result<Self, TableError> {
         Ok(Self {
             connection_id: read(item, "connection_id")?,
             company_id: read(item, "company_id")?,
-            user_id: read(item, "user_id")?,
+            user_id: item.contains_key("user_id").then(|| read(item, "user_id")).transpose()?,
             connected_at: DateTime::parse_from_rfc3339(read_text(item, "connected_at")?)
                 .map_err(|_| TableError::Malformed("connected_at"))?
                 .to_utc(),

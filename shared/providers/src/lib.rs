@@ -1,1 +1,12 @@
-//! providers
+//! What the outside services say and want to hear, one module a service.
+//!
+//! Rooms: [`whatsapp_cloud`] Meta's WhatsApp Cloud API: webhooks in, messages out · [`openai`] answers and
+//! embeddings.
+//!
+//! Never in here: the database, queues, secrets' storage, the environment, a tenant, or a decision about what to do
+//! with an answer. HTTP clients and keys are handed in. Every error says whether trying again is safe.
+
+pub mod openai;
+pub mod whatsapp_cloud;
+
+mod redact;

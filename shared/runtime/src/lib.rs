@@ -36,7 +36,8 @@ where
 {
     lambda_runtime::run(lambda_runtime::service_fn(
         async |event: lambda_runtime::LambdaEvent<aws_lambda_events::sqs::SqsEvent>| {
-            Ok::<_, LambdaError>(handle(&app, event.payload).await)
+            // Boxed: the AWS SDK's futures nest deeper than the compiler lays out in one go.
+            Ok::<_, LambdaError>(Box::pin(handle(&app, event.payload)).await)
         },
     ))
     .await

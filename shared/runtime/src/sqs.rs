@@ -30,7 +30,7 @@ pub async fn for_each_job<H>(app: &App, event: SqsEvent, handle: H) -> SqsBatchR
 where
     H: AsyncFn(CompanyScope, Job, Attempt) -> Result<(), Error>,
 {
-    let mut batch = Batch::new(app, &event.records);
+    let mut batch = Batch::new(app);
     for record in &event.records {
         if batch.is_blocked(record) {
             batch.postpone(record, pause(attempt(record))).await;
@@ -63,7 +63,7 @@ where
     D: Fn(&str) -> Result<(CompanyId, M), Error>,
     H: AsyncFn(CompanyScope, &[M]) -> Result<(), Error>,
 {
-    let mut batch = Batch::new(app, &event.records);
+    let mut batch = Batch::new(app);
     let mut companies: Vec<(CompanyId, Vec<&SqsMessage>, Vec<M>)> = Vec::new();
     for record in &event.records {
         match decode(record.body.as_deref().unwrap_or_default()) {
@@ -120,7 +120,7 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(app: &'a App, _records: &[SqsMessage]) -> Self {
+    fn new(app: &'a App) -> Self {
         Self { app, response: SqsBatchResponse::default(), blocked_groups: HashSet::new() }
     }
 
@@ -166,8 +166,8 @@ impl<'a> Batch<'a> {
     }
 
     async fn park(&self, record: &SqsMessage, error: &Error) -> bool {
-        let body = record.body.clone().unwrap_or_default();
-        let group = group(record).map(str::to_owned);
+        let body = record.body.as_deref().unwrap_or_default();
+        let group = group(record);
         let dead_letters = &self.app.settings.dead_letter_queue_url;
         let now = self.app.clock.now();
         match self.app.queues.park(dead_letters, body, group, error.code(), &error.chain(), now).await {

@@ -1,0 +1,247 @@
+//! Normalising: one event as Meta words it into one of ours. Never fails: what is not understood becomes a notice
+//! that says why, and the journal keeps the original.
+
+use chrono::{DateTime, Utc};
+use domain::inbound::{Address, AddressChange, AddressKind, InboundEvent, ProviderFault, StatusUpdate};
+use domain::message::MessageStatus;
+use domain::phone;
+use serde_json::{Map, Value};
+
+use super::lenient::{instant, list, parse, text};
+use super::message;
+
+/// The reason of notices that are understood well enough, and that nobody acts upon.
+pub const NOT_HANDLED: &str = "not_handled";
+
+/// Reads a [`super::webhook::SplitEvent::payload`].
+///
+/// A customer message without a time gets the entry's, or 1970: it is worth more than its time. Half emojis and
+/// NULs in texts become U+FFFD. An event without an id or a customer is a notice, `unparseable: …`.
+pub fn normalise(payload: &str) -> InboundEvent {
+    match parse(payload) {
+        Ok(event) => Event::new(&event).normalise(),
+        Err(error) => notice("unknown", &format!("unparseable: {error}")),
+    }
+}
+
+/// One split event, and what stands around its piece.
+pub(super) struct Event<'a> {
+    whole: &'a Value,
+    field: &'a str,
+}
+
+impl<'a> Event<'a> {
+    fn new(whole: &'a Value) -> Self {
+        let field = whole.get("field").and_then(Value::as_str).unwrap_or("unknown");
+        Self { whole, field }
+    }
+
+    fn normalise(&self) -> InboundEvent {
+        let normalised = if let Some(message) = self.piece("message") {
+            self.message(message)
+        } else if let Some(echo) = self.piece("echo") {
+            message::normalise(self, echo, true)
+        } else if let Some(status) = self.piece("status") {
+            self.status(status)
+        } else if let Some(update) = self.piece("user_id_update") {
+            user_id_update(update)
+        } else if let Some(preference) = self.piece("user_preference") {
+            marketing_preference(preference)
+        } else {
+            Ok(None)
+        };
+        match normalised {
+            Ok(Some(event)) => event,
+            Ok(None) => notice(self.field, NOT_HANDLED),
+            Err(missing) => notice(self.field, &format!("unparseable: {missing}")),
+        }
+    }
+
+    fn piece(&self, name: &str) -> Option<&'a Value> {
+        self.whole.get(name)
+    }
+
+    /// The contact cards that came with the event; the customer's own.
+    pub(super) fn contacts(&self) -> &'a [Value] {
+        list(self.whole, "contacts")
+    }
+
+    /// The piece's own time, else the entry's.
+    pub(super) fn time_of(&self, piece: &Value) -> Option<DateTime<Utc>> {
+        instant(piece.get("timestamp")).or_else(|| instant(self.whole.get("entry_time")))
+    }
+
+    fn message(&self, message: &'a Value) -> Normalised {
+        let system = &message["system"];
+        match text(system, "type").as_deref() {
+            Some("user_changed_number" | "customer_changed_number") => changed_number(message, system),
+            Some("user_changed_user_id") => changed_user_id(message, system),
+            _ => message::normalise(self, message, false),
+        }
+    }
+
+    fn status(&self, status: &Value) -> Normalised {
+        let provider_message_id = text(status, "id").ok_or("a status without a message id")?;
+        let word = text(status, "status").ok_or("a status without a status")?;
+        let reached = match word.as_str() {
+            "sent" => MessageStatus::Sent,
+            "delivered" => MessageStatus::Delivered,
+            "read" | "played" => MessageStatus::Read,
+            "failed" => MessageStatus::Failed,
+            _ => return Ok(None),
+        };
+        let mut recipient = Addresses::default();
+        // In a group the recipient is the group; its participant is who it is about.
+        if text(status, "recipient_type").as_deref() == Some("group") {
+            recipient.wa_id(text(status, "recipient_participant_id"));
+        } else {
+            recipient.wa_id(text(status, "recipient_id"));
+        }
+        recipient.bsuid(text(status, "recipient_user_id"));
+        for contact in self.contacts() {
+            recipient.wa_id(text(contact, "wa_id"));
+            recipient.bsuid(text(contact, "user_id"));
+        }
+        let mut billing = Map::new();
+        for name in ["pricing", "conversation"] {
+            if let Some(value) = status.get(name) {
+                billing.insert(name.to_owned(), value.clone());
+            }
+        }
+        if word == "played" {
+            billing.insert("status".to_owned(), Value::from(word));
+        }
+        Ok(Some(InboundEvent::Status(Box::new(StatusUpdate {
+            provider_message_id,
+            callback: text(status, "biz_opaque_callback_data"),
+            status: reached,
+            at: self.time_of(status).unwrap_or(DateTime::UNIX_EPOCH),
+            error: list(status, "errors").first().map(fault),
+            recipient: recipient.done(),
+            billing: if billing.is_empty() { Value::Null } else { Value::Object(billing) },
+        }))))
+    }
+}
+
+/// `None`: nobody acts upon it. `Err`: what is missing.
+pub(super) type Normalised = Result<Option<InboundEvent>, &'static str>;
+
+fn notice(field: &str, reason: &str) -> InboundEvent {
+    InboundEvent::Notice { field: field.to_owned(), reason: reason.to_owned() }
+}
+
+fn changed_number(message: &Value, system: &Value) -> Normalised {
+    let previous = text(message, "from")
+        .map(wa_id)
+        .or_else(|| text(message, "from_user_id").map(bsuid))
+        .ok_or("a changed number without the old one")?;
+    let current = text(system, "wa_id")
+        .or_else(|| text(system, "new_wa_id"))
+        .map(wa_id)
+        .ok_or("a changed number without the new one")?;
+    Ok(Some(InboundEvent::AddressChange(AddressChange { previous, current })))
+}
+
+fn changed_user_id(message: &Value, system: &Value) -> Normalised {
+    let current = text(system, "user_id").map(bsuid).ok_or("a changed user id without the new one")?;
+    // The old id stands only in the sentence, at its end: "… changed from BR.1 to BR.2". The name before it is the
+    // customer's to choose, so that the sentence counts only when nothing better is there.
+    let told = || {
+        let body = text(system, "body")?;
+        let (head, new) = body.rsplit_once(" to ")?;
+        let (_, old) = head.rsplit_once(" changed from ")?;
+        (new == current.value && !old.contains(' ')).then(|| bsuid(old.to_owned()))
+    };
+    let previous =
+        text(message, "from").map(wa_id).or_else(told).ok_or("a changed user id without the old one")?;
+    Ok(Some(InboundEvent::AddressChange(AddressChange { previous, current })))
+}
+
+fn user_id_update(update: &Value) -> Normalised {
+    let ids = &update["user_id"];
+    let current = text(ids, "current").map(bsuid).ok_or("a user id update without the new id")?;
+    let previous = text(ids, "previous")
+        .map(bsuid)
+        .or_else(|| text(update, "wa_id").map(wa_id))
+        .ok_or("a user id update without the old id")?;
+    Ok(Some(InboundEvent::AddressChange(AddressChange { previous, current })))
+}
+
+fn marketing_preference(preference: &Value) -> Normalised {
+    if text(preference, "category").is_some_and(|category| category != "marketing_messages") {
+        return Ok(None);
+    }
+    let stopped = match text(preference, "value").as_deref() {
+        Some("stop") => true,
+        Some("resume") => false,
+        _ => return Ok(None),
+    };
+    let address = text(preference, "wa_id")
+        .map(wa_id)
+        .or_else(|| text(preference, "user_id").map(bsuid))
+        .ok_or("a preference without a customer")?;
+    Ok(Some(InboundEvent::MarketingPreference { address, stopped }))
+}
+
+/// Reads an element of `errors`.
+pub(super) fn fault(error: &Value) -> ProviderFault {
+    let title = text(error, "title").or_else(|| text(error, "message"));
+    ProviderFault {
+        code: text(error, "code").unwrap_or_else(|| "unknown".to_owned()),
+        title: title.unwrap_or_else(|| "no reason given".to_owned()),
+        detail: text(&error["error_data"], "details"),
+    }
+}
+
+fn wa_id(value: String) -> Address {
+    Address { kind: AddressKind::WaId, value }
+}
+
+fn bsuid(value: String) -> Address {
+    Address { kind: AddressKind::Bsuid, value }
+}
+
+/// Collects addresses, each once: the provider's own, then the canonical numbers that follow from them.
+#[derive(Default)]
+pub(super) struct Addresses {
+    given: Vec<Address>,
+}
+
+impl Addresses {
+    pub(super) fn wa_id(&mut self, value: Option<String>) {
+        self.give(value.map(wa_id));
+    }
+
+    pub(super) fn bsuid(&mut self, value: Option<String>) {
+        self.give(value.map(bsuid));
+    }
+
+    pub(super) fn has_wa_id(&self) -> bool {
+        self.given.iter().any(|address| address.kind == AddressKind::WaId)
+    }
+
+    fn give(&mut self, address: Option<Address>) {
+        self.given.extend(address.filter(|address| !self.given.contains(address)));
+    }
+
+    pub(super) fn done(mut self) -> Vec<Address> {
+        let numbers: Vec<String> = self
+            .given
+            .iter()
+            .filter(|address| address.kind == AddressKind::WaId)
+            .filter_map(|address| phone::canonical_from_wa_id(&address.value))
+            .collect();
+        for value in numbers {
+            self.give(Some(Address { kind: AddressKind::E164, value }));
+        }
+        self.given
+    }
+}
+
+/// The number that a customer shared when the business asked for it: the customer's own. `None` for cards that were
+/// shared by hand, which may be anybody's.
+pub(super) fn own_number_shared(message: &Value) -> Option<String> {
+    let [card] = list(message, "contacts") else { return None };
+    let [phone] = list(card, "phones") else { return None };
+    (text(card, "origin")? == "contact_request").then(|| text(phone, "wa_id")).flatten()
+}
