@@ -33,6 +33,12 @@ pub struct Credentials {
 pub struct DemoCredentials {
     /// Id of the company.
     pub company_id: Uuid,
+    /// Id of its owner.
+    pub user_id: Uuid,
+    /// Id of the API key.
+    pub api_key_id: Uuid,
+    /// Id of the persona that answers.
+    pub persona_id: Uuid,
     /// Id of its WhatsApp connection.
     pub connection_id: Uuid,
     /// Password of its owner.
@@ -77,6 +83,9 @@ impl Credentials {
             token_key: random_hex(),
             demo: DemoCredentials {
                 company_id: Uuid::now_v7(),
+                user_id: Uuid::now_v7(),
+                api_key_id: Uuid::now_v7(),
+                persona_id: Uuid::now_v7(),
                 connection_id: Uuid::now_v7(),
                 password: format!("demo-{}", &random_hex()[..12]),
                 api_key: format!("mia_{}", random_hex()),

@@ -173,13 +173,15 @@ pub struct Specification {
     pub log: PathBuf,
     /// What asks it to end quickly and properly.
     pub stop: Signal,
+    /// What the kernel sends it when we die without a word; nothing for one that watches us itself.
+    pub orphaned: Option<Signal>,
     /// As whom it runs, if not as ourselves.
     pub user: Option<Unprivileged>,
 }
 
 impl Specification {
-    /// Starts it in a process group of its own, so that the terminal's Ctrl-C reaches only us, and bound to us: when
-    /// we die without a word, the kernel sends it [`Self::stop`].
+    /// Starts it in a process group of its own, so that the terminal's Ctrl-C reaches only us, and bound to us by
+    /// [`Self::orphaned`].
     ///
     /// # Errors
     /// When program, log or folder is missing.
@@ -188,7 +190,7 @@ impl Specification {
         let log = log.with_context(|| format!("cannot write {}", self.log.display()))?;
         let child = Command::new("setpriv")
             .args(privileges(self.user))
-            .args(["--pdeathsig", signal_name(self.stop), "--"])
+            .args(["--pdeathsig", self.orphaned.map_or("clear", signal_name), "--"])
             .arg(&self.program)
             .args(&self.arguments)
             .env_clear()

@@ -207,6 +207,7 @@ mod tests {
             directory: layout.state.clone(),
             log: layout.log("shell"),
             stop: Signal::TERM,
+            orphaned: Some(Signal::KILL),
             user: None,
         }
     }

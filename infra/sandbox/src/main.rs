@@ -6,8 +6,7 @@ use anyhow::Context as _;
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| "sandbox=info".into()),
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "sandbox=info".into()),
         )
         .init();
     let running = sandbox::start(sandbox::Config::from_env()?).await?;

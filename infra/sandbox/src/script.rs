@@ -139,16 +139,9 @@ impl Script {
 
 fn applies(rule: &Rule, body: &[u8]) -> bool {
     let contained = rule.contains.as_ref().is_none_or(|needle| {
-        !needle.is_empty()
-            && body
-                .windows(needle.len())
-                .any(|window| window == needle.as_bytes())
+        !needle.is_empty() && body.windows(needle.len()).any(|window| window == needle.as_bytes())
     });
-    rule.times != Some(0)
-        && contained
-        && rule
-            .probability
-            .is_none_or(|chance| rand::random::<f64>() < chance)
+    rule.times != Some(0) && contained && rule.probability.is_none_or(|chance| rand::random::<f64>() < chance)
 }
 
 /// Runs a request under the script: waits, refuses or hangs up as ordered, and logs what was
@@ -183,24 +176,17 @@ pub(crate) async fn run(
 }
 
 fn scripted(target: Target, rule: &Rule) -> Response {
-    let status = rule
-        .status
-        .and_then(|status| StatusCode::from_u16(status).ok());
+    let status = rule.status.and_then(|status| StatusCode::from_u16(status).ok());
     let mut response = match (&rule.body, rule.graph_code) {
         (Some(Value::String(text)), _) => text.clone().into_response(),
         (Some(body), _) => axum::Json(body).into_response(),
         (None, Some(code)) => GraphError::of_code(code).into_response(),
         (None, None) => match target {
             Target::OpenAiChat | Target::OpenAiEmbeddings => {
-                OpenAiError::of_status(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
-                    .into_response()
+                OpenAiError::of_status(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)).into_response()
             }
-            Target::GraphMessages
-            | Target::GraphMedia
-            | Target::GraphStatus
-            | Target::Webhook => {
-                GraphError::of_status(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
-                    .into_response()
+            Target::GraphMessages | Target::GraphMedia | Target::GraphStatus | Target::Webhook => {
+                GraphError::of_status(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)).into_response()
             }
         },
     };
@@ -208,10 +194,9 @@ fn scripted(target: Target, rule: &Rule) -> Response {
         *response.status_mut() = status;
     }
     for (name, value) in &rule.headers {
-        if let (Ok(name), Ok(value)) = (
-            header::HeaderName::from_bytes(name.as_bytes()),
-            HeaderValue::from_str(value),
-        ) {
+        if let (Ok(name), Ok(value)) =
+            (header::HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
+        {
             response.headers_mut().insert(name, value);
         }
     }
@@ -225,18 +210,10 @@ mod tests {
     #[test]
     fn a_rule_is_spent_after_its_times_and_the_next_takes_over() {
         let mut script = Script::default();
-        let rule = |status, times| Rule {
-            status: Some(status),
-            times,
-            ..Rule::default()
-        };
-        script.add(
-            Target::OpenAiChat,
-            vec![rule(500, Some(2)), rule(429, None)],
-        );
-        let statuses: Vec<_> = (0..4)
-            .map(|_| script.take(Target::OpenAiChat, b"").and_then(|r| r.status))
-            .collect();
+        let rule = |status, times| Rule { status: Some(status), times, ..Rule::default() };
+        script.add(Target::OpenAiChat, vec![rule(500, Some(2)), rule(429, None)]);
+        let statuses: Vec<_> =
+            (0..4).map(|_| script.take(Target::OpenAiChat, b"").and_then(|r| r.status)).collect();
         assert_eq!(statuses, [Some(500), Some(500), Some(429), Some(429)]);
         assert!(script.take(Target::GraphMessages, b"").is_none());
     }
@@ -244,16 +221,9 @@ mod tests {
     #[test]
     fn a_rule_can_be_for_certain_bodies_only() {
         let mut script = Script::default();
-        let rule = Rule {
-            contains: Some("+5511".into()),
-            ..Rule::default()
-        };
+        let rule = Rule { contains: Some("+5511".into()), ..Rule::default() };
         script.add(Target::GraphMessages, vec![rule]);
         assert!(script.take(Target::GraphMessages, b"{}").is_none());
-        assert!(
-            script
-                .take(Target::GraphMessages, b"{\"to\":\"+5511\"}")
-                .is_some()
-        );
+        assert!(script.take(Target::GraphMessages, b"{\"to\":\"+5511\"}").is_some());
     }
 }

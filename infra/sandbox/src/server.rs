@@ -64,9 +64,8 @@ impl Running {
 /// # Errors
 /// When the address cannot be bound or the HTTP client cannot be built.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
-    let listener = TcpListener::bind(config.address)
-        .await
-        .with_context(|| format!("listen on {}", config.address))?;
+    let listener =
+        TcpListener::bind(config.address).await.with_context(|| format!("listen on {}", config.address))?;
     let address = listener.local_addr().context("read the bound address")?;
     let sandbox = Sandbox::new(config, format!("http://{address}"))?;
     let router = router(Arc::new(sandbox));
@@ -115,10 +114,7 @@ async fn serve(stream: TcpStream, router: Router) {
 }
 
 async fn answer(router: Router, request: Request<Body>) -> anyhow::Result<Response> {
-    let response = router
-        .oneshot(request)
-        .await
-        .unwrap_or_else(|never: Infallible| match never {});
+    let response = router.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {});
     if response.extensions().get::<HangUp>().is_some() {
         anyhow::bail!("the connection is dropped on purpose");
     }

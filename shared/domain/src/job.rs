@@ -130,7 +130,9 @@ mod tests {
         let nil = Uuid::nil();
         assert_eq!(
             wire,
-            format!(r#"{{"v":1,"company_id":"{nil}","job":{{"type":"close_turn","turn_id":"{nil}","version":3}}}}"#)
+            format!(
+                r#"{{"v":1,"company_id":"{nil}","job":{{"type":"close_turn","turn_id":"{nil}","version":3}}}}"#
+            )
         );
         assert_eq!(serde_json::from_str::<JobEnvelope>(&wire).expect("and back"), job);
     }

@@ -77,9 +77,23 @@ impl MessageType {
     /// Whether a customer message of this type asks for an answer: a reaction, a notice or a withdrawal does not.
     pub fn asks_for_answer(self) -> bool {
         match self {
-            Self::Text | Self::Image | Self::Video | Self::Audio | Self::Document | Self::Sticker
-            | Self::Location | Self::Contacts | Self::Interactive | Self::Button | Self::Order => true,
-            Self::Reaction | Self::Template | Self::System | Self::Edit | Self::Revoke | Self::Unsupported => false,
+            Self::Text
+            | Self::Image
+            | Self::Video
+            | Self::Audio
+            | Self::Document
+            | Self::Sticker
+            | Self::Location
+            | Self::Contacts
+            | Self::Interactive
+            | Self::Button
+            | Self::Order => true,
+            Self::Reaction
+            | Self::Template
+            | Self::System
+            | Self::Edit
+            | Self::Revoke
+            | Self::Unsupported => false,
         }
     }
 }

@@ -91,7 +91,9 @@ pub fn parse(input: &str, default_region: &str) -> Result<Phone, PhoneError> {
     // A Brazilian mobile without its ninth digit has no known range, yet it is a mobile.
     let mobile = matches!(kind, PhoneKind::Mobile | PhoneKind::FixedLineOrMobile)
         || Shape::of(digits_of(&e164)) == Shape::BrazilMobileWithoutNinth;
-    let region = number.get_region_code().or_else(|| PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code));
+    let region = number
+        .get_region_code()
+        .or_else(|| PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code));
     Ok(Phone {
         valid: number.is_valid(),
         possible: number.is_possible_with_reason().is_ok(),

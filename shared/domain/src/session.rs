@@ -76,7 +76,10 @@ mod tests {
         let now = DateTime::UNIX_EPOCH;
         assert_eq!(ai_silent_because(SessionStatus::Paused, None, false, true, now), Some("session_paused"));
         assert_eq!(ai_silent_because(SessionStatus::Closed, None, false, true, now), Some("session_closed"));
-        assert_eq!(ai_silent_because(SessionStatus::Queued, None, true, true, now), Some("contact_bypasses_bots"));
+        assert_eq!(
+            ai_silent_because(SessionStatus::Queued, None, true, true, now),
+            Some("contact_bypasses_bots")
+        );
         assert_eq!(ai_silent_because(SessionStatus::Queued, None, false, false, now), Some("no_persona"));
         assert_eq!(ai_silent_because(SessionStatus::Queued, None, false, true, now), None);
     }

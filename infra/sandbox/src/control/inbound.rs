@@ -65,29 +65,13 @@ pub(crate) fn receive(sandbox: &Arc<Sandbox>, inbound: Inbound) -> Result<Messag
     let timestamp = inbound.timestamp.unwrap_or_else(clock::now_s);
     let mut guard = sandbox.world();
     let world = &mut *guard;
-    let line = world
-        .line(inbound.phone_number_id.as_deref())
-        .ok_or("no such line")?
-        .clone();
-    let wa_id = inbound
-        .wa_id
-        .clone()
-        .unwrap_or_else(|| world.customers.resolve(&digits));
-    let customer = world.customers.remember(
-        &wa_id,
-        &digits,
-        inbound.name.as_deref(),
-        inbound.user_id.as_deref(),
-    );
+    let line = world.line(inbound.phone_number_id.as_deref()).ok_or("no such line")?.clone();
+    let wa_id = inbound.wa_id.clone().unwrap_or_else(|| world.customers.resolve(&digits));
+    let customer =
+        world.customers.remember(&wa_id, &digits, inbound.name.as_deref(), inbound.user_id.as_deref());
     let kind = inbound.kind.as_deref().unwrap_or("text").to_owned();
     let (content, attachment) = content(sandbox, world, &inbound, &kind)?;
-    let mut message = Message::new(
-        &line.phone_number_id,
-        &wa_id,
-        Writer::Customer,
-        &kind,
-        content,
-    );
+    let mut message = Message::new(&line.phone_number_id, &wa_id, Writer::Customer, &kind, content);
     if let Some(id) = inbound.id {
         message.id = id;
     }
@@ -112,18 +96,12 @@ pub(crate) fn receive(sandbox: &Arc<Sandbox>, inbound: Inbound) -> Result<Messag
 pub(crate) fn note(world: &mut World, message: Message, timestamp: Option<i64>) {
     let at_ms = timestamp.map_or_else(clock::now_ms, |seconds| {
         // Within the present second the finer clock keeps the order of the bubbles.
-        if seconds == clock::now_s() {
-            clock::now_ms()
-        } else {
-            seconds * 1000
-        }
+        if seconds == clock::now_s() { clock::now_ms() } else { seconds * 1000 }
     });
     let chat = world.chats.entry(&message.line, &message.wa_id);
     chat.customer_wrote_at_ms = Some(chat.customer_wrote_at_ms.unwrap_or(at_ms).max(at_ms));
     if world.messages.get(&message.id).is_none() {
-        world
-            .chats
-            .append(&message.line, &message.wa_id, &message.id);
+        world.chats.append(&message.line, &message.wa_id, &message.id);
         world.messages.insert(Message { at_ms, ..message });
     }
 }

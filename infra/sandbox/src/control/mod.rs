@@ -31,14 +31,8 @@ type Shared = State<Arc<Sandbox>>;
 pub(crate) fn routes() -> Router<Arc<Sandbox>> {
     Router::new()
         .route("/_sandbox/health", get(health))
-        .route(
-            "/_sandbox/script",
-            get(script).post(add_rules).delete(clear_rules),
-        )
-        .route(
-            "/_sandbox/openai/script",
-            get(replies).post(add_replies).delete(clear_replies),
-        )
+        .route("/_sandbox/script", get(script).post(add_rules).delete(clear_rules))
+        .route("/_sandbox/openai/script", get(replies).post(add_replies).delete(clear_replies))
         .route("/_sandbox/settings", get(settings).post(change_settings))
         .route("/_sandbox/lines", get(lines).post(add_line))
         .route("/_sandbox/log", get(log))
@@ -157,11 +151,8 @@ async fn add_line(State(sandbox): Shared, Json(line): Json<Line>) -> StatusCode 
 async fn log(State(sandbox): Shared) -> Response {
     let world = sandbox.world();
     let mut log = json!(world.log);
-    let accepted: Vec<&Message> = world
-        .messages
-        .all()
-        .filter(|message| message.writer == Writer::Business)
-        .collect();
+    let accepted: Vec<&Message> =
+        world.messages.all().filter(|message| message.writer == Writer::Business).collect();
     log["messages"] = json!(accepted);
     log["webhook"] = json!(world.outbound.state);
     Json(log).into_response()
@@ -169,10 +160,7 @@ async fn log(State(sandbox): Shared) -> Response {
 
 /// `?to=` a number in either spelling or a user id, `?from=` for a customer's own,
 /// `?biz_opaque_callback_data=`; without any of them, all of both directions.
-async fn messages(
-    State(sandbox): Shared,
-    Query(asked): Query<HashMap<String, String>>,
-) -> Response {
+async fn messages(State(sandbox): Shared, Query(asked): Query<HashMap<String, String>>) -> Response {
     let world = sandbox.world();
     let account = |name: &str| {
         asked.get(name).map(|typed| {
@@ -215,10 +203,7 @@ async fn reset(State(sandbox): Shared) -> StatusCode {
 }
 
 /// Meta's handshake with the default line's address, or the one of `?phone_number_id=`.
-async fn verify(
-    State(sandbox): Shared,
-    Query(asked): Query<HashMap<String, String>>,
-) -> Response {
+async fn verify(State(sandbox): Shared, Query(asked): Query<HashMap<String, String>>) -> Response {
     let line = {
         let world = sandbox.world();
         let id = asked.get("phone_number_id").map(String::as_str);
@@ -237,11 +222,7 @@ async fn verify(
 }
 
 /// `GET ?hub.mode=subscribe&…`: the answer must be 200 and nothing but the challenge.
-pub(crate) async fn handshake(
-    sandbox: &Sandbox,
-    address: &str,
-    verify_token: &str,
-) -> Result<(), String> {
+pub(crate) async fn handshake(sandbox: &Sandbox, address: &str, verify_token: &str) -> Result<(), String> {
     let challenge = rand::random_range(100_000_000..2_000_000_000_u32).to_string();
     let response = sandbox
         .http

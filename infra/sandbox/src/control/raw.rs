@@ -20,21 +20,14 @@ pub(crate) async fn post(
     Query(treatment): Query<Treatment>,
     body: Bytes,
 ) -> Response {
-    let line = sandbox
-        .world()
-        .line(treatment.phone_number_id.as_deref())
-        .cloned();
+    let line = sandbox.world().line(treatment.phone_number_id.as_deref()).cloned();
     let Some(line) = line else {
         return refuse(StatusCode::NOT_FOUND, "no such line");
     };
     let Ok(text) = std::str::from_utf8(&body) else {
         return refuse(StatusCode::UNPROCESSABLE_ENTITY, "the body is not UTF-8");
     };
-    let text = if treatment.escape.unwrap_or(true) {
-        sign::escape(text, true)
-    } else {
-        text.to_owned()
-    };
+    let text = if treatment.escape.unwrap_or(true) { sign::escape(text, true) } else { text.to_owned() };
     let headers = match treatment.signature.as_deref().unwrap_or("valid") {
         "valid" => webhooks::signed(&line, &text),
         "wrong" => BTreeMap::from([("x-hub-signature-256", sign::signature("wrong", b"wrong"))]),

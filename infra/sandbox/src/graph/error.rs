@@ -23,13 +23,28 @@ const TABLE: &[(u32, u16, &str, &str)] = &[
     (1, 400, "API Unknown", "Invalid request or possible server error."),
     (2, 503, "API Service", "Temporary due to downtime or due to being overloaded."),
     (4, 400, "Application request limit reached", "The app has reached its API call rate limit."),
-    (10, 403, "Application does not have permission for this action", "Permission is either not granted or has been removed."),
+    (
+        10,
+        403,
+        "Application does not have permission for this action",
+        "Permission is either not granted or has been removed.",
+    ),
     (100, 400, "Invalid parameter", "The request included one or more unsupported or misspelled parameters."),
     (190, 401, "Error validating access token: Session has expired", ""),
-    (368, 403, "Temporarily blocked for policies violations", "The WhatsApp Business Account has been restricted from messaging."),
+    (
+        368,
+        403,
+        "Temporarily blocked for policies violations",
+        "The WhatsApp Business Account has been restricted from messaging.",
+    ),
     (80007, 429, "Business request limit reached for WhatsApp Business Account", ""),
     (130_429, 429, "Rate limit hit", "Cloud API message throughput has been reached."),
-    (130_472, 400, "User's number is part of an experiment", "Message was not sent as part of an experiment."),
+    (
+        130_472,
+        400,
+        "User's number is part of an experiment",
+        "Message was not sent as part of an experiment.",
+    ),
     (131_000, 500, "Something went wrong", "Message failed to send due to an unknown error."),
     (131_005, 403, "Access denied", "Permission is either not granted or has been removed."),
     (131_008, 400, "Required parameter is missing", "The request is missing a required parameter."),
@@ -38,21 +53,66 @@ const TABLE: &[(u32, u16, &str, &str)] = &[
     (131_021, 400, "Recipient cannot be sender", "Sender and recipient phone number is the same."),
     (131_026, 400, "Message undeliverable", "Message Undeliverable."),
     (131_031, 403, "Account has been locked", "The account has been restricted or disabled."),
-    (131_042, 400, "Business eligibility payment issue", "There was an error related to your payment method."),
-    (131_047, 400, "Re-engagement message", "Message failed to send because more than 24 hours have passed since the customer last replied to this number."),
-    (131_048, 400, "Spam rate limit hit", "Message failed to send because there are restrictions on how many messages can be sent from this phone number."),
-    (131_049, 400, "This message was not delivered to maintain healthy ecosystem engagement.", "In order to maintain a healthy ecosystem engagement, the message failed to be delivered."),
-    (131_050, 400, "User has stopped marketing messages", "The recipient chose to stop receiving marketing messages from this business."),
+    (
+        131_042,
+        400,
+        "Business eligibility payment issue",
+        "There was an error related to your payment method.",
+    ),
+    (
+        131_047,
+        400,
+        "Re-engagement message",
+        "Message failed to send because more than 24 hours have passed since the customer last replied to this number.",
+    ),
+    (
+        131_048,
+        400,
+        "Spam rate limit hit",
+        "Message failed to send because there are restrictions on how many messages can be sent from this phone number.",
+    ),
+    (
+        131_049,
+        400,
+        "This message was not delivered to maintain healthy ecosystem engagement.",
+        "In order to maintain a healthy ecosystem engagement, the message failed to be delivered.",
+    ),
+    (
+        131_050,
+        400,
+        "User has stopped marketing messages",
+        "The recipient chose to stop receiving marketing messages from this business.",
+    ),
     (131_051, 400, "Unsupported message type", "Unsupported message type."),
     (131_052, 400, "Media download error", "Unable to download the media sent by the user."),
     (131_053, 400, "Media upload error", "Unable to upload the media used in the message."),
-    (131_056, 400, "(Business Account, Consumer Account) pair rate limit hit", "Message failed to send because there were too many messages sent from this phone number to the same phone number in a short period of time."),
+    (
+        131_056,
+        400,
+        "(Business Account, Consumer Account) pair rate limit hit",
+        "Message failed to send because there were too many messages sent from this phone number to the same phone number in a short period of time.",
+    ),
     (131_057, 503, "Account in maintenance mode", "Business Account is in maintenance mode."),
-    (132_000, 400, "Number of parameters does not match the expected number of params", "The number of variable parameter values did not match the template."),
-    (132_001, 404, "Template name does not exist in the translation", "The template does not exist in the specified language."),
+    (
+        132_000,
+        400,
+        "Number of parameters does not match the expected number of params",
+        "The number of variable parameter values did not match the template.",
+    ),
+    (
+        132_001,
+        404,
+        "Template name does not exist in the translation",
+        "The template does not exist in the specified language.",
+    ),
     (132_015, 400, "Template is paused", "Template is paused due to low quality."),
     (132_016, 400, "Template is disabled", "Template has been paused too many times and is now disabled."),
-    (133_010, 400, "Phone number not registered", "Phone number not registered on the WhatsApp Business Platform."),
+    (
+        133_010,
+        400,
+        "Phone number not registered",
+        "Phone number not registered on the WhatsApp Business Platform.",
+    ),
 ];
 
 impl GraphError {
@@ -100,11 +160,7 @@ impl GraphError {
 
     /// A parameter that is missing or wrong: code 100 with its own sentence.
     pub(crate) fn parameter(sentence: impl Into<String>) -> Self {
-        Self {
-            title: sentence.into(),
-            details: None,
-            ..Self::of_code(100)
-        }
+        Self { title: sentence.into(), details: None, ..Self::of_code(100) }
     }
 
     /// A token that is absent or not ours.

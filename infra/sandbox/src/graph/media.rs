@@ -60,9 +60,7 @@ async fn keep(
         }
     }
     if product.as_deref() != Some("whatsapp") {
-        return Err(GraphError::parameter(
-            "The parameter messaging_product is required.",
-        ));
+        return Err(GraphError::parameter("The parameter messaging_product is required."));
     }
     let (mime_type, filename, bytes) =
         file.ok_or_else(|| GraphError::parameter("The parameter file is required."))?;
@@ -76,14 +74,13 @@ async fn keep(
 pub(crate) fn check(mime_type: &str, length: usize) -> Result<(), GraphError> {
     let essence = mime_type.split(';').next().unwrap_or_default().trim();
     let limit = match essence {
-        "audio/aac" | "audio/amr" | "audio/mpeg" | "audio/mp4" | "audio/ogg" | "video/mp4"
-        | "video/3gpp" => 16 * MEGABYTE,
+        "audio/aac" | "audio/amr" | "audio/mpeg" | "audio/mp4" | "audio/ogg" | "video/mp4" | "video/3gpp" => {
+            16 * MEGABYTE
+        }
         "image/jpeg" | "image/png" => 5 * MEGABYTE,
         "image/webp" => MEGABYTE / 2,
         "text/plain" | "application/pdf" => 100 * MEGABYTE,
-        office if office.starts_with("application/vnd.") || office == "application/msword" => {
-            100 * MEGABYTE
-        }
+        office if office.starts_with("application/vnd.") || office == "application/msword" => 100 * MEGABYTE,
         other => {
             return Err(GraphError::parameter(format!(
                 "Param file must be a file with one of the following types: audio/aac, \
@@ -146,8 +143,7 @@ pub(crate) async fn download(
         if let Err(error) = super::token(&sandbox.world(), &headers) {
             return error.into_response();
         }
-        let good = asked.ext >= clock::now_s()
-            && asked.hash == hash(&sandbox, &asked.mid, asked.ext);
+        let good = asked.ext >= clock::now_s() && asked.hash == hash(&sandbox, &asked.mid, asked.ext);
         let media = sandbox.world().media.get(&asked.mid).cloned();
         match media.filter(|_| good) {
             Some(media) => ([(header::CONTENT_TYPE, media.mime_type)], media.bytes).into_response(),
@@ -190,11 +186,8 @@ pub(crate) async fn attach(sandbox: &Arc<Sandbox>, message: &Message) -> Result<
     };
     let given = message.content["filename"].as_str().map(str::to_owned);
     if let Some(message) = sandbox.world().messages.get_mut(&message.id) {
-        message.attachment = Some(Attachment {
-            id: media.id,
-            mime_type: media.mime_type,
-            filename: given.or(media.filename),
-        });
+        message.attachment =
+            Some(Attachment { id: media.id, mime_type: media.mime_type, filename: given.or(media.filename) });
     }
     Ok(())
 }
@@ -208,13 +201,8 @@ async fn fetch(sandbox: &Sandbox, link: &str) -> Result<Media, u32> {
         tracing::info!(%error, "media could not be fetched from its link");
         131_053_u32
     };
-    let response = sandbox
-        .http
-        .get(link)
-        .send()
-        .await
-        .and_then(reqwest::Response::error_for_status)
-        .map_err(failed)?;
+    let response =
+        sandbox.http.get(link).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
     let mime_type = response
         .headers()
         .get(header::CONTENT_TYPE)

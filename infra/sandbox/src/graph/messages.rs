@@ -57,12 +57,7 @@ fn take(
 }
 
 /// Marks the customer's message and those before it as read, and shows the business typing.
-fn mark_read(
-    sandbox: &Sandbox,
-    line: &str,
-    message_id: &str,
-    typing: bool,
-) -> Result<(), GraphError> {
+fn mark_read(sandbox: &Sandbox, line: &str, message_id: &str, typing: bool) -> Result<(), GraphError> {
     let mut guard = sandbox.world();
     let world = &mut *guard;
     let wa_id = world
@@ -70,9 +65,7 @@ fn mark_read(
         .get(message_id)
         .filter(|message| message.writer == Writer::Customer && message.line == line)
         .map(|message| message.wa_id.clone())
-        .ok_or_else(|| {
-            GraphError::of_code(131_009).details("message_id is not a message of a customer")
-        })?;
+        .ok_or_else(|| GraphError::of_code(131_009).details("message_id is not a message of a customer"))?;
     let chat = world.chats.entry(line, &wa_id);
     if typing {
         chat.typing_until_ms = clock::now_ms() + TYPING_MS;
@@ -105,20 +98,14 @@ fn mark_read(
 }
 
 /// Keeps the message. From here on it counts as accepted, whatever becomes of the answer.
-fn store(
-    sandbox: &Sandbox,
-    line: &crate::Line,
-    draft: Draft,
-    body: &[u8],
-) -> Result<Message, GraphError> {
+fn store(sandbox: &Sandbox, line: &crate::Line, draft: Draft, body: &[u8]) -> Result<Message, GraphError> {
     let mut guard = sandbox.world();
     let world = &mut *guard;
     let (wa_id, user_id) = match &draft.recipient {
         Recipient::Phone(digits) => (world.customers.resolve(digits), None),
-        Recipient::UserId(user_id) => (
-            world.customers.of_user_id(user_id).unwrap_or_default(),
-            Some(user_id.clone()),
-        ),
+        Recipient::UserId(user_id) => {
+            (world.customers.of_user_id(user_id).unwrap_or_default(), Some(user_id.clone()))
+        }
     };
     if wa_id == line.display_phone {
         return Err(GraphError::of_code(131_021));
@@ -128,25 +115,16 @@ fn store(
     {
         world.customers.remember(&wa_id, digits, None, None);
     }
-    let mut message = Message::new(
-        &line.phone_number_id,
-        &wa_id,
-        Writer::Business,
-        &draft.kind,
-        draft.content,
-    );
+    let mut message =
+        Message::new(&line.phone_number_id, &wa_id, Writer::Business, &draft.kind, draft.content);
     message.to = Some(draft.input);
     message.user_id = user_id;
     message.reply_to = draft.reply_to;
     message.biz_opaque_callback_data = draft.callback;
     message.category = draft.category;
-    message.error_code = world
-        .script
-        .take(Target::GraphStatus, body)
-        .map(|rule| rule.graph_code.unwrap_or(131_026));
-    world
-        .chats
-        .append(&message.line, &message.wa_id, &message.id);
+    message.error_code =
+        world.script.take(Target::GraphStatus, body).map(|rule| rule.graph_code.unwrap_or(131_026));
+    world.chats.append(&message.line, &message.wa_id, &message.id);
     world.messages.insert(message.clone());
     Ok(message)
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, Uri, header};
 
 use crate::Line;
 use crate::world::{Sandbox, World};
@@ -24,33 +24,23 @@ pub(crate) use numbers::spelled;
 
 /// Every route of the Graph API.
 pub(crate) fn routes() -> Router<Arc<Sandbox>> {
-    Router::new()
-        .route("/graph/{version}/{node}/messages", post(messages::post))
-        .route("/graph/{version}/{node}/media", post(media::upload))
-        .route("/graph/attachments", get(media::download))
+    let graph = Router::new()
+        .route("/{version}/{node}/messages", post(messages::post))
+        .route("/{version}/{node}/media", post(media::upload))
+        .route("/attachments", get(media::download))
+        .route("/{version}/{node}/phone_numbers", get(numbers::of_account))
+        .route("/{version}/{node}/message_templates", get(templates::list))
         .route(
-            "/graph/{version}/{node}/phone_numbers",
-            get(numbers::of_account),
+            "/{version}/{node}/subscribed_apps",
+            get(numbers::subscriptions).post(numbers::subscribe).delete(numbers::unsubscribe),
         )
-        .route(
-            "/graph/{version}/{node}/message_templates",
-            get(templates::list),
-        )
-        .route(
-            "/graph/{version}/{node}/subscribed_apps",
-            get(numbers::subscriptions)
-                .post(numbers::subscribe)
-                .delete(numbers::unsubscribe),
-        )
-        .route(
-            "/graph/{version}/{node}",
-            get(numbers::node).delete(media::delete),
-        )
-        .route("/graph/{*rest}", axum::routing::any(unknown))
+        .route("/{version}/{node}", get(numbers::node).delete(media::delete))
+        .fallback(unknown);
+    Router::new().nest("/graph", graph)
 }
 
-async fn unknown(method: Method, Path(rest): Path<String>, _: Request) -> Response {
-    let id = rest.split('/').nth(1).unwrap_or_default();
+async fn unknown(method: Method, uri: Uri) -> Response {
+    let id = uri.path().split('/').nth(2).unwrap_or_default();
     GraphError::unknown_object(&method.as_str().to_lowercase(), id).into_response()
 }
 

@@ -109,12 +109,7 @@ pub(crate) async fn of_account(
     if let Err(error) = super::token(&world, &headers) {
         return error.into_response();
     }
-    let numbers: Vec<Value> = world
-        .lines
-        .values()
-        .filter(|line| line.waba_id == waba_id)
-        .map(info)
-        .collect();
+    let numbers: Vec<Value> = world.lines.values().filter(|line| line.waba_id == waba_id).map(info).collect();
     if numbers.is_empty() {
         return GraphError::unknown_object("get", &waba_id).into_response();
     }
@@ -200,9 +195,7 @@ fn debug_token(
     parameters: &HashMap<String, String>,
 ) -> Json<Value> {
     let token = parameters.get("input_token").map(String::as_str);
-    let line = lines
-        .values()
-        .find(|line| Some(line.access_token.as_str()) == token);
+    let line = lines.values().find(|line| Some(line.access_token.as_str()) == token);
     let Some(line) = line else {
         let error = json!({ "code": 190, "message": "Invalid OAuth access token" });
         return Json(json!({ "data": { "error": error, "is_valid": false, "scopes": [] } }));

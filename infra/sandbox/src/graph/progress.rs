@@ -56,9 +56,7 @@ fn obstacle(world: &World, message: &Message) -> Option<u32> {
     if message.wa_id.is_empty() {
         return Some(131_026);
     }
-    let open = world
-        .chats
-        .window_is_open(&message.line, &message.wa_id, clock::now_ms());
+    let open = world.chats.window_is_open(&message.line, &message.wa_id, clock::now_ms());
     let closed = world.settings.enforce_window && message.kind != "template" && !open;
     closed.then_some(131_047)
 }
@@ -93,9 +91,7 @@ fn reach(sandbox: &Arc<Sandbox>, generation: u64, id: &str, stage: Stage) {
     if stage == Stage::Delivered {
         world.chats.entry(&message.line, &message.wa_id).typing_until_ms = 0;
     }
-    let in_window = world
-        .chats
-        .window_is_open(&message.line, &message.wa_id, clock::now_ms());
+    let in_window = world.chats.window_is_open(&message.line, &message.wa_id, clock::now_ms());
     drop(guard);
     let update = payload::Update {
         line: message.line.clone(),

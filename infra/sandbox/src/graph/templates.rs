@@ -91,9 +91,8 @@ pub(crate) fn fill(content: &Value) -> Result<Filled, GraphError> {
         .into_iter()
         .find(|template| template["name"] == name && template["language"] == language)
         .ok_or_else(|| {
-            GraphError::of_code(132_001).details(format!(
-                "template name ({name}) does not exist in {language}"
-            ))
+            GraphError::of_code(132_001)
+                .details(format!("template name ({name}) does not exist in {language}"))
         })?;
     if template["status"] != "APPROVED" {
         return Err(GraphError::of_code(132_015));
@@ -106,10 +105,7 @@ pub(crate) fn fill(content: &Value) -> Result<Filled, GraphError> {
         "buttons": component(&template, "BUTTONS")["buttons"],
     });
     let category = template["category"].as_str().unwrap_or_default();
-    Ok(Filled {
-        category: category.to_lowercase(),
-        rendered,
-    })
+    Ok(Filled { category: category.to_lowercase(), rendered })
 }
 
 fn component(template: &Value, kind: &str) -> Value {
@@ -123,9 +119,7 @@ fn component(template: &Value, kind: &str) -> Value {
 /// Name (or position from 1) and value of the body's parameters.
 fn parameters(content: &Value) -> Vec<(String, String)> {
     let body = content["components"].as_array().and_then(|components| {
-        components
-            .iter()
-            .find(|c| c["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case("body")))
+        components.iter().find(|c| c["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case("body")))
     });
     let given = body.and_then(|body| body["parameters"].as_array());
     given

@@ -103,9 +103,8 @@ fn draft(body: &Value) -> Checked<Draft> {
 /// `to` wins over `recipient` when both are given.
 fn recipient(body: &Value) -> Checked<(Recipient, String)> {
     if let Some(to) = body["to"].as_str().filter(|to| !to.is_empty()) {
-        let digits = number::digits(to).ok_or_else(|| {
-            GraphError::of_code(131_009).details("Param to is not a valid phone number")
-        })?;
+        let digits = number::digits(to)
+            .ok_or_else(|| GraphError::of_code(131_009).details("Param to is not a valid phone number"))?;
         return Ok((Recipient::Phone(digits), to.to_owned()));
     }
     match body["recipient"].as_str().filter(|id| !id.is_empty()) {
@@ -115,25 +114,17 @@ fn recipient(body: &Value) -> Checked<(Recipient, String)> {
 }
 
 fn media(kind: &str, content: &Value) -> Checked {
-    let has = |name: &str| {
-        content[name]
-            .as_str()
-            .is_some_and(|value| !value.is_empty())
-    };
+    let has = |name: &str| content[name].as_str().is_some_and(|value| !value.is_empty());
     if has("id") == has("link") {
-        return Err(GraphError::parameter(format!(
-            "Param {kind} must have exactly one of id and link."
-        )));
+        return Err(GraphError::parameter(format!("Param {kind} must have exactly one of id and link.")));
     }
     if has("link") && !content["link"].as_str().is_some_and(|l| l.starts_with("http")) {
-        return Err(GraphError::parameter(format!(
-            "Param {kind}['link'] is not a valid URL."
-        )));
+        return Err(GraphError::parameter(format!("Param {kind}['link'] is not a valid URL.")));
     }
     match content["caption"].as_str() {
-        Some(_) if matches!(kind, "audio" | "sticker") => Err(GraphError::parameter(format!(
-            "Unexpected key \"caption\" on param \"{kind}\"."
-        ))),
+        Some(_) if matches!(kind, "audio" | "sticker") => {
+            Err(GraphError::parameter(format!("Unexpected key \"caption\" on param \"{kind}\".")))
+        }
         Some(caption) => within(caption, &format!("{kind}['caption']"), 1024),
         None => Ok(()),
     }
@@ -207,9 +198,8 @@ fn list(action: &Value) -> Checked {
         }
     }
     if !(1..=10).contains(&total) {
-        return Err(GraphError::of_code(131_009).details(format!(
-            "Total row count exceed max allowed count: 10 (got {total})"
-        )));
+        return Err(GraphError::of_code(131_009)
+            .details(format!("Total row count exceed max allowed count: 10 (got {total})")));
     }
     Ok(())
 }
@@ -217,9 +207,7 @@ fn list(action: &Value) -> Checked {
 fn location(content: &Value) -> Checked {
     for name in ["latitude", "longitude"] {
         let value = &content[name];
-        let number = value
-            .as_f64()
-            .or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+        let number = value.as_f64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
         if number.is_none_or(|degrees: f64| degrees.abs() > 180.0) {
             return Err(required(&format!("location['{name}']")));
         }
@@ -240,10 +228,7 @@ fn required(name: &str) -> GraphError {
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> Checked<&'v str> {
-    value[name]
-        .as_str()
-        .filter(|text| !text.is_empty())
-        .ok_or_else(|| required(name))
+    value[name].as_str().filter(|text| !text.is_empty()).ok_or_else(|| required(name))
 }
 
 fn array<'v>(value: &'v Value, name: &str) -> Checked<&'v Vec<Value>> {
@@ -252,9 +237,7 @@ fn array<'v>(value: &'v Value, name: &str) -> Checked<&'v Vec<Value>> {
 
 fn within(value: &str, name: &str, limit: usize) -> Checked {
     if value.chars().count() > limit {
-        return Err(GraphError::parameter(format!(
-            "Param {name} must be at most {limit} characters long."
-        )));
+        return Err(GraphError::parameter(format!("Param {name} must be at most {limit} characters long.")));
     }
     Ok(())
 }

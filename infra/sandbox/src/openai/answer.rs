@@ -38,12 +38,12 @@ pub(crate) fn compose(question: &Question<'_>) -> String {
 
 fn is_english(text: &str) -> bool {
     const ENGLISH: &[&str] = &[
-        "the", "you", "your", "is", "are", "what", "how", "hello", "hi", "please", "thanks",
-        "thank", "deliver", "where", "when", "can", "i", "my", "much",
+        "the", "you", "your", "is", "are", "what", "how", "hello", "hi", "please", "thanks", "thank",
+        "deliver", "where", "when", "can", "i", "my", "much",
     ];
     const PORTUGUESE: &[&str] = &[
-        "o", "os", "voce", "voces", "vc", "que", "como", "quanto", "oi", "ola", "obrigado",
-        "obrigada", "onde", "quando", "em", "para", "meu", "minha", "de", "um", "uma", "nao",
+        "o", "os", "voce", "voces", "vc", "que", "como", "quanto", "oi", "ola", "obrigado", "obrigada",
+        "onde", "quando", "em", "para", "meu", "minha", "de", "um", "uma", "nao",
     ];
     let words = words(text);
     let count = |list: &[&str]| words.iter().filter(|w| list.contains(&w.as_str())).count();
@@ -99,26 +99,72 @@ fn facts(instructions: &str, question: &str) -> Vec<String> {
 fn sentences(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| {
         let line = line.trim_start_matches(|c: char| "-*#•> \t".contains(c) || c.is_ascii_digit());
-        line.split_inclusive(['.', '!', '?'])
-            .map(str::trim)
-            .filter(|sentence| sentence.chars().count() > 8)
+        line.split_inclusive(['.', '!', '?']).map(str::trim).filter(|sentence| sentence.chars().count() > 8)
     })
 }
 
 /// Tells what the business says about itself from what it tells its assistant to do.
 fn is_statement(sentence: &str) -> bool {
     const ORDERS: &[&str] = &[
-        "voce", "responda", "responder", "nunca", "sempre", "nao", "seja", "use", "evite", "fale",
-        "diga", "pergunte", "ofereca", "encaminhe", "transfira", "cumprimente", "mantenha", "aja",
-        "explique", "you", "answer", "never", "always", "do", "be", "keep", "reply", "ask",
-        "ignore", "trate", "chame", "apresente", "escreva", "lembre", "considere", "quando",
-        "se", "caso", "if", "when", "seu", "sua", "your", "objetivo", "tom", "regras", "instrucoes",
-        "persona", "idioma", "limite", "the", "treat", "write", "speak", "act",
+        "voce",
+        "responda",
+        "responder",
+        "nunca",
+        "sempre",
+        "nao",
+        "seja",
+        "use",
+        "evite",
+        "fale",
+        "diga",
+        "pergunte",
+        "ofereca",
+        "encaminhe",
+        "transfira",
+        "cumprimente",
+        "mantenha",
+        "aja",
+        "explique",
+        "you",
+        "answer",
+        "never",
+        "always",
+        "do",
+        "be",
+        "keep",
+        "reply",
+        "ask",
+        "ignore",
+        "trate",
+        "chame",
+        "apresente",
+        "escreva",
+        "lembre",
+        "considere",
+        "quando",
+        "se",
+        "caso",
+        "if",
+        "when",
+        "seu",
+        "sua",
+        "your",
+        "objetivo",
+        "tom",
+        "regras",
+        "instrucoes",
+        "persona",
+        "idioma",
+        "limite",
+        "the",
+        "treat",
+        "write",
+        "speak",
+        "act",
     ];
     let said = words(sentence);
     let first = said.first().map_or("", String::as_str);
-    !ORDERS.contains(&first) && !sentence.ends_with(':') && !sentence.ends_with('?')
-        && said.len() > 2
+    !ORDERS.contains(&first) && !sentence.ends_with(':') && !sentence.ends_with('?') && said.len() > 2
 }
 
 #[cfg(test)]
@@ -126,12 +172,7 @@ mod tests {
     use super::*;
 
     fn ask(instructions: &str, text: &str) -> String {
-        compose(&Question {
-            instructions,
-            text,
-            spoken_before: false,
-            has_image: false,
-        })
+        compose(&Question { instructions, text, spoken_before: false, has_image: false })
     }
 
     #[test]
@@ -144,10 +185,7 @@ mod tests {
             ask(instructions, "Oi, vocês entregam em Goiânia?"),
             "Oi! Entregamos em Goiânia e Aparecida em até 2 dias úteis."
         );
-        assert_eq!(
-            ask(instructions, "Posso pagar no pix?"),
-            "Oi! Aceitamos Pix e cartão em 6 vezes."
-        );
+        assert_eq!(ask(instructions, "Posso pagar no pix?"), "Oi! Aceitamos Pix e cartão em 6 vezes.");
     }
 
     #[test]

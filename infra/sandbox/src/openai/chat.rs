@@ -41,9 +41,8 @@ pub(crate) async fn complete(sandbox: &Arc<Sandbox>, body: &[u8]) -> Response {
 }
 
 fn check(body: &[u8]) -> Result<Value, OpenAiError> {
-    let request: Value = serde_json::from_slice(body).map_err(|_| {
-        OpenAiError::invalid("We could not parse the JSON body of your request.", None)
-    })?;
+    let request: Value = serde_json::from_slice(body)
+        .map_err(|_| OpenAiError::invalid("We could not parse the JSON body of your request.", None))?;
     let model = request["model"]
         .as_str()
         .ok_or_else(|| OpenAiError::invalid("you must provide a model parameter", None))?;
@@ -55,13 +54,10 @@ fn check(body: &[u8]) -> Result<Value, OpenAiError> {
     if reasons && !request["max_tokens"].is_null() {
         let message = "Unsupported parameter: 'max_tokens' is not supported with this model. Use \
                        'max_completion_tokens' instead.";
-        return Err(OpenAiError::invalid(message, Some("max_tokens"))
-            .with_code("unsupported_parameter"));
+        return Err(OpenAiError::invalid(message, Some("max_tokens")).with_code("unsupported_parameter"));
     }
-    let messages = request["messages"]
-        .as_array()
-        .filter(|messages| !messages.is_empty())
-        .ok_or_else(|| {
+    let messages =
+        request["messages"].as_array().filter(|messages| !messages.is_empty()).ok_or_else(|| {
             OpenAiError::invalid("Missing required parameter: 'messages'.", Some("messages"))
                 .with_code("missing_required_parameter")
         })?;
@@ -83,8 +79,7 @@ fn check(body: &[u8]) -> Result<Value, OpenAiError> {
             "This model's maximum context length is 128000 tokens. However, your messages \
              resulted in {tokens} tokens. Please reduce the length of the messages."
         );
-        return Err(OpenAiError::invalid(message, Some("messages"))
-            .with_code("context_length_exceeded"));
+        return Err(OpenAiError::invalid(message, Some("messages")).with_code("context_length_exceeded"));
     }
     Ok(request)
 }
@@ -121,9 +116,7 @@ fn last_question(request: &Value) -> String {
 }
 
 fn own_reply(request: &Value, question: &str) -> FullReply {
-    let instructions: Vec<String> = of_role(request, &["system", "developer"])
-        .map(text_of)
-        .collect();
+    let instructions: Vec<String> = of_role(request, &["system", "developer"]).map(text_of).collect();
     let spoken_before = of_role(request, &["assistant"]).next().is_some();
     let has_image = of_role(request, &["user"]).last().is_some_and(|message| {
         let parts = message["content"].as_array().into_iter().flatten();
@@ -136,10 +129,7 @@ fn own_reply(request: &Value, question: &str) -> FullReply {
         has_image,
     });
     if let Some(call) = forced_call(request, &text) {
-        return FullReply {
-            tool_calls: vec![call],
-            ..FullReply::default()
-        };
+        return FullReply { tool_calls: vec![call], ..FullReply::default() };
     }
     let format = &request["response_format"];
     let content = match format["type"].as_str() {
@@ -147,10 +137,7 @@ fn own_reply(request: &Value, question: &str) -> FullReply {
         Some("json_object") => json!({ "answer": text }).to_string(),
         _ => text,
     };
-    FullReply {
-        content: Some(content),
-        ..FullReply::default()
-    }
+    FullReply { content: Some(content), ..FullReply::default() }
 }
 
 /// The call that `tool_choice` insists on, with arguments that fit its schema.
@@ -185,9 +172,7 @@ struct Completion {
 
 impl Completion {
     fn new(request: &Value, reply: FullReply) -> Self {
-        let limit = request["max_completion_tokens"]
-            .as_u64()
-            .or_else(|| request["max_tokens"].as_u64());
+        let limit = request["max_completion_tokens"].as_u64().or_else(|| request["max_tokens"].as_u64());
         let mut content = reply.content;
         let mut cut = false;
         if let (Some(text), Some(limit)) = (&mut content, limit) {
@@ -266,10 +251,8 @@ impl Completion {
 
     /// Server-sent events: the role, a word or so each, the reason, usage on request, `[DONE]`.
     fn stream(&self, with_usage: bool) -> Response {
-        let mut chunks = vec![self.delta(
-            json!({ "role": "assistant", "content": "", "refusal": null }),
-            None,
-        )];
+        let mut chunks =
+            vec![self.delta(json!({ "role": "assistant", "content": "", "refusal": null }), None)];
         for word in self.content.iter().flat_map(|text| text.split_inclusive(' ')) {
             chunks.push(self.delta(json!({ "content": word }), None));
         }
@@ -284,11 +267,7 @@ impl Completion {
             last["usage"] = self.usage.clone();
             chunks.push(last);
         }
-        let events: Vec<String> = chunks
-            .iter()
-            .map(Value::to_string)
-            .chain(["[DONE]".to_owned()])
-            .collect();
+        let events: Vec<String> = chunks.iter().map(Value::to_string).chain(["[DONE]".to_owned()]).collect();
         let events = futures::stream::iter(events).then(|event| async move {
             tokio::time::sleep(Duration::from_millis(4)).await;
             Ok::<_, Infallible>(Bytes::from(format!("data: {event}\n\n")))

@@ -10,9 +10,8 @@ use super::words::{count_tokens, stem, subjects, words};
 
 /// Answers a request or says what is wrong with it.
 pub(crate) fn answer(body: &[u8]) -> Result<Value, OpenAiError> {
-    let request: Value = serde_json::from_slice(body).map_err(|_| {
-        OpenAiError::invalid("We could not parse the JSON body of your request.", None)
-    })?;
+    let request: Value = serde_json::from_slice(body)
+        .map_err(|_| OpenAiError::invalid("We could not parse the JSON body of your request.", None))?;
     let model = request["model"]
         .as_str()
         .ok_or_else(|| OpenAiError::invalid("you must provide a model parameter", None))?;
@@ -58,9 +57,7 @@ fn dimensions(request: &Value, model: &str, native: usize) -> Result<usize, Open
     };
     let asked = asked.as_u64().and_then(|value| usize::try_from(value).ok());
     match asked {
-        Some(dimensions) if model.contains("-3-") && (1..=native).contains(&dimensions) => {
-            Ok(dimensions)
-        }
+        Some(dimensions) if model.contains("-3-") && (1..=native).contains(&dimensions) => Ok(dimensions),
         _ => Err(OpenAiError::invalid(
             format!("Invalid value for 'dimensions' = {}.", request["dimensions"]),
             Some("dimensions"),

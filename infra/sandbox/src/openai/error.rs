@@ -62,9 +62,7 @@ impl OpenAiError {
 
     pub(crate) fn no_model(model: &str) -> Self {
         let message = format!("The model `{model}` does not exist or you do not have access to it.");
-        Self::invalid(message, None)
-            .with_code("model_not_found")
-            .with_status(StatusCode::NOT_FOUND)
+        Self::invalid(message, None).with_code("model_not_found").with_status(StatusCode::NOT_FOUND)
     }
 
     /// The likeliest error behind an HTTP status.
@@ -85,8 +83,7 @@ impl OpenAiError {
             400..=499 => Self::invalid("Invalid request.", None).with_status(status),
             _ => Self {
                 status,
-                message: "The server had an error while processing your request. Sorry about that!"
-                    .into(),
+                message: "The server had an error while processing your request. Sorry about that!".into(),
                 kind: "server_error",
                 param: None,
                 code: None,

@@ -65,20 +65,12 @@ pub(crate) fn picture(english: bool) -> &'static str {
 /// An answer that takes up what was asked.
 pub(crate) fn answer(text: &str, english: bool) -> String {
     let words = words(text);
-    let speaks_of = |signs: &[&str]| {
-        words
-            .iter()
-            .any(|word| signs.iter().any(|sign| word.starts_with(sign)))
-    };
+    let speaks_of = |signs: &[&str]| words.iter().any(|word| signs.iter().any(|sign| word.starts_with(sign)));
     if speaks_of(&["entreg", "envia", "frete", "deliver", "ship"]) {
         return delivery(text, english);
     }
     if let Some(intent) = INTENTS.iter().find(|intent| speaks_of(intent.signs)) {
-        let template = if english {
-            intent.english
-        } else {
-            intent.portuguese
-        };
+        let template = if english { intent.english } else { intent.portuguese };
         return template.replace("{subject}", &subject(text, intent.signs, english));
     }
     other(text, english)
@@ -157,12 +149,12 @@ fn other(text: &str, english: bool) -> String {
     match (subjects(text).is_empty(), english) {
         (true, true) => "How can I help you?".into(),
         (true, false) => "Como posso te ajudar?".into(),
-        (false, true) => format!(
-            "Got it, about “{quoted}”: I can help you with that. Could you tell me a little more?"
-        ),
-        (false, false) => format!(
-            "Entendi, sobre “{quoted}”: posso te ajudar com isso. Me conta um pouquinho mais?"
-        ),
+        (false, true) => {
+            format!("Got it, about “{quoted}”: I can help you with that. Could you tell me a little more?")
+        }
+        (false, false) => {
+            format!("Entendi, sobre “{quoted}”: posso te ajudar com isso. Me conta um pouquinho mais?")
+        }
     }
 }
 
@@ -172,10 +164,7 @@ mod tests {
 
     #[test]
     fn places_of_several_words_stay_whole() {
-        assert_eq!(
-            place("entregam em Aparecida de Goiânia hoje?").as_deref(),
-            Some("Aparecida de Goiânia")
-        );
+        assert_eq!(place("entregam em Aparecida de Goiânia hoje?").as_deref(), Some("Aparecida de Goiânia"));
         assert_eq!(place("entregam em casa?"), None);
     }
 

@@ -62,9 +62,8 @@ async fn models(State(sandbox): State<Arc<Sandbox>>, headers: HeaderMap) -> Resp
         return error.into_response();
     }
     let names = ["gpt-4o-mini", "gpt-4o", "text-embedding-3-small", "text-embedding-3-large"];
-    let data = names.map(|name| {
-        json!({ "id": name, "object": "model", "created": 1_721_172_741, "owned_by": "system" })
-    });
+    let data = names
+        .map(|name| json!({ "id": name, "object": "model", "created": 1_721_172_741, "owned_by": "system" }));
     axum::Json(json!({ "object": "list", "data": data })).into_response()
 }
 

@@ -48,10 +48,7 @@ impl From<Reply> for FullReply {
     fn from(reply: Reply) -> Self {
         match reply {
             Reply::Full(full) => full,
-            Reply::Text(text) => Self {
-                content: Some(text),
-                ..Self::default()
-            },
+            Reply::Text(text) => Self { content: Some(text), ..Self::default() },
         }
     }
 }
@@ -72,12 +69,10 @@ impl Replies {
 
     /// The first answer meant for this user message.
     pub(crate) fn take(&mut self, question: &str) -> Option<FullReply> {
-        let position = self.0.iter().position(|reply| {
-            reply
-                .contains
-                .as_ref()
-                .is_none_or(|needle| question.contains(needle))
-        })?;
+        let position = self
+            .0
+            .iter()
+            .position(|reply| reply.contains.as_ref().is_none_or(|needle| question.contains(needle)))?;
         if self.0[position].repeat {
             return self.0.get(position).cloned();
         }

@@ -2,15 +2,15 @@
 
 /// Words that say nothing about the subject, already folded.
 const EMPTY_WORDS: &[&str] = &[
-    "a", "o", "as", "os", "um", "uma", "uns", "umas", "de", "do", "da", "dos", "das", "em", "no",
-    "na", "nos", "nas", "por", "para", "pra", "pro", "com", "sem", "e", "ou", "que", "se", "eu",
-    "tu", "ele", "ela", "nos", "voce", "voces", "vc", "vcs", "meu", "minha", "seu", "sua", "me",
-    "te", "lhe", "isso", "isto", "esse", "essa", "este", "esta", "qual", "quais", "como", "quando",
-    "onde", "quanto", "quanta", "sao", "foi", "ser", "ter", "tem", "tenho", "oi", "ola", "bom",
-    "boa", "dia", "tarde", "noite", "tudo", "bem", "favor", "obrigado", "obrigada", "sim", "nao",
-    "the", "an", "of", "in", "on", "at", "to", "for", "and", "or", "is", "are", "do", "does",
-    "you", "your", "i", "my", "we", "it", "this", "that", "what", "how", "when", "where", "hi",
-    "hello", "please", "can", "could", "would", "ai", "la", "gostaria", "queria", "quero", "saber",
+    "a", "o", "as", "os", "um", "uma", "uns", "umas", "de", "do", "da", "dos", "das", "em", "no", "na",
+    "nos", "nas", "por", "para", "pra", "pro", "com", "sem", "e", "ou", "que", "se", "eu", "tu", "ele",
+    "ela", "nos", "voce", "voces", "vc", "vcs", "meu", "minha", "seu", "sua", "me", "te", "lhe", "isso",
+    "isto", "esse", "essa", "este", "esta", "qual", "quais", "como", "quando", "onde", "quanto", "quanta",
+    "sao", "foi", "ser", "ter", "tem", "tenho", "oi", "ola", "bom", "boa", "dia", "tarde", "noite", "tudo",
+    "bem", "favor", "obrigado", "obrigada", "sim", "nao", "the", "an", "of", "in", "on", "at", "to", "for",
+    "and", "or", "is", "are", "do", "does", "you", "your", "i", "my", "we", "it", "this", "that", "what",
+    "how", "when", "where", "hi", "hello", "please", "can", "could", "would", "ai", "la", "gostaria",
+    "queria", "quero", "saber",
 ];
 
 /// Lower case without accents: `Goiânia` → `goiania`.

@@ -64,10 +64,7 @@ async fn page() -> Response {
 async fn file(Path(name): Path<String>) -> Response {
     match FILES.iter().find(|file| file.0 == name) {
         Some((_, content_type, text)) => {
-            let headers = [
-                (header::CONTENT_TYPE, *content_type),
-                (header::CACHE_CONTROL, "no-cache"),
-            ];
+            let headers = [(header::CONTENT_TYPE, *content_type), (header::CACHE_CONTROL, "no-cache")];
             (headers, *text).into_response()
         }
         None => StatusCode::NOT_FOUND.into_response(),
@@ -75,10 +72,7 @@ async fn file(Path(name): Path<String>) -> Response {
 }
 
 /// The business, the customers with their last message, one chat, and how delivery goes.
-async fn state(
-    State(sandbox): Shared,
-    Query(asked): Query<HashMap<String, String>>,
-) -> Response {
+async fn state(State(sandbox): Shared, Query(asked): Query<HashMap<String, String>>) -> Response {
     let world = sandbox.world();
     let line_id = asked.get("phone_number_id").map(String::as_str);
     let Some(line) = world.line(line_id) else {
@@ -89,9 +83,8 @@ async fn state(
         .and_then(|typed| number::digits(typed))
         .map(|digits| world.customers.resolve(&digits));
     let chat = wa_id.as_ref().and_then(|id| world.chats.get(&line.phone_number_id, id));
-    let messages: Vec<&Message> = chat
-        .map(|chat| visible(&world, chat.messages.iter()).collect())
-        .unwrap_or_default();
+    let messages: Vec<&Message> =
+        chat.map(|chat| visible(&world, chat.messages.iter()).collect()).unwrap_or_default();
     let mut customers: Vec<Value> = world
         .customers
         .all()
@@ -100,9 +93,9 @@ async fn state(
             let newest: Vec<&Message> = chat
                 .map(|chat| visible(&world, chat.messages.iter().rev()).take(50).collect())
                 .unwrap_or_default();
-            let unread = newest.iter().filter(|message| {
-                message.writer == Writer::Business && message.stage == Stage::Delivered
-            });
+            let unread = newest
+                .iter()
+                .filter(|message| message.writer == Writer::Business && message.stage == Stage::Delivered);
             let mut shown = json!(customer);
             shown["unread"] = json!(unread.count());
             shown["last_message"] = json!(newest.first());
@@ -127,10 +120,7 @@ async fn state(
     .into_response()
 }
 
-fn visible<'w>(
-    world: &'w World,
-    ids: impl Iterator<Item = &'w String>,
-) -> impl Iterator<Item = &'w Message> {
+fn visible<'w>(world: &'w World, ids: impl Iterator<Item = &'w String>) -> impl Iterator<Item = &'w Message> {
     ids.filter_map(|id| world.messages.get(id))
         .filter(|message| message.visible && message.kind != "reaction")
 }
@@ -214,17 +204,13 @@ async fn attachment(State(sandbox): Shared, Path(id): Path<String>) -> Response 
 }
 
 /// Everything that happens, as it happens. A page that fell behind is told to start over.
-async fn events(
-    State(sandbox): Shared,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
+async fn events(State(sandbox): Shared) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
     let receiver = sandbox.events.subscribe();
     let first = futures::stream::once(async { Event::default().data("{\"kind\":\"hello\"}") });
     let rest = futures::stream::unfold(receiver, |mut receiver| async move {
         match receiver.recv().await {
             Ok(event) => Some((Event::default().data(event.to_string()), receiver)),
-            Err(RecvError::Lagged(_)) => {
-                Some((Event::default().data("{\"kind\":\"reset\"}"), receiver))
-            }
+            Err(RecvError::Lagged(_)) => Some((Event::default().data("{\"kind\":\"reset\"}"), receiver)),
             Err(RecvError::Closed) => None,
         }
     });

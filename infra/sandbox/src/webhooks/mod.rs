@@ -75,10 +75,7 @@ pub(crate) fn enqueue(sandbox: &Arc<Sandbox>, update: Update) {
         waiting.push_back(update);
         return;
     }
-    world
-        .outbound
-        .lanes
-        .insert(lane.clone(), VecDeque::from([update]));
+    world.outbound.lanes.insert(lane.clone(), VecDeque::from([update]));
     drop(guard);
     tokio::spawn(drive(sandbox.clone(), lane, generation));
 }
@@ -121,31 +118,21 @@ async fn gate(sandbox: &Sandbox, generation: u64) -> Option<WebhookSettings> {
 }
 
 /// Everything in the lane, in batches of one line each. An empty lane is closed.
-fn take(
-    sandbox: &Sandbox,
-    lane: &str,
-    generation: u64,
-    habits: &WebhookSettings,
-) -> Vec<Vec<Update>> {
+fn take(sandbox: &Sandbox, lane: &str, generation: u64, habits: &WebhookSettings) -> Vec<Vec<Update>> {
     let mut world = sandbox.world();
     if world.generation != generation {
         return Vec::new();
     }
     let lanes = &mut world.outbound.lanes;
-    let mut updates: Vec<Update> = lanes
-        .get_mut(lane)
-        .map(|waiting| waiting.drain(..).collect())
-        .unwrap_or_default();
+    let mut updates: Vec<Update> =
+        lanes.get_mut(lane).map(|waiting| waiting.drain(..).collect()).unwrap_or_default();
     if updates.is_empty() {
         lanes.remove(lane);
     }
     if habits.shuffle {
         updates.shuffle(&mut rand::rng());
     }
-    updates
-        .chunks(habits.batch_size.clamp(1, 1000))
-        .map(<[Update]>::to_vec)
-        .collect()
+    updates.chunks(habits.batch_size.clamp(1, 1000)).map(<[Update]>::to_vec).collect()
 }
 
 fn pack(
@@ -182,9 +169,7 @@ async fn retry(sandbox: Arc<Sandbox>, parcel: Parcel) {
         let Some(habits) = gate(&sandbox, parcel.generation).await else {
             return;
         };
-        let doubled = habits
-            .retry_first_ms
-            .saturating_mul(1 << (tries - 2).min(20));
+        let doubled = habits.retry_first_ms.saturating_mul(1 << (tries - 2).min(20));
         tokio::time::sleep(Duration::from_millis(doubled.min(habits.retry_max_ms))).await;
         if gate(&sandbox, parcel.generation).await.is_none() {
             return;
@@ -237,12 +222,7 @@ async fn attempt(sandbox: &Arc<Sandbox>, parcel: &Parcel, tries: u32) -> bool {
     accepted
 }
 
-async fn post_under(
-    sandbox: &Sandbox,
-    line: &Line,
-    body: &str,
-    rule: &Rule,
-) -> Result<u16, String> {
+async fn post_under(sandbox: &Sandbox, line: &Line, body: &str, rule: &Rule) -> Result<u16, String> {
     if rule.latency_ms > 0 {
         tokio::time::sleep(Duration::from_millis(rule.latency_ms)).await;
     }
@@ -278,20 +258,10 @@ pub(crate) async fn post(
     body: &str,
     headers: &BTreeMap<&'static str, String>,
 ) -> Result<Answer, String> {
-    let address = line
-        .webhook_url
-        .as_deref()
-        .ok_or("no webhook address is subscribed")?;
-    let _permit = sandbox
-        .deliveries
-        .acquire()
-        .await
-        .map_err(|error| error.to_string())?;
-    let mut request = sandbox
-        .http
-        .post(address)
-        .header("content-type", "application/json")
-        .body(body.to_owned());
+    let address = line.webhook_url.as_deref().ok_or("no webhook address is subscribed")?;
+    let _permit = sandbox.deliveries.acquire().await.map_err(|error| error.to_string())?;
+    let mut request =
+        sandbox.http.post(address).header("content-type", "application/json").body(body.to_owned());
     for (name, value) in headers {
         request = request.header(*name, value);
     }
@@ -299,11 +269,7 @@ pub(crate) async fn post(
     let response = request.send().await.map_err(|error| describe(&error))?;
     let status = response.status().as_u16();
     let body = response.text().await.map_err(|error| describe(&error))?;
-    Ok(Answer {
-        status,
-        body,
-        duration_ms: clock::now_ms() - started,
-    })
+    Ok(Answer { status, body, duration_ms: clock::now_ms() - started })
 }
 
 fn describe(error: &reqwest::Error) -> String {
@@ -323,11 +289,7 @@ fn taken(sandbox: &Arc<Sandbox>, parcel: &Parcel) {
     if world.generation != parcel.generation {
         return;
     }
-    world.outbound.state.waiting = world
-        .outbound
-        .state
-        .waiting
-        .saturating_sub(parcel.updates.len());
+    world.outbound.state.waiting = world.outbound.state.waiting.saturating_sub(parcel.updates.len());
     let mut changed = Vec::new();
     for update in &*parcel.updates {
         if let Some(message) = world.messages.get_mut(&update.message_id)
@@ -338,8 +300,7 @@ fn taken(sandbox: &Arc<Sandbox>, parcel: &Parcel) {
             changed.push(message.clone());
         }
     }
-    let again =
-        rand::random_range(0..100) < u32::from(world.settings.webhook.duplicate_percent);
+    let again = rand::random_range(0..100) < u32::from(world.settings.webhook.duplicate_percent);
     drop(guard);
     for message in changed {
         sandbox.tell(json!({ "kind": "message", "message": message }));

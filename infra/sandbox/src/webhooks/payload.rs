@@ -55,10 +55,7 @@ pub(crate) fn inbound(customer: &Customer, message: &Message, timestamp: i64, li
     if !message.content.is_null() {
         body.insert(message.kind.clone(), message.content.clone());
     }
-    Part::Message {
-        contact,
-        message: Value::Object(body),
-    }
+    Part::Message { contact, message: Value::Object(body) }
 }
 
 /// A status of a message of the business. `in_window` decides who pays for a utility template.
@@ -98,11 +95,7 @@ pub(crate) fn status(message: &Message, stage: Stage, in_window: bool) -> Part {
 fn add_price(status: &mut Value, message: &Message, stage: Stage, in_window: bool) {
     let category = message.category.as_deref().unwrap_or("service");
     let free = category == "service" || (category == "utility" && in_window);
-    let kind = if free {
-        "free_customer_service"
-    } else {
-        "regular"
-    };
+    let kind = if free { "free_customer_service" } else { "regular" };
     status["pricing"] = json!({
         "billable": !free, "pricing_model": "PMP", "type": kind, "category": category,
     });

@@ -36,10 +36,7 @@ impl Customers {
         if self.by_wa_id.contains_key(digits) {
             return digits.to_owned();
         }
-        self.by_match_key
-            .get(&number::match_key(digits))
-            .cloned()
-            .unwrap_or_else(|| number::wa_id(digits))
+        self.by_match_key.get(&number::match_key(digits)).cloned().unwrap_or_else(|| number::wa_id(digits))
     }
 
     /// The account behind a business-scoped user id.
@@ -72,16 +69,12 @@ impl Customers {
                 .map(str::to_owned)
                 .or_else(|| known.map(|known| known.name.clone()))
                 .unwrap_or_else(|| phone.to_owned()),
-            user_id: user_id
-                .map(str::to_owned)
-                .or_else(|| known.and_then(|known| known.user_id.clone())),
+            user_id: user_id.map(str::to_owned).or_else(|| known.and_then(|known| known.user_id.clone())),
         };
         if known.is_some() || self.by_wa_id.len() < KEPT {
             self.by_wa_id.insert(wa_id.to_owned(), customer.clone());
-            self.by_match_key
-                .insert(number::match_key(phone), wa_id.to_owned());
-            self.by_match_key
-                .insert(number::match_key(wa_id), wa_id.to_owned());
+            self.by_match_key.insert(number::match_key(phone), wa_id.to_owned());
+            self.by_match_key.insert(number::match_key(wa_id), wa_id.to_owned());
             if let Some(user_id) = &customer.user_id {
                 self.by_user_id.insert(user_id.clone(), wa_id.to_owned());
             }

@@ -57,23 +57,13 @@ impl Log {
         let count = self.counts.entry(target).or_default();
         *count.answered.entry(status).or_default() += 1;
         let at_ms = crate::clock::now_ms();
-        push(
-            &mut self.requests,
-            Answered {
-                at_ms,
-                target,
-                status,
-            },
-        );
+        push(&mut self.requests, Answered { at_ms, target, status });
     }
 
     pub(crate) fn attempt(&mut self, attempt: Attempt) {
         let count = self.counts.entry("webhook").or_default();
         count.received += 1;
-        *count
-            .answered
-            .entry(attempt.status.unwrap_or(0))
-            .or_default() += 1;
+        *count.answered.entry(attempt.status.unwrap_or(0)).or_default() += 1;
         push(&mut self.deliveries, attempt);
     }
 }

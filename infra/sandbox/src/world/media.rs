@@ -46,12 +46,7 @@ impl MediaStore {
     }
 
     /// Keeps a file and names it.
-    pub(crate) fn insert(
-        &mut self,
-        mime_type: &str,
-        filename: Option<String>,
-        bytes: Bytes,
-    ) -> Media {
+    pub(crate) fn insert(&mut self, mime_type: &str, filename: Option<String>, bytes: Bytes) -> Media {
         let media = Media {
             id: rand::random_range(100_000_000_000_000_u64..999_999_999_999_999).to_string(),
             mime_type: mime_type.to_owned(),

@@ -141,11 +141,7 @@ pub(crate) fn new_wamid(wa_id: &str) -> String {
     let mut record = vec![0x1c, 0x18, length];
     record.extend_from_slice(wa_id.as_bytes());
     record.extend_from_slice(&[0x15, 0x02, 0x00, 0x12, 0x18, 0x14]);
-    record.extend_from_slice(
-        hex::encode(rand::random::<[u8; 10]>())
-            .to_uppercase()
-            .as_bytes(),
-    );
+    record.extend_from_slice(hex::encode(rand::random::<[u8; 10]>()).to_uppercase().as_bytes());
     record.push(0);
     format!("wamid.{}", STANDARD.encode(record))
 }
@@ -157,10 +153,7 @@ mod tests {
     #[test]
     fn an_id_has_the_documented_form() {
         let id = new_wamid("16505550123");
-        assert!(
-            id.starts_with("wamid.HBgLMTY1MDU1NTAxMjMVAgASGBQ"),
-            "{id}"
-        );
+        assert!(id.starts_with("wamid.HBgLMTY1MDU1NTAxMjMVAgASGB"), "{id}");
         assert_eq!(id.len(), "wamid.HBgLMTY1MDU1NTAxMjMVAgASGBQ4RTc0QUJFMTYxQUExMjFGQjhBNQA=".len());
     }
 }

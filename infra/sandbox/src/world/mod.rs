@@ -94,8 +94,7 @@ impl World {
 
     /// The line named, or the default one when none is named.
     pub(crate) fn line(&self, phone_number_id: Option<&str>) -> Option<&Line> {
-        self.lines
-            .get(phone_number_id.unwrap_or(&self.default_line))
+        self.lines.get(phone_number_id.unwrap_or(&self.default_line))
     }
 }
 

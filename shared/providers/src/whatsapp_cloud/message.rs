@@ -189,7 +189,10 @@ fn order(part: &Value) -> Option<String> {
 /// The rest: an object that holds what has no place of its own, in Meta's words. An unknown type keeps everything.
 fn content(message: &Value, name: &str, message_type: MessageType) -> Value {
     if message_type == MessageType::Unsupported {
-        return Value::Object(without(message, &COMMON.map(|common| if common == "type" { "" } else { common })));
+        return Value::Object(without(
+            message,
+            &COMMON.map(|common| if common == "type" { "" } else { common }),
+        ));
     }
     let mut rest = without(message, &COMMON);
     match message_type {

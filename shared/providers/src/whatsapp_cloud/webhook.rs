@@ -160,8 +160,11 @@ fn split_value<'a>(value: &'a RawValue, mut scope: Scope<'a>, events: &mut Vec<S
         return events.push(scope.notice("value", value));
     }
     if contacts.iter().any(|contact| !contact.used) {
-        let unused: Members<'a> =
-            contacts.iter().filter(|contact| !contact.used).map(|contact| ("contact".into(), contact.raw)).collect();
+        let unused: Members<'a> = contacts
+            .iter()
+            .filter(|contact| !contact.used)
+            .map(|contact| ("contact".into(), contact.raw))
+            .collect();
         attach("other_contacts", &unused, first, events);
     }
     // Something beside the lists that we know may be an event that we do not know.
@@ -267,7 +270,8 @@ impl<'a> Scope<'a> {
             })
             .collect();
 
-        let mut payload = self.open(piece.get().len() + own.iter().map(|contact| contact.raw.get().len()).sum::<usize>());
+        let mut payload =
+            self.open(piece.get().len() + own.iter().map(|contact| contact.raw.get().len()).sum::<usize>());
         if !own.is_empty() {
             payload.push_str(",\"contacts\":");
             write_array(own.iter().map(|contact| contact.raw), &mut payload);
@@ -447,7 +451,11 @@ fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
     match text.as_bytes().first()? {
         b'"' => {
             let inner = text.strip_prefix('"')?.strip_suffix('"')?;
-            if inner.contains('\\') { serde_json::from_str(text).ok().map(Cow::Owned) } else { Some(inner.into()) }
+            if inner.contains('\\') {
+                serde_json::from_str(text).ok().map(Cow::Owned)
+            } else {
+                Some(inner.into())
+            }
         }
         b'-' | b'0'..=b'9' => Some(text.into()),
         _ => None,

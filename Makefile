@@ -1,0 +1,44 @@
+# What one does in this repository. The longer steps are scripts in infra/, which run from any folder.
+.DEFAULT_GOAL := help
+.PHONY: help run down test check bench soak build fmt prepare invoke deploy clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+run: ## The whole bundle on this machine, until Ctrl-C (ARGS="--port-base 9700" to pass options)
+	@cargo run -q -p local -- up $(ARGS)
+
+down: ## Stop a stack whose `make run` was killed
+	@cargo run -q -p local -- down $(ARGS)
+
+test: ## Every test, against a stack of its own (ARGS="-E 'test(outage)'" for some of them)
+	@infra/test.sh $(ARGS)
+
+check: ## What must pass before a commit: format, lints, licences, templates, query cache, tests
+	@infra/check.sh
+	@infra/test.sh
+
+bench: ## Measure, and write infra/bench/RESULTS.md (takes minutes; the machine should do nothing else)
+	@infra/bench.sh $(ARGS)
+
+soak: ## 20,000 messages and 60,000 statuses while workers and PostgreSQL are killed
+	@SOAK_SCALE=1 infra/test.sh -E 'package(tests) & test(soak)' $(ARGS)
+
+build: ## The Lambda binaries as they are deployed, in target/lambda/
+	@infra/package.sh
+
+fmt: ## Format the Rust code
+	@cargo fmt --all
+
+prepare: ## Write .sqlx again, after a change to a query or to the schema
+	@infra/prepare.sh
+
+invoke: ## Call one function of the running stack: FUNCTION=webhook-meta EVENT=events/webhook-meta/….json
+	@infra/invoke.sh "$(FUNCTION)" "$(EVENT)"
+
+deploy: build ## Build, then deploy to AWS: ENVIRONMENT=staging (see infra/docs/deploy.md)
+	@infra/deploy.sh "$(ENVIRONMENT)"
+
+clean: ## Delete what was built and every local stack's data; fetched tools stay
+	@cargo run -q -p local -- down
+	@cargo clean && find .local -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +

@@ -1,0 +1,63 @@
+"""Runs the AWS emulator. Arguments: the file that the functions' output is copied to.
+
+Never started by hand: infra/local gives it a clean environment, which the functions inherit.
+"""
+
+import os
+import signal
+import socketserver
+import sys
+import threading
+import time
+
+functions_log = open(sys.argv[1], "a", buffering=1, encoding="utf-8", errors="replace")
+sys.argv = sys.argv[:1]
+launcher = os.getppid()
+
+
+def end_with_launcher():
+    """The functions are our children, and would outlive a launcher that was killed: take them with us."""
+    while os.getppid() == launcher:
+        time.sleep(0.2)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+threading.Thread(target=end_with_launcher, daemon=True).start()
+
+# Without this every answer of a function waits 40 ms for the delayed acknowledgement of its headers.
+socketserver.StreamRequestHandler.disable_nagle_algorithm = True
+
+from ministack import app  # noqa: E402
+from ministack.core import lambda_runtime  # noqa: E402
+from ministack.services import eventbridge, scheduler  # noqa: E402
+
+# Schedules are looked at every second instead of every ten.
+for module, name in ((scheduler, "_SCHEDULE_TICK_INTERVAL"), (eventbridge, "_SCHEDULER_TICK_INTERVAL")):
+    assert hasattr(module, name), f"{module.__name__}.{name} is gone: look for its successor"
+    setattr(module, name, 1)
+
+
+class Copied:
+    """A function's output, each line of which is also written to the log of all functions."""
+
+    def __init__(self, stream, function):
+        self.stream = stream
+        self.function = function
+
+    def readline(self):
+        line = self.stream.readline()
+        if line:
+            text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+            functions_log.write(f"{self.function} {text.rstrip()}\n")
+        return line
+
+    def close(self):
+        self.stream.close()
+
+
+pump = lambda_runtime.ProvidedWorker._pump_output
+lambda_runtime.ProvidedWorker._pump_output = lambda self, stream, queue: pump(
+    self, Copied(stream, self.func_name), queue
+)
+
+app.main()

@@ -1,0 +1,259 @@
+//! What went wrong with a call to Meta, by what to do about it.
+
+use std::time::Duration;
+
+use domain::inbound::ProviderFault;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use super::lenient::text;
+use super::usage::Usage;
+use crate::redact;
+
+/// A call that Meta refused, or that did not get through.
+///
+/// Only [`SendError::Retry`] and [`SendError::PairLimited`] may be tried again as they are: Meta has no idempotency
+/// keys, so that repeating an [`SendError::Unknown`] may write to the customer twice.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// Certainly not sent, and the obstacle passes: try again, `after` that long if given.
+    #[error("Meta cannot take the call now ({}: {})", fault.code, fault.title)]
+    Retry {
+        /// How long Meta wants to be left alone, if it said so.
+        after: Option<Duration>,
+        /// What Meta said.
+        fault: ProviderFault,
+    },
+    /// Too many messages to this one customer: wait 4^attempt seconds, others may go on.
+    #[error("too many messages to one customer ({}: {})", _0.code, _0.title)]
+    PairLimited(ProviderFault),
+    /// The customer has been silent for 24 hours: only templates get through.
+    #[error("the 24-hour window is closed ({}: {})", _0.code, _0.title)]
+    WindowClosed(ProviderFault),
+    /// The token or its rights are gone: nothing works until a person connects the number again.
+    #[error("the connection is not authorised any more ({}: {})", _0.code, _0.title)]
+    Reauthorise(ProviderFault),
+    /// The number or account is blocked, unpaid or not registered: stop sending with it, tell a person.
+    #[error("the business number may not send ({}: {})", _0.code, _0.title)]
+    SenderBlocked(ProviderFault),
+    /// This message will never go through: wrong, unwanted, or to somebody unreachable.
+    #[error("Meta refused the call ({}: {})", _0.code, _0.title)]
+    Rejected(ProviderFault),
+    /// The request went out and no answer came back: it may have been sent. Wait for a status.
+    #[error("the outcome of the call is unknown ({}: {})", _0.code, _0.title)]
+    Unknown(ProviderFault),
+}
+
+/// The kind of a [`SendError`], for decisions and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SendClass {
+    /// See [`SendError::Retry`].
+    Retry,
+    /// See [`SendError::PairLimited`].
+    PairLimited,
+    /// See [`SendError::WindowClosed`].
+    WindowClosed,
+    /// See [`SendError::Reauthorise`].
+    Reauthorise,
+    /// See [`SendError::SenderBlocked`].
+    SenderBlocked,
+    /// See [`SendError::Rejected`].
+    Rejected,
+    /// See [`SendError::Unknown`].
+    Unknown,
+}
+
+impl SendError {
+    /// What to do about it.
+    pub fn class(&self) -> SendClass {
+        match self {
+            Self::Retry { .. } => SendClass::Retry,
+            Self::PairLimited(_) => SendClass::PairLimited,
+            Self::WindowClosed(_) => SendClass::WindowClosed,
+            Self::Reauthorise(_) => SendClass::Reauthorise,
+            Self::SenderBlocked(_) => SendClass::SenderBlocked,
+            Self::Rejected(_) => SendClass::Rejected,
+            Self::Unknown(_) => SendClass::Unknown,
+        }
+    }
+
+    /// What Meta said, or what we say in its place.
+    pub fn fault(&self) -> &ProviderFault {
+        match self {
+            Self::Retry { fault, .. } => fault,
+            Self::PairLimited(fault)
+            | Self::WindowClosed(fault)
+            | Self::Reauthorise(fault)
+            | Self::SenderBlocked(fault)
+            | Self::Rejected(fault)
+            | Self::Unknown(fault) => fault,
+        }
+    }
+
+    pub(super) fn new(class: SendClass, after: Option<Duration>, fault: ProviderFault) -> Self {
+        match class {
+            SendClass::Retry => Self::Retry { after, fault },
+            SendClass::PairLimited => Self::PairLimited(fault),
+            SendClass::WindowClosed => Self::WindowClosed(fault),
+            SendClass::Reauthorise => Self::Reauthorise(fault),
+            SendClass::SenderBlocked => Self::SenderBlocked(fault),
+            SendClass::Rejected => Self::Rejected(fault),
+            SendClass::Unknown => Self::Unknown(fault),
+        }
+    }
+
+    /// A request that got no answer. Only what failed before a connection stood is certainly not sent.
+    pub(super) fn transport(error: reqwest::Error) -> Self {
+        let (class, code, title) = if error.is_connect() {
+            (SendClass::Retry, "connect", "no connection")
+        } else if error.is_builder() {
+            (SendClass::Rejected, "request", "the request cannot be built")
+        } else if error.is_timeout() {
+            (SendClass::Unknown, "timeout", "no answer in time")
+        } else {
+            (SendClass::Unknown, "connection_lost", "the connection broke before the answer")
+        };
+        Self::new(class, None, own_fault(code, title, Some(redact::transport(error))))
+    }
+
+    /// An answer that is not a success.
+    pub(super) fn response(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let after = wait(headers);
+        let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
+        let error = &parsed["error"];
+        match text(error, "code").and_then(|code| code.parse::<i64>().ok()) {
+            Some(code) => {
+                let (class, known_wait) = classify(code, error["is_transient"] == true, status);
+                Self::new(class, after.or(known_wait), graph_fault(code, error))
+            }
+            // Not Graph that speaks, but something before it: it knows nothing about the message.
+            None => {
+                let class = match status.as_u16() {
+                    429 => SendClass::Retry,
+                    401 | 403 => SendClass::Reauthorise,
+                    408 | 500.. => SendClass::Unknown,
+                    _ => SendClass::Rejected,
+                };
+                let title = format!("HTTP {status} without a Graph error");
+                Self::new(class, after, own_fault("http", &title, None))
+            }
+        }
+    }
+
+    /// A success that cannot be read: sent, but we do not know as what.
+    pub(super) fn unreadable(detail: String) -> Self {
+        Self::Unknown(own_fault("unreadable", "the answer cannot be read", Some(detail)))
+    }
+}
+
+/// The class of a code, and the wait that Meta documents for it. The HTTP status of a code differs between Meta's
+/// own pages, so that it decides only about codes that nobody documented.
+pub fn classify(code: i64, is_transient: bool, status: StatusCode) -> (SendClass, Option<Duration>) {
+    let minutes = |minutes: u64| Some(Duration::from_secs(minutes * 60));
+    match code {
+        // Transient, and rate limits of the number, the app and the account.
+        1 | 2 | 131000 | 131016 | 131057 | 133004 => (SendClass::Retry, None),
+        4 | 17 | 80007 | 80008 | 130429 => (SendClass::Retry, None),
+        // Documented waits; 132069 is a throttled flow without a figure.
+        133015 => (SendClass::Retry, minutes(5)),
+        134101 => (SendClass::Retry, minutes(10)),
+        132069 => (SendClass::Retry, None),
+        131056 => (SendClass::PairLimited, None),
+        131047 => (SendClass::WindowClosed, None),
+        0 | 3 | 10 | 190 | 200..=299 | 131005 => (SendClass::Reauthorise, None),
+        368 | 130497 | 131030 | 131031 | 131037 | 131042 | 131045 | 131048 => {
+            (SendClass::SenderBlocked, None)
+        }
+        133000 | 133005 | 133006 | 133008 | 133009 | 133010 => (SendClass::SenderBlocked, None),
+        // The recipient: unreachable, opted out, in an experiment. 131049 is a marketing cap of a day or more.
+        130472 | 131021 | 131026 | 131049 | 131050 | 131062 => (SendClass::Rejected, None),
+        // The request, including registration attempts (133016, 72 h), usernames and synchronisation.
+        33 | 100 | 506 | 131008 | 131009 | 131043 | 131051..=131053 | 131055 => (SendClass::Rejected, None),
+        132000 | 132001 | 132005 | 132007 | 132012 | 132015 | 132016 | 132068 => (SendClass::Rejected, None),
+        133016 | 134011 | 134100 | 134102 | 135000 | 137000 | 147001..=147005 => (SendClass::Rejected, None),
+        2593107..=2593109 => (SendClass::Rejected, None),
+        _ if is_transient || status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => {
+            (SendClass::Retry, None)
+        }
+        _ => (SendClass::Rejected, None),
+    }
+}
+
+/// `Retry-After` in seconds, or the time until the allowance is back.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let asked = headers.get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let regained = Usage::from_headers(headers).regain_access;
+    asked.map(Duration::from_secs).or_else(|| (!regained.is_zero()).then_some(regained))
+}
+
+fn graph_fault(code: i64, error: &Value) -> ProviderFault {
+    let title = text(error, "error_user_title").or_else(|| text(error, "message"));
+    let detail = text(&error["error_data"], "details").or_else(|| text(error, "error_user_msg"));
+    // Meta's support asks for the trace id first.
+    let trace = text(error, "fbtrace_id").map(|id| format!("fbtrace_id {id}"));
+    ProviderFault {
+        code: code.to_string(),
+        title: title.unwrap_or_else(|| "no reason given".to_owned()),
+        detail: match (detail, trace) {
+            (Some(detail), Some(trace)) => Some(format!("{detail} ({trace})")),
+            (detail, trace) => detail.or(trace),
+        },
+    }
+}
+
+pub(super) fn own_fault(code: &str, title: &str, detail: Option<String>) -> ProviderFault {
+    ProviderFault { code: code.to_owned(), title: title.to_owned(), detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(code: i64) -> SendClass {
+        classify(code, false, StatusCode::BAD_REQUEST).0
+    }
+
+    #[test]
+    fn every_documented_code_has_its_class() {
+        let table: [(SendClass, &[i64]); 6] = [
+            (
+                SendClass::Retry,
+                &[1, 2, 131000, 131016, 131057, 133004, 4, 17, 80007, 80008, 130429, 133015, 134101, 132069],
+            ),
+            (SendClass::PairLimited, &[131056]),
+            (SendClass::WindowClosed, &[131047]),
+            (SendClass::Reauthorise, &[0, 3, 10, 190, 200, 299, 131005]),
+            (
+                SendClass::SenderBlocked,
+                &[
+                    131048, 368, 130497, 131031, 131042, 131045, 133010, 131030, 131037, 133000, 133005,
+                    133006, 133008, 133009,
+                ],
+            ),
+            (
+                SendClass::Rejected,
+                &[
+                    131026, 131021, 131050, 130472, 131062, 131049, 33, 100, 506, 131043, 131008, 131009,
+                    131051, 131052, 131053, 131055, 132000, 132001, 132005, 132007, 132012, 132015, 132016,
+                    132068, 134011, 134100, 134102, 135000, 137000, 147001, 147005, 2593107, 2593109, 133016,
+                ],
+            ),
+        ];
+        for (expected, codes) in table {
+            for code in codes {
+                assert_eq!(class(*code), expected, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_is_final_unless_it_says_otherwise() {
+        assert_eq!(class(999_999), SendClass::Rejected);
+        assert_eq!(classify(999_999, true, StatusCode::BAD_REQUEST).0, SendClass::Retry);
+        assert_eq!(classify(999_999, false, StatusCode::TOO_MANY_REQUESTS).0, SendClass::Retry);
+        assert_eq!(classify(999_999, false, StatusCode::BAD_GATEWAY).0, SendClass::Retry);
+        // A known code is not overruled by the status around it.
+        assert_eq!(classify(131047, true, StatusCode::BAD_GATEWAY).0, SendClass::WindowClosed);
+    }
+}
