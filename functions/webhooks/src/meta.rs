@@ -3,11 +3,10 @@
 use app::App;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
-use runtime::http::{ApiError, ValidQuery};
-use serde::Deserialize;
+use runtime::http::ApiError;
 
 /// The header that carries the signature over the raw body.
 const SIGNATURE: &str = "x-hub-signature-256";
@@ -17,24 +16,12 @@ pub fn router() -> Router<App> {
     Router::new().route("/{slug}", get(verify).post(receive))
 }
 
-#[derive(Deserialize)]
-struct Verification {
-    #[serde(rename = "hub.mode")]
-    mode: Option<String>,
-    #[serde(rename = "hub.verify_token")]
-    token: Option<String>,
-    #[serde(rename = "hub.challenge")]
-    challenge: Option<String>,
-}
-
 async fn verify(
     State(app): State<App>,
     Path(slug): Path<String>,
-    ValidQuery(query): ValidQuery<Verification>,
+    RawQuery(query): RawQuery,
 ) -> Result<String, ApiError> {
-    let (mode, token, challenge) =
-        (query.mode.as_deref(), query.token.as_deref(), query.challenge.as_deref());
-    Ok(app::webhooks::meta::verify(&app, &slug, mode, token, challenge).await?)
+    Ok(app::webhooks::meta::verify(&app, &slug, &query.unwrap_or_default()).await?)
 }
 
 async fn receive(

@@ -20,7 +20,7 @@ pub async fn step<T>(name: &str, work: impl Future<Output = anyhow::Result<(T, S
             Ok(value)
         }
         Err(error) => {
-            line("✗", name, "failed", seconds);
+            line("✗", name, &"failed", seconds);
             Err(error.context(name.to_owned()))
         }
     }

@@ -62,7 +62,7 @@ struct Question {
 async fn try_answer(app: &App, scope: CompanyScope, turn_id: TurnId) -> Result<()> {
     let Some(question) = load(app, scope, turn_id).await? else { return Ok(()) };
     let key = app.secrets.get(&app.settings.openai_key_secret).await.map_err(crate::error::internal)?;
-    let client = openai::Client::new(app.http().clone(), &app.settings.openai_base_url);
+    let client = openai::Client::new(&app.settings.openai_base_url, app.http().clone());
     let request = ChatRequest {
         model: question.persona.model.clone(),
         messages: prompt(&question.persona, &question.history),

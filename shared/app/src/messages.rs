@@ -203,8 +203,12 @@ fn check_content(new: &NewMessage) -> Result<()> {
     let Some(content) = content else {
         return Err(Error::invalid("type", "this type of message cannot be sent, or its content is missing"));
     };
-    providers::whatsapp_cloud::limits::check(&content)
-        .map_err(|error| Error::invalid(error.field, error.to_string()))
+    providers::whatsapp_cloud::limits::check(&content).map_err(|error| {
+        let message = error.to_string();
+        // Ours is `text`; the other types are written in Meta's words as they are.
+        let field = if error.field == "text.body" { "text".to_owned() } else { error.field };
+        Error::invalid(field, message)
+    })
 }
 
 /// What a repetition of the request must have in common with it.

@@ -13,9 +13,8 @@ use db::messages::delivery::{self, Changed, Claimed};
 use domain::inbound::{Address, AddressKind, ProviderFault};
 use domain::message::{MessageStatus, MessageType};
 use domain::{CompanyScope, ConnectionId, MessageId};
-use providers::whatsapp_cloud::client::{
-    Accepted, Credentials, OutboundContent, OutboundMessage, Recipient, WhatsAppCloud,
-};
+use providers::whatsapp_cloud::client::{Accepted, Credentials, WhatsAppCloud};
+use providers::whatsapp_cloud::content::{OutboundContent, OutboundMessage, Recipient};
 use providers::whatsapp_cloud::error::SendError;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -97,7 +96,7 @@ async fn prepare(app: &App, tx: &mut db::TenantTx, connection_id: ConnectionId) 
         db::connections::find(tx, connection_id).await?.ok_or(Error::NotFound("connection"))?;
     let access_token = open_token(app, connection_id, connection.access_token).await?;
     Ok(Prepared {
-        client: WhatsAppCloud::new(app.http().clone(), &app.settings.graph_base_url),
+        client: WhatsAppCloud::new(&app.settings.graph_base_url, app.http().clone()),
         credentials: Credentials { phone_number_id: connection.provider_account, access_token },
     })
 }
@@ -235,21 +234,21 @@ async fn refused(
 ) -> Result<()> {
     // Counted by the claims, not by the queue: a message that waits behind another one is received but not tried.
     let attempt = u32::try_from(claimed.attempts).unwrap_or_default();
-    let fault = error.fault();
+    let fault = error.fault().clone();
     tracing::warn!(message.id = %claimed.id, provider.code = fault.code, "provider did not take the message");
     let pause = match &error {
-        SendError::Unknown { .. } => {
+        SendError::Unknown(_) => {
             return finish(app, scope, claimed, MessageStatus::Unknown, Some(&fault)).await;
         }
-        SendError::WindowClosed { .. }
-        | SendError::Reauthorise { .. }
-        | SendError::SenderBlocked { .. }
-        | SendError::Rejected { .. } => {
+        SendError::WindowClosed(_)
+        | SendError::Reauthorise(_)
+        | SendError::SenderBlocked(_)
+        | SendError::Rejected(_) => {
             return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await;
         }
         SendError::Retry { after, .. } => after.unwrap_or_else(|| backoff(2, attempt)),
         // Meta asks for 4^X seconds on the X-th refusal of a pair.
-        SendError::PairLimited { .. } => backoff(4, attempt),
+        SendError::PairLimited(_) => backoff(4, attempt),
     };
     if attempt >= GIVE_UP_AFTER {
         return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await;
@@ -307,13 +306,13 @@ pub async fn mark_read(
 
     match prepared.client.mark_read(&prepared.credentials, &provider_id, typing).await {
         Ok(()) => Ok(()),
-        Err(error @ (SendError::Retry { .. } | SendError::PairLimited { .. } | SendError::Unknown { .. }))
+        Err(error @ (SendError::Retry { .. } | SendError::PairLimited(_) | SendError::Unknown(_)))
             if attempt.number < READ_RECEIPT_ATTEMPTS =>
         {
             Err(Error::RetryLater { after: backoff(2, attempt.number), source: error.into() })
         }
         Err(error) => {
-            let code = error.fault().code;
+            let code = &error.fault().code;
             tracing::warn!(message.id = %message_id, provider.code = code, "read receipt not taken");
             Ok(())
         }

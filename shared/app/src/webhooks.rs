@@ -27,22 +27,15 @@ pub mod meta {
         format!("meta#{slug}")
     }
 
-    /// Answers Meta's verification call: the challenge, when the token is this connection's.
+    /// Answers Meta's verification call (its raw query string): the challenge, when the token is this connection's.
     ///
     /// # Errors
     /// `NotFound` for an unknown slug, `Forbidden` for anything that is not a verification with our token.
-    pub async fn verify(
-        app: &App,
-        slug: &str,
-        mode: Option<&str>,
-        token: Option<&str>,
-        challenge: Option<&str>,
-    ) -> Result<String> {
+    pub async fn verify(app: &App, slug: &str, query: &str) -> Result<String> {
         let route = find(app, slug).await?;
         let expected = open(app, &route, "verify_token", &route.verify_token).await?;
-        whatsapp_cloud::signature::verify_challenge(&expected, mode, token, challenge)
-            .map(str::to_owned)
-            .ok_or(Error::Forbidden("subscribe this webhook"))
+        whatsapp_cloud::signature::verify_challenge(query, &expected)
+            .map_err(|_| Error::Forbidden("subscribe this webhook"))
     }
 
     /// Takes a signed webhook call; how many events it brought. Once this returns `Ok`, all of them are durable.

@@ -129,9 +129,10 @@ function showTyping() {
 
 function showBanner() {
   const banner = at("banner");
-  const problem = !connected ? words.offline : delivery.last_error ? `${words.undelivered} (${delivery.last_error})` : "";
+  const problem = !connected ? words.offline : delivery.last_error ? words.undelivered : "";
   banner.hidden = !problem;
   banner.textContent = problem;
+  banner.title = (connected && delivery.last_error) || "";
 }
 
 const box = at("messages");

@@ -13,11 +13,11 @@ const portuguese = {
   waiting: "Aguardando conexão", sent: "Enviada", read: "Lida pela empresa",
   offline: "Sem conexão com o servidor. Tentando de novo…",
   undelivered: "A empresa não está recebendo suas mensagens. Elas serão entregues assim que possível.",
-  paused: "Mensagens aguardando entrega.", failed: "Não foi possível enviar.", tooLarge: "Este tipo ou tamanho de arquivo não é aceito.",
+  failed: "Não foi possível enviar.", tooLarge: "Este tipo ou tamanho de arquivo não é aceito.",
   image: "Foto", video: "Vídeo", audio: "Áudio", document: "Documento", sticker: "Figurinha", location: "Localização",
   contacts: "Contato", template: "Mensagem", interactive: "Mensagem", order: "Pedido", unsupported: "Mensagem não suportada",
   incoming: "Empresa", outgoing: "Você", newMessage: "Nova mensagem", choose: "Escolha uma opção", openMap: "Abrir no mapa",
-  online: "conta comercial", noMessages: "Nenhuma mensagem ainda",
+  online: "conta comercial",
   suggestions: ["Oi, vocês entregam em Goiânia?", "Quanto custa?", "Quero falar com uma pessoa"],
 };
 const english = {
@@ -34,11 +34,11 @@ const english = {
   waiting: "Waiting for connection", sent: "Sent", read: "Read by the business",
   offline: "No connection to the server. Trying again…",
   undelivered: "The business is not receiving your messages. They will be delivered as soon as possible.",
-  paused: "Messages are waiting to be delivered.", failed: "Could not be sent.", tooLarge: "This type or size of file is not accepted.",
+  failed: "Could not be sent.", tooLarge: "This type or size of file is not accepted.",
   image: "Photo", video: "Video", audio: "Audio", document: "Document", sticker: "Sticker", location: "Location",
   contacts: "Contact", template: "Message", interactive: "Message", order: "Order", unsupported: "Unsupported message",
   incoming: "Business", outgoing: "You", newMessage: "New message", choose: "Choose an option", openMap: "Open in map",
-  online: "business account", noMessages: "No messages yet",
+  online: "business account",
   suggestions: ["Hi, do you deliver in London?", "How much is it?", "I'd like to talk to a person"],
 };
 

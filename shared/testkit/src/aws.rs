@@ -1,0 +1,115 @@
+//! The deployed stack's queues, tables and secrets, found by the outputs of its CloudFormation stack.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use app::{App, Settings};
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use cloud::queue::QueueAttributes;
+use db::Db;
+
+use crate::Stack;
+
+/// Every dead-letter queue, by the name of its output.
+pub const DEAD_LETTER_QUEUES: [&str; 5] =
+    ["InboundDeadQueueUrl", "OutboundDeadQueueUrl", "TurnsDeadQueueUrl", "AiReplyDeadQueueUrl", "PushDeadQueueUrl"];
+
+/// Every other queue, by the name of its output.
+pub const QUEUES: [&str; 5] = ["InboundQueueUrl", "OutboundQueueUrl", "TurnsQueueUrl", "AiReplyQueueUrl", "PushQueueUrl"];
+
+/// The AWS side of a stack.
+#[derive(Clone)]
+pub struct Cloud {
+    aws: cloud::Aws,
+    outputs: Arc<BTreeMap<String, String>>,
+}
+
+impl Cloud {
+    /// Finds the deployed stack.
+    ///
+    /// # Panics
+    /// When the emulator does not answer, or has no such stack.
+    pub async fn of(stack: &Stack) -> Self {
+        let local = ["http://127.0.0.1:", "http://localhost:"];
+        assert!(
+            local.iter().any(|prefix| stack.aws_endpoint_url.starts_with(prefix)),
+            "tests only talk to an emulator on this machine, not to {}",
+            stack.aws_endpoint_url
+        );
+        // The emulator's root, known to everybody.
+        let root = Credentials::new("test", "test", None, None, "emulator");
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(&stack.aws_endpoint_url)
+            .region(Region::new("us-east-1"))
+            .credentials_provider(root)
+            .load()
+            .await;
+        let stacks = aws_sdk_cloudformation::Client::new(&config).describe_stacks().send().await;
+        let stacks = stacks.expect("the emulator lists its stacks");
+        let outputs: BTreeMap<String, String> = stacks
+            .stacks()
+            .iter()
+            .flat_map(aws_sdk_cloudformation::types::Stack::outputs)
+            .filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())))
+            .collect();
+        assert!(outputs.contains_key("InboundQueueUrl"), "no deployed stack among {outputs:?}");
+        Self { aws: cloud::Aws::with_config(config), outputs: Arc::new(outputs) }
+    }
+
+    /// An output of the deployed stack.
+    ///
+    /// # Panics
+    /// When it has none of this name.
+    pub fn output(&self, name: &str) -> &str {
+        self.outputs.get(name).unwrap_or_else(|| panic!("the stack has no output {name}"))
+    }
+
+    /// How full a queue is; `output` names it.
+    ///
+    /// # Panics
+    /// When the emulator does not say.
+    pub async fn queue(&self, output: &str) -> QueueAttributes {
+        let queues = cloud::queue::Queues::new(self.aws.clone());
+        queues.attributes(self.output(output)).await.unwrap_or_else(|error| panic!("{output}: {error}"))
+    }
+
+    /// How many messages lie in each dead-letter queue, without the empty ones.
+    pub async fn dead_letters(&self) -> BTreeMap<&'static str, u64> {
+        let mut dead = BTreeMap::new();
+        for name in DEAD_LETTER_QUEUES {
+            let queue = self.queue(name).await;
+            let count = queue.waiting + queue.in_flight + queue.delayed;
+            if count > 0 {
+                dead.insert(name, count);
+            }
+        }
+        dead
+    }
+
+    /// How many messages are on all other queues together.
+    pub async fn queued(&self) -> u64 {
+        let mut count = 0;
+        for name in QUEUES {
+            let queue = self.queue(name).await;
+            count += queue.waiting + queue.in_flight + queue.delayed;
+        }
+        count
+    }
+
+    /// The use cases, as a program outside the functions may run them: for seeding.
+    ///
+    /// # Panics
+    /// When a database address is none.
+    pub fn app(&self, stack: &Stack) -> App {
+        let settings = Settings {
+            master_key_secret: self.output("MasterKeySecretArn").to_owned(),
+            webhook_routes_table: self.output("WebhookRoutesTableName").to_owned(),
+            environment: "local".to_owned(),
+            ..Settings::default()
+        };
+        let db = |url: &str| Db::lazy(url, 2).expect("a PostgreSQL URL");
+        App::new(Arc::new(runtime::clock::SystemClock), settings, &self.aws)
+            .with_databases(db(&stack.database_url), db(&stack.admin_database_url))
+    }
+}

@@ -1,0 +1,83 @@
+//! The stand-in for third parties: what customers do, faults to come, and what it received.
+
+use serde_json::{Value, json};
+
+use crate::{Stack, Tenant};
+
+/// A client of the sandbox's own routes.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Sandbox {
+    /// That of a stack.
+    pub fn of(stack: &Stack) -> Self {
+        let base = format!("{}/_sandbox", stack.sandbox_url.trim_end_matches('/'));
+        Self { http: crate::http_client(), base }
+    }
+
+    /// `GET` of one of its routes.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(format!("{}/{path}", self.base)).send().await.expect("the sandbox answers");
+        let status = answer.status();
+        let text = answer.text().await.unwrap_or_default();
+        assert!(status.is_success(), "sandbox GET {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// `POST` of one of its routes.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub async fn post(&self, path: &str, body: &Value) -> Value {
+        let request = self.http.post(format!("{}/{path}", self.base)).json(body);
+        let answer = request.send().await.expect("the sandbox answers");
+        let status = answer.status();
+        let text = answer.text().await.unwrap_or_default();
+        assert!(status.is_success(), "sandbox POST {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// A customer writes a text to the tenant's number; the message's wamid and the customer's WhatsApp id.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub async fn customer_writes(&self, tenant: &Tenant, phone: &str, name: &str, text: &str) -> (String, String) {
+        let inbound =
+            json!({ "from": phone, "name": name, "text": text, "phone_number_id": tenant.phone_number_id });
+        let answer = self.post("inbound", &inbound).await;
+        let field = |name: &str| answer[name].as_str().expect("the sandbox names the message").to_owned();
+        (field("id"), field("wa_id"))
+    }
+
+    /// Orders faults of a target (`graph.messages`, `openai.chat` …) in advance.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub async fn script(&self, target: &str, rules: Value) {
+        self.post("script", &json!({ "target": target, "rules": rules })).await;
+    }
+
+    /// Every message that the sandbox accepted from the tenant's number for a customer, oldest first.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub async fn sent_to(&self, tenant: &Tenant, phone: &str) -> Vec<Value> {
+        let path = format!("messages?to={phone}&phone_number_id={}", tenant.phone_number_id);
+        self.get(&path).await["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// How often the sandbox accepted a message of ours, by our own id.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub async fn accepted(&self, message_id: &str) -> usize {
+        let path = format!("messages?biz_opaque_callback_data={message_id}");
+        self.get(&path).await["items"].as_array().map_or(0, Vec::len)
+    }
+}

@@ -1,0 +1,73 @@
+//! A browser's WebSocket: keeps every event that it was told.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use serde_json::Value;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::{Stack, eventually};
+
+/// An open WebSocket. Dropping it closes it.
+#[derive(Debug)]
+pub struct Socket {
+    events: Arc<Mutex<Vec<Value>>>,
+    reader: tokio::task::JoinHandle<()>,
+}
+
+impl Socket {
+    /// Opens one with a token or an API key.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn open(stack: &Stack, credential: &str) -> Self {
+        let url = format!("{}?token={credential}", stack.websocket_url);
+        let (stream, _) = connect_async(&url).await.expect("the WebSocket is let in");
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&events);
+        let (write, mut read) = stream.split();
+        let reader = tokio::spawn(async move {
+            // Held, so that the socket stays open.
+            let _write = write;
+            while let Some(Ok(message)) = read.next().await {
+                let Message::Text(text) = message else { continue };
+                let event = serde_json::from_str(&text).unwrap_or(Value::String(text.to_string()));
+                sink.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+            }
+        });
+        Self { events, reader }
+    }
+
+    /// The HTTP status with which a WebSocket is refused; `None` when it is let in.
+    ///
+    /// # Panics
+    /// When it fails without an HTTP answer.
+    pub async fn refusal(stack: &Stack, query: &str) -> Option<u16> {
+        match connect_async(&format!("{}{query}", stack.websocket_url)).await {
+            Ok(_) => None,
+            Err(Error::Http(answer)) => Some(answer.status().as_u16()),
+            Err(error) => panic!("no HTTP answer: {error}"),
+        }
+    }
+
+    /// Every event so far.
+    pub fn events(&self) -> Vec<Value> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for an event.
+    ///
+    /// # Panics
+    /// When `limit` passes without it.
+    pub async fn wait_for(&self, what: &str, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually(what, limit, async || self.events().into_iter().find(|event| wanted(event))).await
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
