@@ -121,7 +121,8 @@ async fn me(State(app): State<App>, caller: Caller) -> Result<Json<AccountBody>,
 }
 
 fn cookie(token: &str, seconds: i64) -> HeaderMap {
-    let cookie = format!("{SESSION_COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
+    let cookie =
+        format!("{SESSION_COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
     let mut headers = HeaderMap::new();
     if let Ok(value) = HeaderValue::from_str(&cookie) {
         headers.insert(SET_COOKIE, value);

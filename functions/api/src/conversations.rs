@@ -168,8 +168,7 @@ async fn list_messages(
 ) -> Result<Json<PageBody<MessageBody>>, ApiError> {
     caller.require(Permission::ReadInbox)?;
     let within = Within::Conversation(id);
-    let messages =
-        app::messages::list(&app, caller.scope(), within, page.position()?, page.limit()?).await?;
+    let messages = app::messages::list(&app, caller.scope(), within, page.position()?, page.limit()?).await?;
     Ok(Json(PageBody::from_page(messages, MessageBody::from)))
 }
 

@@ -1,8 +1,8 @@
 //! `/messages`: what was said, and writing to a customer.
 
 use app::App;
-use app::messages::{NewMessage, Target};
 use app::Error;
+use app::messages::{NewMessage, Target};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};

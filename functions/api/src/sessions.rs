@@ -159,7 +159,8 @@ async fn list(
         department_id: query.department_id,
         tag: query.tag,
     };
-    let sessions = app::sessions::list(&app, caller.scope(), &filter, page.position()?, page.limit()?).await?;
+    let sessions =
+        app::sessions::list(&app, caller.scope(), &filter, page.position()?, page.limit()?).await?;
     Ok(Json(PageBody::from_page(sessions, SessionBody::from)))
 }
 
@@ -195,8 +196,7 @@ async fn list_messages(
 ) -> Result<Json<PageBody<MessageBody>>, ApiError> {
     caller.require(Permission::ReadInbox)?;
     let within = Within::Session(id);
-    let messages =
-        app::messages::list(&app, caller.scope(), within, page.position()?, page.limit()?).await?;
+    let messages = app::messages::list(&app, caller.scope(), within, page.position()?, page.limit()?).await?;
     Ok(Json(PageBody::from_page(messages, MessageBody::from)))
 }
 

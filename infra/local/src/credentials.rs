@@ -99,7 +99,8 @@ impl Credentials {
 }
 
 fn parse(bytes: &[u8]) -> anyhow::Result<Credentials> {
-    serde_json::from_slice(bytes).context("not the credentials of a local stack; delete the whole state to start anew")
+    serde_json::from_slice(bytes)
+        .context("not the credentials of a local stack; delete the whole state to start anew")
 }
 
 /// 256 random bits; hexadecimal needs no escaping in a URL, a header or SQL.

@@ -69,7 +69,9 @@ pub async fn bootstrap(
         ("mia_system", &credentials.system_password),
     ];
     for (role, password) in roles {
-        make_role(&mut server, role, password).await.with_context(|| format!("cannot make the role {role}"))?;
+        make_role(&mut server, role, password)
+            .await
+            .with_context(|| format!("cannot make the role {role}"))?;
     }
     let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
         .bind(DATABASE)
@@ -84,7 +86,9 @@ pub async fn bootstrap(
     execute(&mut inside, "ALTER SCHEMA public OWNER TO mia_owner".to_owned()).await?;
     for extension in EXTENSIONS {
         let create = format!("CREATE EXTENSION IF NOT EXISTS {extension}");
-        execute(&mut inside, create).await.with_context(|| format!("cannot make the extension {extension}"))?;
+        execute(&mut inside, create)
+            .await
+            .with_context(|| format!("cannot make the extension {extension}"))?;
     }
     Ok(inside.close().await?)
 }
@@ -133,7 +137,8 @@ mod tests {
         let layout = Layout { checkout: folder.clone(), state: folder.clone() };
         let (credentials, fresh) = Credentials::load_or_create(&layout).expect("writable");
         assert!(fresh);
-        let urls = DatabaseUrls::new("postgres://root:secret@db.example:5433/postgres", &credentials).expect("valid");
+        let urls = DatabaseUrls::new("postgres://root:secret@db.example:5433/postgres", &credentials)
+            .expect("valid");
         assert_eq!(urls.admin, "postgres://root:secret@db.example:5433/master_ia");
         let expected = format!("postgres://mia_app:{}@db.example:5433/master_ia", credentials.app_password);
         assert_eq!(urls.application, expected);

@@ -106,7 +106,10 @@ pub async fn deploy(
     let database_secret = secrets.create("database", &database_json(&database.application)).await?;
     let mut parameters = vec![
         ("DatabaseSecretArn", database_secret.clone()),
-        ("SystemDatabaseSecretArn", secrets.create("system-database", &database_json(&database.system)).await?),
+        (
+            "SystemDatabaseSecretArn",
+            secrets.create("system-database", &database_json(&database.system)).await?,
+        ),
         ("OpenAiKeySecretArn", secrets.create("openai-key", sandbox::OPENAI_KEY).await?),
         ("EnvironmentName", "local".to_owned()),
         ("PublicUrl", format!("http://127.0.0.1:{}", ports.front_door)),
@@ -116,7 +119,8 @@ pub async fn deploy(
     ];
     parameters.retain(|(name, _)| template.has_parameter(name));
     let cloudformation = aws_sdk_cloudformation::Client::new(&configuration);
-    let outputs = create_stack(&cloudformation, &format!("{endpoint}/{BUCKET}/template.yaml"), parameters).await?;
+    let outputs =
+        create_stack(&cloudformation, &format!("{endpoint}/{BUCKET}/template.yaml"), parameters).await?;
     let deployment =
         Deployment { outputs, database_secret, database: database.clone(), aws_endpoint_url: endpoint };
     secrets.put(deployment.output("MasterKeySecretArn")?, &credentials.master_key).await?;
@@ -199,7 +203,9 @@ async fn create_stack(
         if status == "CREATE_COMPLETE" {
             let outputs = stack.outputs().iter();
             return Ok(outputs
-                .filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())))
+                .filter_map(|output| {
+                    Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()))
+                })
                 .collect());
         }
         if !status.ends_with("IN_PROGRESS") || tokio::time::Instant::now() >= deadline {
@@ -212,9 +218,10 @@ async fn create_stack(
 /// What failed, and why.
 async fn failures(cloudformation: &aws_sdk_cloudformation::Client) -> anyhow::Result<Vec<String>> {
     let answer = cloudformation.describe_stack_events().stack_name(STACK).send().await?;
-    let failed = answer.stack_events().iter().filter(|event| {
-        event.resource_status().is_some_and(|status| status.as_str().ends_with("FAILED"))
-    });
+    let failed = answer
+        .stack_events()
+        .iter()
+        .filter(|event| event.resource_status().is_some_and(|status| status.as_str().ends_with("FAILED")));
     Ok(failed
         .map(|event| {
             let resource = event.logical_resource_id().unwrap_or_default();
@@ -231,13 +238,16 @@ async fn expire_items(
 ) -> anyhow::Result<()> {
     let dynamodb = aws_sdk_dynamodb::Client::new(configuration);
     for expiry in template.expiries() {
-        let resource = cloudformation.describe_stack_resource().stack_name(STACK).logical_resource_id(&expiry.table);
+        let resource =
+            cloudformation.describe_stack_resource().stack_name(STACK).logical_resource_id(&expiry.table);
         let answer = resource.send().await.with_context(|| format!("cannot find {}", expiry.table))?;
         let detail = answer.stack_resource_detail();
-        let table = detail.and_then(|detail| detail.physical_resource_id()).context("a table without a name")?;
+        let table =
+            detail.and_then(|detail| detail.physical_resource_id()).context("a table without a name")?;
         let specification =
             TimeToLiveSpecification::builder().attribute_name(&expiry.attribute).enabled(true).build()?;
-        let update = dynamodb.update_time_to_live().table_name(table).time_to_live_specification(specification);
+        let update =
+            dynamodb.update_time_to_live().table_name(table).time_to_live_specification(specification);
         update.send().await.with_context(|| format!("cannot let items of {table} expire"))?;
     }
     Ok(())

@@ -58,7 +58,9 @@ pub fn check(port: u16, purpose: &str) -> anyhow::Result<()> {
             "port {port}, needed for {purpose}, is in use. Stop the program that listens there \
              (`ss -ltnp 'sport = :{port}'` names it), or choose other ports with --port-base N"
         ),
-        Err(error) => Err(error).with_context(|| format!("port {port}, needed for {purpose}, cannot be used")),
+        Err(error) => {
+            Err(error).with_context(|| format!("port {port}, needed for {purpose}, cannot be used"))
+        }
     }
 }
 

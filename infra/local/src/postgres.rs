@@ -52,8 +52,15 @@ impl Postgres {
         let binaries = tools::postgres(layout, user).await?;
         let wanted = layout.state.join("postgres");
         let home = tools::reachable(&wanted, "postgres", user)?;
-        let postgres =
-            Self { layout: layout.clone(), binaries, home, port, password: password.to_owned(), fast_unsafe, user };
+        let postgres = Self {
+            layout: layout.clone(),
+            binaries,
+            home,
+            port,
+            password: password.to_owned(),
+            fast_unsafe,
+            user,
+        };
         if fresh && postgres.data().exists() {
             // In a folder elsewhere it is what a deleted state left behind.
             if postgres.home == wanted {
@@ -92,7 +99,11 @@ impl Postgres {
             }
         }
         let mut arguments: Vec<OsString> = [
-            "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres", "--auth=scram-sha-256", "--no-instructions",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--username=postgres",
+            "--auth=scram-sha-256",
+            "--no-instructions",
         ]
         .map(OsString::from)
         .into();

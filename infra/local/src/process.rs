@@ -203,7 +203,9 @@ impl Specification {
             .stderr(log)
             .process_group(0)
             .spawn()
-            .with_context(|| format!("cannot start {} by setpriv (package util-linux)", self.program.display()))?;
+            .with_context(|| {
+                format!("cannot start {} by setpriv (package util-linux)", self.program.display())
+            })?;
         let identity = child.id().and_then(Identity::of).context("it ended at once")?;
         Ok((child, identity))
     }

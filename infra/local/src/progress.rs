@@ -10,7 +10,10 @@ use std::time::Instant;
 ///
 /// # Errors
 /// Those of `work`, named by the step.
-pub async fn step<T>(name: &str, work: impl Future<Output = anyhow::Result<(T, String)>>) -> anyhow::Result<T> {
+pub async fn step<T>(
+    name: &str,
+    work: impl Future<Output = anyhow::Result<(T, String)>>,
+) -> anyhow::Result<T> {
     let start = Instant::now();
     let result = work.await;
     let seconds = start.elapsed().as_secs_f64();

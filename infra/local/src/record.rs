@@ -42,8 +42,12 @@ impl Record {
 
     /// Ends every recorded process that still runs, and says which these were.
     pub async fn stop_processes(&self) -> Vec<String> {
-        let alive: Vec<(&String, Identity)> =
-            self.processes.iter().filter(|(_, process)| process.is_alive()).map(|(name, id)| (name, *id)).collect();
+        let alive: Vec<(&String, Identity)> = self
+            .processes
+            .iter()
+            .filter(|(_, process)| process.is_alive())
+            .map(|(name, id)| (name, *id))
+            .collect();
         for (name, process) in &alive {
             // SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for its clients.
             let signal = if name.as_str() == "postgres" { Signal::INT } else { Signal::TERM };

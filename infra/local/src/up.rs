@@ -64,7 +64,8 @@ pub async fn database(layout: &Layout, options: &DatabaseOptions) -> anyhow::Res
     let (supervisor, mut ends) = Supervisor::new(layout, None)?;
     let work = async {
         let (credentials, fresh) = Credentials::load_or_create(layout)?;
-        let server = Server::start(layout, &supervisor, port, &credentials, fresh, options.fast_unsafe_database);
+        let server =
+            Server::start(layout, &supervisor, port, &credentials, fresh, options.fast_unsafe_database);
         let server = step("PostgreSQL", server).await?;
         if options.command.is_empty() {
             for (name, url) in variables(&server.urls) {
@@ -183,7 +184,8 @@ impl Start<'_> {
 
     async fn server(&self, credentials: &Credentials, fresh: bool) -> anyhow::Result<(Server, String)> {
         let fast_unsafe = self.options.fast_unsafe_database;
-        Server::start(self.layout, &self.supervisor, self.ports.postgres, credentials, fresh, fast_unsafe).await
+        Server::start(self.layout, &self.supervisor, self.ports.postgres, credentials, fresh, fast_unsafe)
+            .await
     }
 
     async fn emulator(&self, client: &reqwest::Client) -> anyhow::Result<((), String)> {
@@ -237,7 +239,8 @@ impl Server {
         let urls = DatabaseUrls::new(&superuser_url, credentials)?;
         database::bootstrap(&superuser_url, &urls, credentials).await?;
         let count = database::migrate(layout, &urls.owner).await?;
-        let place = if managed.is_some() { format!("on 127.0.0.1:{port}") } else { "of DATABASE_URL".to_owned() };
+        let place =
+            if managed.is_some() { format!("on 127.0.0.1:{port}") } else { "of DATABASE_URL".to_owned() };
         Ok((Self { urls, managed }, format!("{place}, {count} migrations")))
     }
 }

@@ -67,7 +67,10 @@ async fn try_answer(app: &App, scope: CompanyScope, turn_id: TurnId) -> Result<(
         model: question.persona.model.clone(),
         messages: prompt(&question.persona, &question.history),
         temperature: question.persona.temperature,
-        max_completion_tokens: question.persona.max_completion_tokens.and_then(|tokens| tokens.try_into().ok()),
+        max_completion_tokens: question
+            .persona
+            .max_completion_tokens
+            .and_then(|tokens| tokens.try_into().ok()),
     };
     let answer = client.chat(&key, request).await.map_err(classify)?;
     tracing::info!(
@@ -172,11 +175,14 @@ async fn store(app: &App, scope: CompanyScope, question: Question, text: &str) -
         outgoing.job(scope, Job::SendMessage { message_id, conversation_id })?;
         let session_id = Some(turn.session_id);
         let direction = Direction::Outbound;
-        outgoing.event(scope, Event::MessageCreated { message_id, conversation_id, session_id, direction })?;
+        outgoing
+            .event(scope, Event::MessageCreated { message_id, conversation_id, session_id, direction })?;
     }
     let queued = [SessionStatus::Queued];
     let session_id = turn.session_id;
-    if db::sessions::set_status(&mut tx, session_id, &queued, SessionStatus::Active, "ai_answered", now).await? {
+    if db::sessions::set_status(&mut tx, session_id, &queued, SessionStatus::Active, "ai_answered", now)
+        .await?
+    {
         outgoing.event(scope, Event::SessionChanged { session_id, conversation_id })?;
     }
     outbox::commit(app, tx, outgoing).await

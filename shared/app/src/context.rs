@@ -106,7 +106,10 @@ impl App {
             queues: cloud::queue::Queues::new(aws.clone()),
             bus: cloud::bus::Bus::new(aws.clone()),
             overflow: cloud::overflow::Overflow::new(aws.clone()),
-            routes: cloud::routes::CachedRoutes::new(cloud::routes::WebhookRoutes::new(aws.clone()), routes_table),
+            routes: cloud::routes::CachedRoutes::new(
+                cloud::routes::WebhookRoutes::new(aws.clone()),
+                routes_table,
+            ),
             sockets: cloud::sockets::Sockets::new(aws.clone(), sockets_table),
             push: cloud::push::Push::new(aws.clone()),
             secrets: cloud::secrets::Secrets::new(aws.clone()),
@@ -139,7 +142,10 @@ impl App {
     /// # Errors
     /// As [`Self::db`].
     pub async fn system_db(&self) -> Result<&Db> {
-        self.lazy.system_db.get_or_try_init(|| self.open_database(&self.settings.system_database_secret)).await
+        self.lazy
+            .system_db
+            .get_or_try_init(|| self.open_database(&self.settings.system_database_secret))
+            .await
     }
 
     async fn open_database(&self, secret_id: &str) -> Result<Db> {
@@ -167,6 +173,7 @@ impl App {
     }
 
     /// The HTTP client of all providers: connections are reused, redirects are not followed.
+    #[expect(clippy::disallowed_methods, reason = "the one place that makes the client")]
     pub fn http(&self) -> &reqwest::Client {
         self.lazy.http.get_or_init(|| {
             reqwest::Client::builder()

@@ -45,21 +45,14 @@ pub async fn list(
 /// `NotFound`.
 pub async fn find(app: &App, scope: CompanyScope, id: ConversationId) -> Result<Listed> {
     let mut tx = app.db().await?.begin(scope).await?;
-    let conversation =
-        db::conversations::find(&mut tx, id).await?.ok_or(Error::NotFound("conversation"))?;
+    let conversation = db::conversations::find(&mut tx, id).await?.ok_or(Error::NotFound("conversation"))?;
     with_last_messages(&mut tx, vec![conversation]).await?.pop().ok_or(Error::NotFound("conversation"))
 }
 
-async fn with_last_messages(
-    tx: &mut db::TenantTx,
-    conversations: Vec<Conversation>,
-) -> Result<Vec<Listed>> {
+async fn with_last_messages(tx: &mut db::TenantTx, conversations: Vec<Conversation>) -> Result<Vec<Listed>> {
     let ids: Vec<_> = conversations.iter().filter_map(|conversation| conversation.last_message_id).collect();
-    let mut messages: HashMap<_, _> = db::messages::find_many(tx, &ids)
-        .await?
-        .into_iter()
-        .map(|message| (message.id, message))
-        .collect();
+    let mut messages: HashMap<_, _> =
+        db::messages::find_many(tx, &ids).await?.into_iter().map(|message| (message.id, message)).collect();
     Ok(conversations
         .into_iter()
         .map(|conversation| Listed {

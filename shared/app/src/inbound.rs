@@ -15,9 +15,9 @@ use domain::job::InboundEnvelope;
 use domain::{CompanyScope, ConnectionId};
 use std::collections::HashSet;
 
+use crate::App;
 use crate::error::{Error, Result, internal};
 use crate::outbox::{self, Outgoing};
-use crate::App;
 
 pub(crate) use statuses::{changed_event, replay_for};
 
@@ -63,7 +63,11 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
                 set_marketing_preference(&mut tx, address, stopped.then_some(now), now).await?;
             }
             InboundEvent::Notice { field, reason } => {
-                tracing::info!(event.field = field, event.reason = reason, "provider event kept in the journal");
+                tracing::info!(
+                    event.field = field,
+                    event.reason = reason,
+                    "provider event kept in the journal"
+                );
             }
         }
     }
@@ -78,8 +82,7 @@ async fn load_payloads(app: &App, events: &[InboundEnvelope]) -> Result<Vec<Stri
         payloads.push(match (&event.payload, &event.overflow_key) {
             (Some(payload), _) => payload.clone(),
             (None, Some(key)) => {
-                let bytes =
-                    app.overflow.get(&app.settings.overflow_bucket, key).await.map_err(internal)?;
+                let bytes = app.overflow.get(&app.settings.overflow_bucket, key).await.map_err(internal)?;
                 String::from_utf8(bytes.to_vec()).map_err(|error| Error::Poison(error.into()))?
             }
             (None, None) => return Err(Error::Malformed("an inbound event without a payload".to_owned())),
@@ -92,10 +95,9 @@ async fn load_payloads(app: &App, events: &[InboundEnvelope]) -> Result<Vec<Stri
 pub(crate) fn normalise(provider: &str, payload: &str) -> InboundEvent {
     match provider {
         "whatsapp_cloud" => providers::whatsapp_cloud::normalise::normalise(payload),
-        other => InboundEvent::Notice {
-            field: "unknown".to_owned(),
-            reason: format!("unknown_provider: {other}"),
-        },
+        other => {
+            InboundEvent::Notice { field: "unknown".to_owned(), reason: format!("unknown_provider: {other}") }
+        }
     }
 }
 

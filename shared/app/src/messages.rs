@@ -123,7 +123,8 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
         None => Author::AgentPlatform,
     });
     let session_id =
-        join_session(app, &mut tx, conversation_id, recipient.contact_id, author, &new, &mut outgoing).await?;
+        join_session(app, &mut tx, conversation_id, recipient.contact_id, author, &new, &mut outgoing)
+            .await?;
     if let Some(reply_to) = new.reply_to_id {
         let replied = db::messages::find(&mut tx, reply_to).await?;
         if replied.is_none_or(|message| message.conversation_id != conversation_id) {
@@ -156,7 +157,8 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
     }
     let direction = Direction::Outbound;
     let session_id = Some(session_id);
-    outgoing.event(scope, Event::MessageCreated { message_id: id, conversation_id, session_id, direction })?;
+    outgoing
+        .event(scope, Event::MessageCreated { message_id: id, conversation_id, session_id, direction })?;
     let message = db::messages::find(&mut tx, id).await?.ok_or(Error::NotFound("message"))?;
     outbox::commit(app, tx, outgoing).await?;
     Ok(message)
@@ -176,8 +178,7 @@ pub async fn retry(app: &App, scope: CompanyScope, id: MessageId) -> Result<Mess
         return Err(Error::Conflict("only a failed or unresolved message can be sent again"));
     };
     let mut outgoing = Outgoing::default();
-    outgoing
-        .job(scope, Job::SendMessage { message_id: id, conversation_id: message.conversation_id })?;
+    outgoing.job(scope, Job::SendMessage { message_id: id, conversation_id: message.conversation_id })?;
     outgoing.event(scope, changed_event(changed))?;
     let message = db::messages::find(&mut tx, id).await?.ok_or(Error::NotFound("message"))?;
     outbox::commit(app, tx, outgoing).await?;
@@ -190,7 +191,8 @@ fn check_content(new: &NewMessage) -> Result<()> {
     {
         return Err(Error::invalid("Idempotency-Key", "an Idempotency-Key has 1 to 255 characters"));
     }
-    if new.message_type == MessageType::Text && new.text.as_deref().is_none_or(|text| text.trim().is_empty()) {
+    if new.message_type == MessageType::Text && new.text.as_deref().is_none_or(|text| text.trim().is_empty())
+    {
         return Err(Error::invalid("text", "a text message needs a text"));
     }
     if new.text.as_deref().is_some_and(|text| text.contains('\0')) {
@@ -231,11 +233,7 @@ fn fingerprint(new: &NewMessage) -> String {
     hex::encode(Sha256::digest(request.to_string().as_bytes()))
 }
 
-async fn resolve_target(
-    app: &App,
-    tx: &mut TenantTx,
-    target: Target,
-) -> Result<(ConversationId, Recipient)> {
+async fn resolve_target(app: &App, tx: &mut TenantTx, target: Target) -> Result<(ConversationId, Recipient)> {
     let id = match target {
         Target::Conversation(id) => id,
         Target::Contact(contact_id, connection_id) => {
@@ -265,7 +263,8 @@ async fn open_conversation(
     })?;
     let new_id = ConversationId(app.clock.new_id());
     let now = app.clock.now();
-    Ok(db::conversations::open(tx, new_id, contact_id, connection_id, &connection.kind, &address, now).await?)
+    Ok(db::conversations::open(tx, new_id, contact_id, connection_id, &connection.kind, &address, now)
+        .await?)
 }
 
 /// The provider's own address first; the number that people use when there is none.
@@ -313,13 +312,12 @@ async fn join_session(
         status: SessionStatus::Active,
     };
     let new_id = wanted.new_id;
-    let session = db::sessions::ensure_open(tx, &[wanted], now)
-        .await?
-        .pop()
-        .ok_or(Error::NotFound("session"))?;
+    let session =
+        db::sessions::ensure_open(tx, &[wanted], now).await?.pop().ok_or(Error::NotFound("session"))?;
     let moved = if new.pause_session {
         let from = [SessionStatus::Queued, SessionStatus::Active];
-        db::sessions::set_status(tx, session.id, &from, SessionStatus::Paused, "person_took_over", now).await?
+        db::sessions::set_status(tx, session.id, &from, SessionStatus::Paused, "person_took_over", now)
+            .await?
     } else {
         let from = [SessionStatus::Queued];
         db::sessions::set_status(tx, session.id, &from, SessionStatus::Active, "answered", now).await?

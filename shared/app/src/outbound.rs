@@ -82,18 +82,20 @@ async fn resolve_interrupted(
     let fault = ProviderFault {
         code: "outcome_unknown".to_owned(),
         title: "O envio foi interrompido; o status do provedor dirá se a mensagem saiu".to_owned(),
-        detail: Some("The send was interrupted; the provider's status will tell whether it went out".to_owned()),
+        detail: Some(
+            "The send was interrupted; the provider's status will tell whether it went out".to_owned(),
+        ),
     };
     let sending = [MessageStatus::Sending];
     let fault = Some(serde_json::to_value(fault).map_err(internal)?);
     let now = app.clock.now();
-    let changed = delivery::set_status(&mut tx, message_id, &sending, MessageStatus::Unknown, fault, now).await?;
+    let changed =
+        delivery::set_status(&mut tx, message_id, &sending, MessageStatus::Unknown, fault, now).await?;
     announce(app, scope, tx, changed).await
 }
 
 async fn prepare(app: &App, tx: &mut db::TenantTx, connection_id: ConnectionId) -> Result<Prepared> {
-    let connection =
-        db::connections::find(tx, connection_id).await?.ok_or(Error::NotFound("connection"))?;
+    let connection = db::connections::find(tx, connection_id).await?.ok_or(Error::NotFound("connection"))?;
     let access_token = open_token(app, connection_id, connection.access_token).await?;
     Ok(Prepared {
         client: WhatsAppCloud::new(&app.settings.graph_base_url, app.http().clone()),
@@ -120,7 +122,8 @@ fn provider_message(
             return Err(unsendable("no_address", "Este contato não tem endereço neste canal"));
         }
     };
-    let content = content(claimed).ok_or_else(|| unsendable("unsendable_type", "Este tipo não pode ser enviado"))?;
+    let content =
+        content(claimed).ok_or_else(|| unsendable("unsendable_type", "Este tipo não pode ser enviado"))?;
     Ok(OutboundMessage {
         to,
         content,
@@ -134,7 +137,11 @@ fn unsendable(code: &str, title: &str) -> ProviderFault {
 }
 
 /// The content of a stored message as the Cloud API takes it; `None` for what it does not take.
-pub(crate) fn content_of(kind: MessageType, text: Option<&str>, content: Option<&Value>) -> Option<OutboundContent> {
+pub(crate) fn content_of(
+    kind: MessageType,
+    text: Option<&str>,
+    content: Option<&Value>,
+) -> Option<OutboundContent> {
     match kind {
         MessageType::Text => {
             let preview_url = content.and_then(|content| content["preview_url"].as_bool()).unwrap_or(false);
@@ -226,12 +233,7 @@ async fn learn_address(
 }
 
 /// Does what the class of the provider's refusal asks for.
-async fn refused(
-    app: &App,
-    scope: CompanyScope,
-    claimed: &Claimed,
-    error: SendError,
-) -> Result<()> {
+async fn refused(app: &App, scope: CompanyScope, claimed: &Claimed, error: SendError) -> Result<()> {
     // Counted by the claims, not by the queue: a message that waits behind another one is received but not tried.
     let attempt = u32::try_from(claimed.attempts).unwrap_or_default();
     let fault = error.fault().clone();

@@ -115,7 +115,12 @@ pub async fn relay(app: &App, deadline: DateTime<Utc>) -> Result<usize> {
         }
         let waiting = rows
             .into_iter()
-            .map(|row| Waiting { id: row.id, destination: row.destination, body: row.body, due_at: row.due_at })
+            .map(|row| Waiting {
+                id: row.id,
+                destination: row.destination,
+                body: row.body,
+                due_at: row.due_at,
+            })
             .collect();
         let left = hand_over(app, waiting).await;
         if left.is_empty() {
@@ -185,7 +190,10 @@ async fn hand_over(app: &App, rows: Vec<Waiting>) -> Vec<i64> {
     gone.into_iter().flatten().collect()
 }
 
-fn left<E: std::fmt::Display>(ids: Vec<i64>, outcome: anyhow::Result<Vec<std::result::Result<(), E>>>) -> Vec<i64> {
+fn left<E: std::fmt::Display>(
+    ids: Vec<i64>,
+    outcome: anyhow::Result<Vec<std::result::Result<(), E>>>,
+) -> Vec<i64> {
     match outcome {
         Ok(outcomes) => ids
             .into_iter()

@@ -63,8 +63,7 @@ pub async fn find(app: &App, scope: CompanyScope, id: SessionId) -> Result<Sessi
 /// `NotFound`.
 pub async fn ai_status(app: &App, scope: CompanyScope, id: SessionId) -> Result<AiStatus> {
     let mut tx = app.db().await?.begin(scope).await?;
-    let standing =
-        db::sessions::find_ai_standing(&mut tx, id).await?.ok_or(Error::NotFound("session"))?;
+    let standing = db::sessions::find_ai_standing(&mut tx, id).await?.ok_or(Error::NotFound("session"))?;
     let now = app.clock.now();
     let blocked_until = standing.ai_blocked_until.filter(|until| *until > now);
     let reason = ai_silent_because(

@@ -47,7 +47,8 @@ pub mod meta {
     pub async fn receive(app: &App, slug: &str, body: &[u8], signature: Option<&str>) -> Result<usize> {
         let route = find(app, slug).await?;
         let app_secret = open(app, &route, "app_secret", &route.app_secret).await?;
-        whatsapp_cloud::signature::verify(&app_secret, body, signature).map_err(|_| Error::Unauthenticated)?;
+        whatsapp_cloud::signature::verify(&app_secret, body, signature)
+            .map_err(|_| Error::Unauthenticated)?;
         let events =
             whatsapp_cloud::webhook::split(body).map_err(|error| Error::Malformed(error.to_string()))?;
         let count = events.len();

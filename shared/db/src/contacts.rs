@@ -157,11 +157,7 @@ pub async fn insert_many(tx: &mut TenantTx, contacts: &[NewContact], now: DateTi
 ///
 /// # Errors
 /// Database errors only.
-pub async fn insert_addresses(
-    tx: &mut TenantTx,
-    known: &[KnownAddress],
-    now: DateTime<Utc>,
-) -> Result<()> {
+pub async fn insert_addresses(tx: &mut TenantTx, known: &[KnownAddress], now: DateTime<Utc>) -> Result<()> {
     let company_id = tx.company_id();
     let kinds: Vec<_> = known.iter().map(|known| known.address.kind).collect();
     let values: Vec<_> = known.iter().map(|known| known.address.value.clone()).collect();

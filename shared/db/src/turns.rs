@@ -89,12 +89,7 @@ pub struct Turn {
 ///
 /// # Errors
 /// Database errors only.
-pub async fn close(
-    tx: &mut TenantTx,
-    id: TurnId,
-    version: i32,
-    now: DateTime<Utc>,
-) -> Result<Option<Turn>> {
+pub async fn close(tx: &mut TenantTx, id: TurnId, version: i32, now: DateTime<Utc>) -> Result<Option<Turn>> {
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Turn,

@@ -83,7 +83,8 @@ where
     for (company_id, records, messages) in companies {
         let scope = CompanyScope::assert_verified(company_id);
         let context = crate::trace::fresh(app.clock.new_id());
-        let span = tracing::info_span!("consumer.batch.handle", company.id = %company_id, trace.parent = context);
+        let span =
+            tracing::info_span!("consumer.batch.handle", company.id = %company_id, trace.parent = context);
         let work = async {
             let Err(error) = handle(scope, &messages).await else { return };
             if error.retryable() || messages.len() == 1 {
@@ -136,7 +137,11 @@ impl<'a> Batch<'a> {
             _ => false,
         };
         if (given_up || !error.retryable()) && self.park(record, error).await {
-            tracing::error!(message.id = message_id, error = error.chain(), "message parked in the dead-letter queue");
+            tracing::error!(
+                message.id = message_id,
+                error = error.chain(),
+                "message parked in the dead-letter queue"
+            );
             return;
         }
         tracing::warn!(
@@ -158,7 +163,9 @@ impl<'a> Batch<'a> {
     /// Reports a record as failed and asks SQS to bring it after `pause`.
     async fn postpone(&mut self, record: &SqsMessage, pause: Duration) {
         self.response.add_failure(record.message_id.clone().unwrap_or_default());
-        let (Some(queue_url), Some(receipt)) = (self.queue_url(record), &record.receipt_handle) else { return };
+        let (Some(queue_url), Some(receipt)) = (self.queue_url(record), &record.receipt_handle) else {
+            return;
+        };
         if let Err(error) = self.app.queues.change_visibility(&queue_url, receipt, pause).await {
             // Then it comes after the queue's own visibility timeout.
             tracing::warn!(%error, "pause not set");

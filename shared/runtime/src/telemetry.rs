@@ -7,7 +7,11 @@ use tracing_subscriber::prelude::*;
 /// Starts logging for `function`. A second call changes nothing.
 pub fn init(function: &'static str) {
     let filter = EnvFilter::try_new(crate::config::log_filter()).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_target(false);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_target(false);
     let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
     if started.is_ok() {
         tracing::debug!(function, "function starts");

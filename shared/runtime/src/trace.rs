@@ -13,7 +13,8 @@ pub fn from_xray(header: &str) -> Option<String> {
             _ => {}
         }
     }
-    let is_hex = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_hex =
+        |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let (root, parent) = (root?, parent?);
     (is_hex(&root, 32) && is_hex(parent, 16)).then(|| format!("00-{root}-{parent}-{flags}"))
 }

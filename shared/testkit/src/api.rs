@@ -74,7 +74,13 @@ impl Api {
     ///
     /// # Panics
     /// When there is no answer at all.
-    pub async fn send(&self, method: Method, path: &str, body: Option<String>, headers: &[(&str, &str)]) -> Answer {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let url = match path.strip_prefix('/') {
             Some(path) => format!("{}/{path}", self.origin),
             None => format!("{}/api/v1/{path}", self.origin),
@@ -93,7 +99,8 @@ impl Api {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let text = response.text().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
-        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let content_type = content_type.split(';').next().unwrap_or_default().trim().to_owned();
         let body = if text.is_empty() {
             Value::Null

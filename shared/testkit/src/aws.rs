@@ -12,11 +12,17 @@ use db::Db;
 use crate::Stack;
 
 /// Every dead-letter queue, by the name of its output.
-pub const DEAD_LETTER_QUEUES: [&str; 5] =
-    ["InboundDeadQueueUrl", "OutboundDeadQueueUrl", "TurnsDeadQueueUrl", "AiReplyDeadQueueUrl", "PushDeadQueueUrl"];
+pub const DEAD_LETTER_QUEUES: [&str; 5] = [
+    "InboundDeadQueueUrl",
+    "OutboundDeadQueueUrl",
+    "TurnsDeadQueueUrl",
+    "AiReplyDeadQueueUrl",
+    "PushDeadQueueUrl",
+];
 
 /// Every other queue, by the name of its output.
-pub const QUEUES: [&str; 5] = ["InboundQueueUrl", "OutboundQueueUrl", "TurnsQueueUrl", "AiReplyQueueUrl", "PushQueueUrl"];
+pub const QUEUES: [&str; 5] =
+    ["InboundQueueUrl", "OutboundQueueUrl", "TurnsQueueUrl", "AiReplyQueueUrl", "PushQueueUrl"];
 
 /// The AWS side of a stack.
 #[derive(Clone)]

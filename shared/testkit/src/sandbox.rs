@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Stack, Tenant};
+use crate::Stack;
 
 /// A client of the sandbox's own routes.
 #[derive(Clone, Debug)]
@@ -23,7 +23,8 @@ impl Sandbox {
     /// # Panics
     /// When it refuses.
     pub async fn get(&self, path: &str) -> Value {
-        let answer = self.http.get(format!("{}/{path}", self.base)).send().await.expect("the sandbox answers");
+        let answer =
+            self.http.get(format!("{}/{path}", self.base)).send().await.expect("the sandbox answers");
         let status = answer.status();
         let text = answer.text().await.unwrap_or_default();
         assert!(status.is_success(), "sandbox GET {path}: {status} {text}");
@@ -43,11 +44,17 @@ impl Sandbox {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    /// A customer writes a text to the tenant's number; the message's wamid and the customer's WhatsApp id.
+    /// A customer writes a text to a number of the business; the message's wamid and the customer's WhatsApp id.
     ///
     /// # Panics
     /// When it refuses.
-    pub async fn customer_writes(&self, tenant: &Tenant, phone: &str, name: &str, text: &str) -> (String, String) {
+    pub async fn customer_writes(
+        &self,
+        tenant: &Tenant,
+        phone: &str,
+        name: &str,
+        text: &str,
+    ) -> (String, String) {
         let inbound =
             json!({ "from": phone, "name": name, "text": text, "phone_number_id": tenant.phone_number_id });
         let answer = self.post("inbound", &inbound).await;
@@ -63,12 +70,12 @@ impl Sandbox {
         self.post("script", &json!({ "target": target, "rules": rules })).await;
     }
 
-    /// Every message that the sandbox accepted from the tenant's number for a customer, oldest first.
+    /// Every message that the sandbox accepted from a number of the business for a customer, oldest first.
     ///
     /// # Panics
     /// When it refuses.
-    pub async fn sent_to(&self, tenant: &Tenant, phone: &str) -> Vec<Value> {
-        let path = format!("messages?to={phone}&phone_number_id={}", tenant.phone_number_id);
+    pub async fn sent_to(&self, phone_number_id: &str, phone: &str) -> Vec<Value> {
+        let path = format!("messages?to={phone}&phone_number_id={phone_number_id}");
         self.get(&path).await["items"].as_array().cloned().unwrap_or_default()
     }
 

@@ -158,7 +158,10 @@ fn pool(url: &str) -> sqlx::PgPool {
 /// # Panics
 /// When the checkout is gone.
 pub fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the checkout is where it was built")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the checkout is where it was built")
 }
 
 fn file() -> PathBuf {

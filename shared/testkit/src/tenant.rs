@@ -82,10 +82,9 @@ impl Tenant {
             connection_id: new_id(),
             webhook_url: stack.meta_webhook(&slug),
             slug,
-            phone_number_id: options
-                .phone_number_id
-                .clone()
-                .unwrap_or_else(|| (200_000_000_000_000 + new_id().as_u128() % 99_999_999_999_999).to_string()),
+            phone_number_id: options.phone_number_id.clone().unwrap_or_else(|| {
+                (200_000_000_000_000 + new_id().as_u128() % 99_999_999_999_999).to_string()
+            }),
             waba_id: "100000000000001".to_owned(),
             app_secret: new_id().simple().to_string(),
             verify_token: new_word("verify-"),
@@ -129,7 +128,8 @@ impl Tenant {
                 id: PersonaId(new_id()),
                 name: "Lia".to_owned(),
                 model: "gpt-4o-mini".to_owned(),
-                instructions: "Você é Lia, atendente da loja. Responda em português, em poucas frases.".to_owned(),
+                instructions: "Você é Lia, atendente da loja. Responda em português, em poucas frases."
+                    .to_owned(),
                 temperature: None,
                 max_completion_tokens: Some(400),
             },

@@ -2,5 +2,6 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), runtime::LambdaError> {
-    runtime::http::serve(api::serve(api::conversations::router()), runtime::bootstrap("api-conversations")).await
+    runtime::http::serve(api::serve(api::conversations::router()), runtime::bootstrap("api-conversations"))
+        .await
 }

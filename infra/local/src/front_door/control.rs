@@ -35,7 +35,11 @@ pub struct Control {
 impl Control {
     pub(super) async fn handle(&self, path: &str, method: &Method, headers: &HeaderMap) -> Response {
         if !is_local(headers) {
-            return problem(StatusCode::FORBIDDEN, "forbidden", "only programs on this machine may use the controls");
+            return problem(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "only programs on this machine may use the controls",
+            );
         }
         let post = *method == Method::POST;
         let parts: Vec<&str> = path.split('/').collect();
@@ -60,7 +64,11 @@ impl Control {
 
     async fn postgres(&self, action: PostgresAction) -> Response {
         let Some(postgres) = &self.postgres else {
-            return problem(StatusCode::CONFLICT, "conflict", "the PostgreSQL of DATABASE_URL is not ours to control");
+            return problem(
+                StatusCode::CONFLICT,
+                "conflict",
+                "the PostgreSQL of DATABASE_URL is not ours to control",
+            );
         };
         let postgres = postgres.clone().lock_owned().await;
         let supervisor = self.supervisor.clone();

@@ -45,7 +45,9 @@ impl Routes {
             let provider = rest.split('/').next()?;
             return Some((self.webhooks.get(provider)?, &rest[provider.len()..]));
         }
-        let below = |parent: &str| path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let below = |parent: &str| {
+            path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         let api = ["/api", "/health", "/docs", "/openapi.json"].into_iter().any(below);
         api.then_some((&self.http_api, path))
     }
@@ -106,12 +108,20 @@ mod tests {
     #[test]
     fn paths_find_their_server() {
         for (path, query, target) in [
-            ("/api/v1/contacts", Some("limit=2&q=a%20b"), Some("http://e/http/$default/api/v1/contacts?limit=2&q=a%20b")),
+            (
+                "/api/v1/contacts",
+                Some("limit=2&q=a%20b"),
+                Some("http://e/http/$default/api/v1/contacts?limit=2&q=a%20b"),
+            ),
             ("/health/ready", None, Some("http://e/http/$default/health/ready")),
             ("/openapi.json", None, Some("http://e/http/$default/openapi.json")),
             ("/docs", None, Some("http://e/http/$default/docs")),
             ("/ws", Some("token=x"), Some("http://e/ws/live?token=x")),
-            ("/webhooks/meta/loja-1", Some("hub.mode=subscribe"), Some("http://e/url/1/loja-1?hub.mode=subscribe")),
+            (
+                "/webhooks/meta/loja-1",
+                Some("hub.mode=subscribe"),
+                Some("http://e/url/1/loja-1?hub.mode=subscribe"),
+            ),
             ("/webhooks/other/x", None, None),
             ("/apiary", None, None),
             ("/healthy", None, None),

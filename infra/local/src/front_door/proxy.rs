@@ -61,9 +61,11 @@ impl Proxy {
                 Response::from_parts(parts, Body::new(body))
             }
             Err(error) if is_too_large(&error) => too_large(),
-            Err(error) => {
-                problem(StatusCode::BAD_GATEWAY, "bad_gateway", &format!("the AWS emulator did not answer: {error}"))
-            }
+            Err(error) => problem(
+                StatusCode::BAD_GATEWAY,
+                "bad_gateway",
+                &format!("the AWS emulator did not answer: {error}"),
+            ),
         }
     }
 }
@@ -88,9 +90,16 @@ fn outgoing(request: Request, uri: Uri, peer: SocketAddr, upgrade: bool) -> Requ
 }
 
 /// Answers the upgrade and joins both sides for as long as they talk.
-fn tunnel(client_side: Option<hyper::upgrade::OnUpgrade>, mut answer: http::Response<hyper::body::Incoming>) -> Response {
+fn tunnel(
+    client_side: Option<hyper::upgrade::OnUpgrade>,
+    mut answer: http::Response<hyper::body::Incoming>,
+) -> Response {
     let Some(client_side) = client_side else {
-        return problem(StatusCode::BAD_GATEWAY, "bad_gateway", "the AWS emulator upgraded without being asked");
+        return problem(
+            StatusCode::BAD_GATEWAY,
+            "bad_gateway",
+            "the AWS emulator upgraded without being asked",
+        );
     };
     let server_side = hyper::upgrade::on(&mut answer);
     tokio::spawn(async move {
@@ -160,7 +169,10 @@ mod tests {
                 let (parts, body) = request.into_parts();
                 let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
                 let header = |name: &str| {
-                    parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+                    parts
+                        .headers
+                        .get(name)
+                        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
                 };
                 Json(serde_json::json!({
                     "uri": parts.uri.to_string(), "length": body.len(), "host": header("host"),
@@ -231,7 +243,8 @@ mod tests {
             let mut head = [0; 4096];
             let length = socket.read(&mut head).await.expect("readable");
             assert!(String::from_utf8_lossy(&head[..length]).to_lowercase().contains("upgrade: websocket"));
-            let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello";
+            let answer =
+                b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello";
             socket.write_all(answer).await.expect("writable");
             let mut word = [0; 4];
             socket.read_exact(&mut word).await.expect("readable");

@@ -84,7 +84,11 @@ pub(super) async fn resolve(
 }
 
 /// Gives the current address to the contact of the previous one.
-pub(super) async fn learn_change(tx: &mut TenantTx, change: &AddressChange, now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn learn_change(
+    tx: &mut TenantTx,
+    change: &AddressChange,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let found = db::contacts::find_by_addresses(tx, std::slice::from_ref(&change.previous)).await?;
     let Some(found) = found.first() else {
         // A stranger who changed number before ever writing to us: the first message will make the contact.

@@ -239,8 +239,13 @@ async fn open_turns(
         let conversation_id = conversations[placed.thread];
         let Some(session) = sessions.get(&conversation_id) else { continue };
         let has_persona = answered.contains(&placed.connection_id);
-        let silent =
-            ai_silent_because(session.status, session.ai_blocked_until, session.bypass_bots, has_persona, now);
+        let silent = ai_silent_because(
+            session.status,
+            session.ai_blocked_until,
+            session.bypass_bots,
+            has_persona,
+            now,
+        );
         if silent.is_some() {
             continue;
         }

@@ -129,7 +129,10 @@ fn fold<'a>(updates: impl Iterator<Item = (ConnectionId, &'a StatusUpdate)>) -> 
             MessageStatus::Read => &mut report.read_at,
             MessageStatus::Failed => &mut report.failed_at,
             // No provider reports these of a message of ours.
-            MessageStatus::Received | MessageStatus::Queued | MessageStatus::Sending | MessageStatus::Unknown => {
+            MessageStatus::Received
+            | MessageStatus::Queued
+            | MessageStatus::Sending
+            | MessageStatus::Unknown => {
                 continue;
             }
         };

@@ -22,6 +22,7 @@ pub const EMBEDDINGS_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Client {
     base_url: String,
     http: reqwest::Client,
+    longest: Duration,
 }
 
 impl fmt::Debug for Client {
@@ -137,7 +138,14 @@ struct Embedding {
 impl Client {
     /// `base_url` includes the version, normally `https://api.openai.com/v1`.
     pub fn new(base_url: &str, http: reqwest::Client) -> Self {
-        Self { base_url: base_url.trim_end_matches('/').to_owned(), http }
+        Self { base_url: base_url.trim_end_matches('/').to_owned(), http, longest: CHAT_TIMEOUT }
+    }
+
+    /// Waits at most this long for any answer, where [`CHAT_TIMEOUT`] and [`EMBEDDINGS_TIMEOUT`] are longer.
+    #[must_use]
+    pub fn with_timeout(mut self, longest: Duration) -> Self {
+        self.longest = longest;
+        self
     }
 
     /// Asks a chat model for one answer.
@@ -218,7 +226,7 @@ impl Client {
             .http
             .post(format!("{}/{path}", self.base_url))
             .bearer_auth(key.expose_secret())
-            .timeout(timeout)
+            .timeout(timeout.min(self.longest))
             .json(request)
             .send()
             .await

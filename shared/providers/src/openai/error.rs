@@ -11,7 +11,8 @@ use crate::redact;
 /// Waits that are asked for are cut at this length: nobody's answer is worth more.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// A call that gave no answer. `detail` is one line for logs and never holds the conversation.
+/// A call that gave no answer. `detail` is one line in OpenAI's words, for logs;
+/// the key in it is masked by OpenAI.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChatError {
     /// Overload, rate limit, timeout: try again, `after` that long if given.

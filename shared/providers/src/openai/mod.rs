@@ -5,5 +5,7 @@
 mod client;
 mod error;
 
-pub use client::{ChatAnswer, ChatMessage, ChatRequest, Client, Embeddings, Role};
+pub use client::{
+    CHAT_TIMEOUT, ChatAnswer, ChatMessage, ChatRequest, Client, EMBEDDINGS_TIMEOUT, Embeddings, Role,
+};
 pub use error::{ChatClass, ChatError};

@@ -73,6 +73,7 @@ pub struct NumberInfo {
 pub struct WhatsAppCloud {
     pub(super) base_url: String,
     pub(super) http: reqwest::Client,
+    timeout: Duration,
 }
 
 impl fmt::Debug for WhatsAppCloud {
@@ -96,8 +97,18 @@ impl Answer {
 
 impl WhatsAppCloud {
     /// `base_url` is an origin, normally `https://graph.facebook.com`; the version is put behind it.
+    ///
+    /// Give `http` a connect timeout well below [`TIMEOUT`]: a call that runs out of time while it still connects
+    /// was surely not sent, but only the connect timeout can tell.
     pub fn new(base_url: &str, http: reqwest::Client) -> Self {
-        Self { base_url: base_url.trim_end_matches('/').to_owned(), http }
+        Self { base_url: base_url.trim_end_matches('/').to_owned(), http, timeout: TIMEOUT }
+    }
+
+    /// Waits `timeout` for answers instead of [`TIMEOUT`]; file transfers keep theirs.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
     }
 
     /// Sends one message. Check [`super::limits::check`] before: Meta's own errors are worse.
@@ -173,7 +184,7 @@ impl WhatsAppCloud {
         self.http
             .request(method, format!("{}/{VERSION}/{path}", self.base_url))
             .bearer_auth(credentials.access_token.expose_secret())
-            .timeout(TIMEOUT)
+            .timeout(self.timeout)
     }
 
     pub(super) async fn call(&self, request: RequestBuilder) -> Result<Answer, SendError> {

@@ -98,8 +98,11 @@ fn split_entry(entry: &RawValue, events: &mut Vec<SplitEvent>) {
 
 fn split_change<'a>(change: &'a RawValue, mut scope: Scope<'a>, events: &mut Vec<SplitEvent>) {
     let first = events.len();
-    let (known, extra) = part(object(change).unwrap_or_default(), &["field", "value"]);
+    let (known, mut extra) = part(object(change).unwrap_or_default(), &["field", "value"]);
     scope.field = find(&known, "field").and_then(scalar);
+    if scope.field.is_none() {
+        extra.extend(known.iter().filter(|(name, _)| name == "field").cloned());
+    }
     let mut values = known.iter().filter(|(name, _)| name == "value").peekable();
     if values.peek().is_none() {
         return events.push(scope.notice("value", change));

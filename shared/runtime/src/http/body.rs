@@ -16,9 +16,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ValidJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(|error| Error::Malformed(error.body_text()))?;
+        let body =
+            Bytes::from_request(request, state).await.map_err(|error| Error::Malformed(error.body_text()))?;
         let mut json = serde_json::Deserializer::from_slice(&body);
         serde_path_to_error::deserialize(&mut json).map(Self).map_err(|error| {
             let path = error.path().to_string();

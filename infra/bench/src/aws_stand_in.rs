@@ -1,0 +1,186 @@
+//! The AWS services that functions call on their busiest paths, answering at once from memory: what is measured is
+//! the function. Knows SQS, EventBridge, Secrets Manager and one item a key in DynamoDB. Counts what it took.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::StatusCode;
+use hyper::header::HeaderValue;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::http_server::{Answer, Call, HttpServer, answer};
+
+/// The services, for as long as this lives.
+pub(crate) struct AwsStandIn {
+    server: HttpServer,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    secrets: Mutex<HashMap<String, String>>,
+    items: Mutex<HashMap<String, Value>>,
+    queued: AtomicUsize,
+    published: AtomicUsize,
+}
+
+#[derive(Deserialize)]
+struct SendMessageBatch<'a> {
+    #[serde(rename = "Entries", borrow)]
+    entries: Vec<BatchEntry<'a>>,
+}
+
+#[derive(Deserialize)]
+struct BatchEntry<'a> {
+    #[serde(rename = "Id")]
+    id: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Sent<'a> {
+    successful: Vec<SentEntry<'a>>,
+    failed: [(); 0],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SentEntry<'a> {
+    id: &'a str,
+    message_id: &'static str,
+    /// The SDK does not compare it.
+    #[serde(rename = "MD5OfMessageBody")]
+    md5: &'static str,
+    sequence_number: &'static str,
+}
+
+#[derive(Deserialize)]
+struct PutEvents<'a> {
+    #[serde(rename = "Entries", borrow)]
+    entries: Vec<&'a RawValue>,
+}
+
+impl AwsStandIn {
+    /// Listens on a free port.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let handler = Arc::clone(&shared);
+        let server = HttpServer::start(move |call| handle(Arc::clone(&handler), call)).await?;
+        Ok(Self { server, shared })
+    }
+
+    /// What `AWS_ENDPOINT_URL` says.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.server.address)
+    }
+
+    /// Sets a secret's text.
+    pub(crate) fn set_secret(&self, id: &str, text: impl Into<String>) {
+        let mut secrets = self.shared.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.insert(id.to_owned(), text.into());
+    }
+
+    /// How many messages came onto queues so far.
+    pub(crate) fn queued(&self) -> usize {
+        self.shared.queued.load(Ordering::Relaxed)
+    }
+
+    /// How many events came onto the bus so far.
+    pub(crate) fn published(&self) -> usize {
+        self.shared.published.load(Ordering::Relaxed)
+    }
+}
+
+async fn handle(shared: Arc<Shared>, call: Call) -> Answer {
+    let target = call.headers().get("x-amz-target").cloned();
+    let body = match call.into_body().collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return refuse(&error.to_string()),
+    };
+    let operation = target.as_ref().and_then(|target| target.to_str().ok()).unwrap_or_default();
+    match respond(&shared, operation, &body) {
+        Ok(body) => {
+            let mut answer = answer(StatusCode::OK, body);
+            let headers = answer.headers_mut();
+            headers.insert("content-type", HeaderValue::from_static("application/x-amz-json-1.0"));
+            headers
+                .insert("x-amzn-requestid", HeaderValue::from_static("00000000-0000-4000-8000-000000000000"));
+            answer
+        }
+        Err(error) => refuse(&format!("{operation}: {error}")),
+    }
+}
+
+fn refuse(reason: &str) -> Answer {
+    eprintln!("bench: the AWS stand-in refused a call: {reason}");
+    let body = json!({"__type": "ValidationException", "message": reason});
+    answer(StatusCode::BAD_REQUEST, body.to_string())
+}
+
+fn respond(shared: &Shared, operation: &str, body: &[u8]) -> anyhow::Result<Bytes> {
+    match operation {
+        "AmazonSQS.SendMessageBatch" => send_message_batch(shared, body),
+        "AmazonSQS.ChangeMessageVisibility" => Ok(Bytes::from_static(b"{}")),
+        "AWSEvents.PutEvents" => put_events(shared, body),
+        "secretsmanager.GetSecretValue" => get_secret_value(shared, body),
+        "DynamoDB_20120810.PutItem" => put_item(shared, body),
+        "DynamoDB_20120810.GetItem" => get_item(shared, body),
+        _ => anyhow::bail!("not an operation that is measured"),
+    }
+}
+
+fn send_message_batch(shared: &Shared, body: &[u8]) -> anyhow::Result<Bytes> {
+    let batch: SendMessageBatch<'_> = serde_json::from_slice(body)?;
+    shared.queued.fetch_add(batch.entries.len(), Ordering::Relaxed);
+    let successful = batch
+        .entries
+        .iter()
+        .map(|entry| SentEntry {
+            id: entry.id,
+            message_id: "00000000-0000-4000-8000-000000000000",
+            md5: "d41d8cd98f00b204e9800998ecf8427e",
+            sequence_number: "18870000000000000001",
+        })
+        .collect();
+    Ok(serde_json::to_vec(&Sent { successful, failed: [] })?.into())
+}
+
+fn put_events(shared: &Shared, body: &[u8]) -> anyhow::Result<Bytes> {
+    let batch: PutEvents<'_> = serde_json::from_slice(body)?;
+    shared.published.fetch_add(batch.entries.len(), Ordering::Relaxed);
+    let entries = vec![json!({"EventId": "00000000-0000-4000-8000-000000000000"}); batch.entries.len()];
+    Ok(json!({"FailedEntryCount": 0, "Entries": entries}).to_string().into())
+}
+
+fn get_secret_value(shared: &Shared, body: &[u8]) -> anyhow::Result<Bytes> {
+    let call: Value = serde_json::from_slice(body)?;
+    let id = call["SecretId"].as_str().unwrap_or_default();
+    let secrets = shared.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(text) = secrets.get(id) else { anyhow::bail!("no secret {id}") };
+    let arn = format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{id}");
+    Ok(json!({"ARN": arn, "Name": id, "VersionId": "1", "SecretString": text}).to_string().into())
+}
+
+fn put_item(shared: &Shared, body: &[u8]) -> anyhow::Result<Bytes> {
+    let mut call: Value = serde_json::from_slice(body)?;
+    let item = call["Item"].take();
+    let key = item["route_key"]["S"].as_str().unwrap_or_default().to_owned();
+    shared.items.lock().unwrap_or_else(PoisonError::into_inner).insert(key, item);
+    Ok(Bytes::from_static(b"{}"))
+}
+
+fn get_item(shared: &Shared, body: &[u8]) -> anyhow::Result<Bytes> {
+    let call: Value = serde_json::from_slice(body)?;
+    let key = call["Key"]["route_key"]["S"].as_str().unwrap_or_default();
+    let items = shared.items.lock().unwrap_or_else(PoisonError::into_inner);
+    let answer = items.get(key).map_or_else(|| json!({}), |item| json!({"Item": item}));
+    Ok(answer.to_string().into())
+}

@@ -1,0 +1,220 @@
+//! A database of the bench's own on the server that it is given: made at the start, dropped at the end.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use url::Url;
+
+use crate::payloads::Home;
+
+/// Its name. Whatever is called so on the server is dropped.
+const DATABASE: &str = "master_ia_bench";
+
+/// The extensions that the migrations expect, which only a superuser may create.
+const EXTENSIONS: [&str; 6] = ["vector", "pg_trgm", "unaccent", "citext", "btree_gin", "pgcrypto"];
+
+/// How many conversations the messages that are there already belong to.
+const CONVERSATIONS: u64 = 10_000;
+
+/// Addresses of one server for each role, as `local database` hands them to its command.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerUrls {
+    /// `mia_app`.
+    pub(crate) application: String,
+    /// `mia_system`.
+    pub(crate) system: String,
+    /// `mia_owner`.
+    pub(crate) owner: String,
+    /// The superuser.
+    pub(crate) admin: String,
+}
+
+/// The database.
+pub(crate) struct BenchDatabase {
+    /// Its address as the application's role.
+    pub(crate) application_url: String,
+    /// Its address as the role of schedules.
+    pub(crate) system_url: String,
+    admin: PgConnection,
+    server: ServerUrls,
+}
+
+/// How much stands in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Provider events.
+    pub(crate) events: i64,
+    /// Messages.
+    pub(crate) messages: i64,
+    /// Messages of ours that were reported as delivered.
+    pub(crate) delivered: i64,
+    /// Jobs and events that were not handed over.
+    pub(crate) outbox: i64,
+}
+
+impl BenchDatabase {
+    /// Makes it anew, with the schema.
+    ///
+    /// # Errors
+    /// When the server is not reachable as superuser, or lacks roles or extensions.
+    pub(crate) async fn create(server: ServerUrls) -> anyhow::Result<Self> {
+        drop_database(&server.admin).await?;
+        let mut outside = PgConnection::connect(&server.admin).await?;
+        let create = format!("CREATE DATABASE {DATABASE} OWNER mia_owner TEMPLATE template0 ENCODING 'UTF8'");
+        sqlx::raw_sql(AssertSqlSafe(create))
+            .execute(&mut outside)
+            .await
+            .context("cannot make the database")?;
+        outside.close().await?;
+        let mut admin = PgConnection::connect(&inside(&server.admin)?).await?;
+        for extension in EXTENSIONS {
+            let create = format!("CREATE EXTENSION {extension}");
+            sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut admin).await?;
+        }
+        db::migrate(&inside(&server.owner)?).await?;
+        Ok(Self {
+            application_url: inside(&server.application)?,
+            system_url: inside(&server.system)?,
+            admin,
+            server,
+        })
+    }
+
+    /// Drops it.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub(crate) async fn drop(self) -> anyhow::Result<()> {
+        self.admin.close().await?;
+        drop_database(&self.server.admin).await
+    }
+
+    /// The server's version and its settings that decide what "durable" costs.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub(crate) async fn settings(&mut self) -> anyhow::Result<String> {
+        let names = [
+            "server_version",
+            "fsync",
+            "synchronous_commit",
+            "wal_sync_method",
+            "full_page_writes",
+            "shared_buffers",
+        ];
+        let settings: Vec<String> = sqlx::query_scalar(
+            "SELECT name || ' ' || current_setting(name) FROM unnest($1::text[]) WITH ORDINALITY AS n (name, position)
+             ORDER BY position",
+        )
+        .bind(&names[..])
+        .fetch_all(&mut self.admin)
+        .await?;
+        Ok(settings.join(", "))
+    }
+
+    /// How long the server takes for the smallest durable transaction, in milliseconds each.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub(crate) async fn commit_times(&mut self, commits: usize) -> anyhow::Result<Vec<f64>> {
+        sqlx::raw_sql("CREATE TABLE IF NOT EXISTS public.bench_commit (n integer)")
+            .execute(&mut self.admin)
+            .await?;
+        let mut times = Vec::with_capacity(commits);
+        for _ in 0..commits {
+            let began = Instant::now();
+            sqlx::query("INSERT INTO public.bench_commit VALUES (1)").execute(&mut self.admin).await?;
+            times.push(began.elapsed().as_secs_f64() * 1000.0);
+        }
+        Ok(times)
+    }
+
+    /// Puts `messages` messages in, half of them ours and `sent`, with everything that they belong to; how long that
+    /// took. Even ones are ours: [`provider_message_id`] is their id.
+    ///
+    /// # Errors
+    /// When the schema is another.
+    pub(crate) async fn fill(&mut self, home: Home, messages: u64) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        let (company, connection) = (home.company_id, home.connection_id);
+        let conversations = CONVERSATIONS.min(messages);
+        // The foreign keys are right by construction; checking them one by one takes most of the time.
+        let fill = format!(
+            "SET session_replication_role = replica;
+             SET synchronous_commit = off;
+             CREATE FUNCTION pg_temp.id(kind integer, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
+                 RETURN (lpad(to_hex(1700000000000 + n), 12, '0') || '7' || lpad(to_hex(kind), 3, '0') || '8'
+                         || lpad(to_hex(n), 15, '0'))::uuid;
+             INSERT INTO contacts (company_id, id, name, source, created_at, updated_at)
+                 SELECT '{company}', pg_temp.id(1, n), 'Cliente antigo ' || n, 'whatsapp_cloud', now(), now()
+                 FROM generate_series(0, {conversations} - 1) AS n;
+             INSERT INTO conversations (company_id, id, connection_id, thread_key, contact_id, channel, address_kind,
+                     address_value, created_at, updated_at)
+                 SELECT '{company}', pg_temp.id(2, n), '{connection}', pg_temp.id(1, n)::text, pg_temp.id(1, n),
+                        'whatsapp_cloud', 'wa_id', '5521' || (900000000 + n), now(), now()
+                 FROM generate_series(0, {conversations} - 1) AS n;
+             INSERT INTO sessions (company_id, id, conversation_id, contact_id, status, started_by, created_at, updated_at)
+                 SELECT '{company}', pg_temp.id(3, n), pg_temp.id(2, n), pg_temp.id(1, n), 'ACTIVE', 'CUSTOMER', now(), now()
+                 FROM generate_series(0, {conversations} - 1) AS n;
+             INSERT INTO messages (company_id, id, conversation_id, session_id, connection_id, contact_id, direction,
+                     author, type, text, status, provider_message_id, occurred_at, created_at, sent_at)
+                 SELECT '{company}', pg_temp.id(4, n), pg_temp.id(2, n / 2 % {conversations}),
+                        pg_temp.id(3, n / 2 % {conversations}), '{connection}', pg_temp.id(1, n / 2 % {conversations}),
+                        CASE n % 2 WHEN 0 THEN 'outbound' ELSE 'inbound' END,
+                        CASE n % 2 WHEN 0 THEN 'AI' ELSE 'CUSTOMER' END, 'text',
+                        'Mensagem número ' || n || ' de uma conversa comum, nem curta nem longa demais.',
+                        CASE n % 2 WHEN 0 THEN 'sent' ELSE 'received' END, 'wamid.bench.' || n,
+                        timestamptz '2026-01-01' + n * interval '1 second',
+                        timestamptz '2026-01-01' + n * interval '1 second',
+                        CASE n % 2 WHEN 0 THEN timestamptz '2026-01-01' + n * interval '1 second' END
+                 FROM generate_series(0, {messages} - 1) AS n;
+             SET session_replication_role = origin;
+             RESET synchronous_commit;"
+        );
+        sqlx::raw_sql(AssertSqlSafe(fill))
+            .execute(&mut self.admin)
+            .await
+            .context("cannot fill the database")?;
+        for table in ["contacts", "conversations", "sessions", "messages"] {
+            sqlx::raw_sql(AssertSqlSafe(format!("VACUUM (ANALYZE) {table}")))
+                .execute(&mut self.admin)
+                .await?;
+        }
+        // Its writes are not to fall into what is measured.
+        sqlx::raw_sql("CHECKPOINT").execute(&mut self.admin).await?;
+        Ok(began.elapsed())
+    }
+
+    /// Counts what must have changed after a measurement.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub(crate) async fn counts(&mut self) -> anyhow::Result<Counts> {
+        let (events, messages, delivered, outbox) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM inbound_events), (SELECT count(*) FROM messages),
+                    (SELECT count(*) FROM messages WHERE status = 'delivered'), (SELECT count(*) FROM outbox)",
+        )
+        .fetch_one(&mut self.admin)
+        .await?;
+        Ok(Counts { events, messages, delivered, outbox })
+    }
+}
+
+/// The provider's id of the message `n` of [`BenchDatabase::fill`].
+pub(crate) fn provider_message_id(n: u64) -> String {
+    format!("wamid.bench.{n}")
+}
+
+fn inside(url: &str) -> anyhow::Result<String> {
+    let mut url = Url::parse(url).context("not a PostgreSQL URL")?;
+    url.set_path(DATABASE);
+    Ok(url.into())
+}
+
+async fn drop_database(admin_url: &str) -> anyhow::Result<()> {
+    let mut server = PgConnection::connect(admin_url).await.context("cannot connect to PostgreSQL")?;
+    let drop = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut server).await?;
+    Ok(server.close().await?)
+}

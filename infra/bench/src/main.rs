@@ -1,0 +1,153 @@
+//! Every figure that the documentation quotes: start-up, throughput, processor time and memory of the functions, each
+//! beside a baseline of the same run.
+//!
+//! Rooms: [`cold_start`], [`webhooks`], [`inbound`] what is measured · [`worker`] a function as a process ·
+//! [`runtime_api`] what feeds it · [`aws_stand_in`] what it calls · [`load`] callers · [`payloads`] what they send ·
+//! [`setup`], [`database`] what stands around · [`measure`], [`report`] figures and what is written of them.
+//!
+//! No figure fails the run: only what does not work does.
+
+mod aws_stand_in;
+mod cold_start;
+mod database;
+mod http_server;
+mod inbound;
+mod load;
+mod measure;
+mod payloads;
+mod report;
+mod runtime_api;
+mod setup;
+mod webhooks;
+mod worker;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail, ensure};
+use app::Clock as _;
+use runtime::clock::SystemClock;
+
+use database::{BenchDatabase, ServerUrls};
+use inbound::Size;
+use measure::Machine;
+use report::Report;
+use setup::{Setup, checkout};
+use webhooks::Calls;
+
+const HELP: &str = "\
+Measures the functions that stand beside this program, and writes infra/bench/RESULTS.md.
+
+  bench [--quick]
+
+  --quick   seconds instead of minutes, and nothing is written: shows that everything works, not how fast
+
+Finds PostgreSQL by DATABASE_URL, SYSTEM_DATABASE_URL, OWNER_DATABASE_URL and ADMIN_DATABASE_URL, as `local database`
+sets them; without ADMIN_DATABASE_URL it starts itself again beneath `local database`. Makes a database of its own
+there and drops it.";
+
+/// How much is measured.
+struct Plan {
+    quick: bool,
+    cold_starts: usize,
+    rounds: usize,
+    calls: [Calls; 3],
+    inbound: Size,
+}
+
+impl Plan {
+    fn new(quick: bool) -> Self {
+        let calls = |events, calls| Calls { events, calls };
+        if quick {
+            return Self {
+                quick,
+                cold_starts: 1,
+                rounds: 1,
+                calls: [calls(1, 50), calls(10, 20), calls(100, 10)],
+                inbound: Size { messages: 2_000, events: 100, rounds: 1 },
+            };
+        }
+        Self {
+            quick,
+            cold_starts: 21,
+            rounds: 3,
+            calls: [calls(1, 2_000), calls(10, 1_000), calls(100, 200)],
+            inbound: Size { messages: 1_000_000, events: 3_000, rounds: 3 },
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let quick = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => false,
+        ["--quick"] => true,
+        ["--help" | "-h" | "help"] => {
+            println!("{HELP}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => bail!("unknown arguments; see bench --help"),
+    };
+    let Some(server) = server_urls()? else { return beneath_local(&arguments).await };
+    let plan = Plan::new(quick);
+    let mut report = Report::new(
+        if quick { "bench --quick" } else { "make bench" },
+        &SystemClock.now().format("%Y-%m-%d").to_string(),
+        &Machine::read(),
+    );
+    let mut setup = Setup::new(BenchDatabase::create(server).await?).await?;
+    let outcome = measure_all(&mut setup, &mut report, &plan).await;
+    setup.database.drop().await?;
+    outcome?;
+    if !plan.quick {
+        report.write(&checkout().join("infra/bench/RESULTS.md"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn measure_all(setup: &mut Setup, report: &mut Report, plan: &Plan) -> anyhow::Result<()> {
+    cold_start::measure(setup, report, plan.cold_starts).await?;
+    webhooks::measure(setup, report, &plan.calls, plan.rounds).await?;
+    inbound::measure(setup, report, plan.inbound).await
+}
+
+/// The server that `local database` tells about; `None` when nobody did.
+fn server_urls() -> anyhow::Result<Option<ServerUrls>> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let Some(admin) = variable("ADMIN_DATABASE_URL") else { return Ok(None) };
+    let needed = |name: &str| variable(name).with_context(|| format!("{name} is not set"));
+    Ok(Some(ServerUrls {
+        application: needed("DATABASE_URL")?,
+        system: needed("SYSTEM_DATABASE_URL")?,
+        owner: needed("OWNER_DATABASE_URL")?,
+        admin,
+    }))
+}
+
+/// Runs this program again with a database; its exit code is ours.
+async fn beneath_local(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let bench = std::env::current_exe()?;
+    let local = bench.with_file_name("local");
+    ensure!(
+        local.is_file(),
+        "`local` is not built: `make bench` builds it, or `cargo build --release -p local`"
+    );
+    let status = tokio::process::Command::new(local)
+        .args(["database", "--state", ".local/bench", "--"])
+        .arg(bench)
+        .args(arguments)
+        .current_dir(checkout())
+        .status()
+        .await?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}

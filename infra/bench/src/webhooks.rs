@@ -1,0 +1,143 @@
+//! How many webhook calls one worker takes, beside a function that only answers 200.
+
+use anyhow::ensure;
+use bytes::Bytes;
+use serde::Deserialize;
+
+use crate::load::{self, Round};
+use crate::measure::Spread;
+use crate::payloads::{Message, function_url_event, messages_body};
+use crate::report::{Report, Table, mebibytes};
+use crate::setup::Setup;
+use crate::worker::Worker;
+
+const WEBHOOK: &str = "webhook-meta";
+const BASELINE: &str = "answer-200";
+
+/// Callers at once. Lambda gives a worker one event at a time: more callers wait before it.
+const CONCURRENCY: [usize; 3] = [1, 8, 32];
+
+/// At least so much of the baseline's rate.
+const BAR: f64 = 0.5;
+
+/// Calls of one round.
+#[derive(Clone, Copy)]
+pub(crate) struct Calls {
+    /// Events in each body.
+    pub(crate) events: usize,
+    /// Calls in a round.
+    pub(crate) calls: usize,
+}
+
+/// Feeds both functions the same calls, round by round.
+///
+/// # Errors
+/// When a call is not answered 200, or an event did not reach the queue.
+pub(crate) async fn measure(
+    setup: &Setup,
+    report: &mut Report,
+    sizes: &[Calls],
+    rounds: usize,
+) -> anyhow::Result<()> {
+    let webhook = setup.start(WEBHOOK).await?;
+    let baseline = setup.start(BASELINE).await?;
+    let columns = ["events a call", "callers", "function", "calls/s", "events/s", "of answer-200"];
+    let mut table = Table::new(
+        [&columns[..], &["CPU s for 1000 calls", "p50 ms", "p99 ms"]].concat().try_into().unwrap_or([""; 9]),
+    );
+    let mut shares = Vec::new();
+    for &size in sizes {
+        let events = calls(setup, size);
+        let warm_up = events.len().div_ceil(10);
+        load::run(&webhook, &events[..warm_up], 1, answered).await?;
+        load::run(&baseline, &events[..warm_up], 1, answered).await?;
+        for concurrency in CONCURRENCY {
+            let (ours, theirs) =
+                compare(setup, (&webhook, &baseline), &events, size, concurrency, rounds).await?;
+            let share = rate(&ours).median / rate(&theirs).median;
+            shares.push((share, size.events, concurrency));
+            rows(&mut table, size.events, concurrency, &ours, &theirs);
+        }
+    }
+    report.section("Webhook: one worker");
+    report.add(&format!(
+        "{rounds} rounds each, taking turns with `{BASELINE}`, a function that reads the same bodies and does nothing \
+         else. `{WEBHOOK}` verifies the signature, splits, and waits until the queue has taken every event. Callers \
+         beyond one wait for the worker. The queue is a stand-in on this machine over plain HTTP, so that neither the \
+         network nor TLS is in these figures.\n"
+    ));
+    report.table(&table);
+    for &(share, events, concurrency) in &shares {
+        let what = format!("calls/s with {events} events a call and {concurrency} callers");
+        report.bar(&what, &format!("{:.0} % of {BASELINE}", share * 100.0), share >= BAR, "at least 50 %");
+    }
+    for (name, worker) in [(WEBHOOK, &webhook), (BASELINE, &baseline)] {
+        report
+            .add(&format!("- peak memory of `{name}` after all of it: {}", mebibytes(worker.peak_memory()?)));
+    }
+    webhook.stop().await?;
+    baseline.stop().await
+}
+
+async fn compare(
+    setup: &Setup,
+    (webhook, baseline): (&Worker, &Worker),
+    events: &[Bytes],
+    size: Calls,
+    concurrency: usize,
+    rounds: usize,
+) -> anyhow::Result<(Vec<Round>, Vec<Round>)> {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let queued = setup.aws.queued();
+        ours.push(load::run(webhook, events, concurrency, answered).await?);
+        let queued = setup.aws.queued() - queued;
+        let sent = events.len() * size.events;
+        ensure!(queued == sent, "{sent} events were sent, {queued} reached the queue");
+        theirs.push(load::run(baseline, events, concurrency, answered).await?);
+    }
+    Ok((ours, theirs))
+}
+
+fn rows(table: &mut Table, events: usize, concurrency: usize, ours: &[Round], theirs: &[Round]) {
+    let base = rate(theirs).median;
+    for (name, rounds) in [(WEBHOOK, ours), (BASELINE, theirs)] {
+        let rate = rate(rounds);
+        table.row([
+            events.to_string(),
+            concurrency.to_string(),
+            name.to_owned(),
+            format!("{rate:.0}"),
+            format!("{:.0}", rate.median * events as f64),
+            format!("{:.0} %", rate.median / base * 100.0),
+            format!("{:.3}", Spread::of(rounds.iter().map(Round::cpu_of_thousand))),
+            format!("{:.2}", Spread::of(rounds.iter().map(|round| round.latency(0.5)))),
+            format!("{:.2}", Spread::of(rounds.iter().map(|round| round.latency(0.99)))),
+        ]);
+    }
+}
+
+fn rate(rounds: &[Round]) -> Spread {
+    Spread::of(rounds.iter().map(Round::rate))
+}
+
+/// As many distinct calls as a round has.
+fn calls(setup: &Setup, size: Calls) -> Vec<Bytes> {
+    let call = |call: usize| {
+        let numbers = (call * size.events..(call + 1) * size.events).map(|number| number as u64);
+        let messages: Vec<_> = numbers.map(|number| Message { customer: number, number }).collect();
+        function_url_event(&setup.app_secret, &messages_body(&messages))
+    };
+    (0..size.calls).map(call).collect()
+}
+
+fn answered(answer: &[u8]) -> anyhow::Result<()> {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(rename = "statusCode")]
+        status: u16,
+    }
+    let status = serde_json::from_slice::<Answer>(answer)?.status;
+    ensure!(status == 200, "a webhook call was answered {status}: {}", String::from_utf8_lossy(answer));
+    Ok(())
+}

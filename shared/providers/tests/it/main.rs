@@ -1,0 +1,19 @@
+//! The providers from outside: fixtures in, calls out against stand-in servers.
+
+#![expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+
+mod openai;
+mod signature;
+mod split;
+mod whatsapp_client;
+mod whatsapp_errors;
+mod whatsapp_fixtures;
+
+/// The text of a fixture, `folder/name.json`.
+fn fixture(path: &str) -> String {
+    std::fs::read_to_string(fixtures().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn fixtures() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
+}

@@ -1,0 +1,132 @@
+//! A customer asks, the AI answers, and everybody sees it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use testkit::{Api, PATIENCE, Sandbox, Socket, Stack, eventually, new_phone};
+
+use crate::inbox::{Inbox, conversation_of, messages_of};
+
+const QUESTION: &str = "Oi, vocês entregam em Goiânia?";
+
+/// The turn's window, the model, the send and its statuses, on a machine that is busy with other tests.
+const ANSWERED: Duration = Duration::from_secs(90);
+
+#[tokio::test]
+async fn a_question_is_answered_and_followed_until_it_is_read() {
+    let stack = Stack::load();
+    let sandbox = Sandbox::of(&stack);
+    let demo = &stack.demo;
+    let line = &demo.connections.whatsapp_cloud.phone_number_id;
+    let api = Api::log_in(&stack, &demo.email, &demo.password).await;
+    let socket = Socket::open(&stack, api.credential().unwrap()).await;
+
+    let phone = new_phone();
+    let (wamid, wa_id) = sandbox.customer_writes(line, &phone, "Ana Exemplo", QUESTION).await;
+    let answer = eventually("the AI's answer to be read on the customer's phone", ANSWERED, async || {
+        sandbox.sent_to(line, &phone).await.into_iter().find(|message| message["stage"] == "read")
+    })
+    .await;
+    let said = answer["content"]["body"].as_str().unwrap();
+    assert!(!said.trim().is_empty());
+
+    let conversation = conversation_of(&api, &wa_id).await;
+    let conversation_id = conversation["id"].as_str().unwrap();
+    let messages = eventually("the answer to be read in the inbox", PATIENCE, async || {
+        let messages = messages_of(&api, conversation_id).await;
+        messages.last().is_some_and(|message| message["status"] == "read").then_some(messages)
+    })
+    .await;
+    let [question, reply] = messages.as_slice() else { panic!("two messages, not {messages:#?}") };
+    assert_message(question, "inbound", "CUSTOMER", QUESTION, &wamid);
+    assert_eq!(question["status"], "received");
+    assert_message(reply, "outbound", "AI", said, answer["id"].as_str().unwrap());
+    for time in ["sent_at", "delivered_at", "read_at"] {
+        assert!(reply[time].is_string(), "{time} of {reply:#}");
+    }
+    let reply_id = reply["id"].as_str().unwrap();
+    assert_eq!(answer["biz_opaque_callback_data"], reply_id, "our own id travels with the message");
+    assert_eq!(answer["to"].as_str().unwrap().trim_start_matches('+'), wa_id, "sent to WhatsApp's own spelling");
+
+    assert_seen_around(&api, &conversation, question, reply).await;
+    let by_key = Api::anonymous(&stack).with(&demo.api_key);
+    assert_eq!(messages_of(&by_key, conversation_id).await, messages, "an API key sees the same");
+
+    let created = |id: &Value| {
+        let id = id.clone();
+        move |event: &Value| event["type"] == "message.created" && event["message_id"] == id
+    };
+    socket.wait_for("message.created of the question", PATIENCE, created(&question["id"])).await;
+    socket.wait_for("message.created of the answer", PATIENCE, created(&reply["id"])).await;
+    for status in ["sent", "delivered", "read"] {
+        let wanted = |event: &Value| {
+            event["type"] == "message.status" && event["message_id"] == reply_id && event["status"] == status
+        };
+        socket.wait_for(&format!("message.status {status}"), PATIENCE, wanted).await;
+    }
+    let foreign = socket.events().into_iter().find(|event| event["company_id"] != demo.company_id.to_string());
+    assert_eq!(foreign, None, "a socket is told about its own company only");
+}
+
+fn assert_message(message: &Value, direction: &str, author: &str, text: &str, wamid: &str) {
+    assert_eq!(message["direction"], direction);
+    assert_eq!(message["author"], author);
+    assert_eq!(message["type"], "text");
+    assert_eq!(message["text"], text);
+    assert_eq!(message["provider_message_id"], wamid);
+}
+
+/// Contact, conversation and session tell the same story as the messages.
+async fn assert_seen_around(api: &Api, conversation: &Value, question: &Value, reply: &Value) {
+    let id = |value: &Value| value.as_str().unwrap().to_owned();
+    let conversation_id = id(&conversation["id"]);
+    let conversation = api.get(&format!("conversations/{conversation_id}")).await.expect_status(200).body;
+    assert_eq!(conversation["last_message"]["id"], reply["id"]);
+    assert_eq!(conversation["contact"]["name"], "Ana Exemplo");
+    assert!(conversation["window_expires_at"].is_string());
+
+    let contact_id = id(&conversation["contact_id"]);
+    let contact = api.get(&format!("contacts/{contact_id}")).await.expect_status(200).body;
+    assert!(contact["phone"].as_str().unwrap().starts_with("+55629"), "{contact:#}");
+
+    let session_id = id(&question["session_id"]);
+    assert_eq!(reply["session_id"], question["session_id"]);
+    let session = api.get(&format!("sessions/{session_id}")).await.expect_status(200).body;
+    assert_eq!(session["status"], "ACTIVE");
+    assert_eq!(session["started_by"], "CUSTOMER");
+    let status = api.get(&format!("sessions/{session_id}/ai-status")).await.expect_status(200).body;
+    assert_eq!(status["ai_enabled"], true);
+    let of_session = api.all(&format!("sessions/{session_id}/messages"), 100).await;
+    assert_eq!(of_session.len(), 2);
+    let history = api.get(&format!("sessions/by-contact/{contact_id}")).await.expect_status(200).body;
+    let order: Vec<_> = history["all_messages"].as_array().unwrap().iter().map(|message| &message["id"]).collect();
+    assert_eq!(order, [&question["id"], &reply["id"]], "oldest first");
+}
+
+#[tokio::test]
+async fn a_burst_gets_one_answer() {
+    let inbox = Inbox::open(true).await;
+    for text in ["Quero saber do frete", "para Goiânia"] {
+        inbox.sandbox.customer_writes(&inbox.tenant.phone_number_id, &inbox.phone, "Ana Exemplo", text).await;
+    }
+    inbox.arrives(1, ANSWERED).await;
+    let all = eventually("the answer to be recorded", PATIENCE, async || {
+        let messages = inbox.messages().await;
+        (messages.len() >= 4).then_some(messages)
+    })
+    .await;
+    // Longer than a turn's window: a second answer would come by now.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let sent = inbox.sandbox.sent_to(&inbox.tenant.phone_number_id, &inbox.phone).await;
+    assert_eq!(sent.len(), 1, "{sent:#?}");
+    assert_eq!(inbox.messages().await.len(), all.len());
+    let authors: Vec<_> = all.iter().map(|message| message["author"].as_str().unwrap()).collect();
+    assert_eq!(authors, ["CUSTOMER", "CUSTOMER", "CUSTOMER", "AI"]);
+}
+
+#[tokio::test]
+async fn a_socket_without_credentials_is_refused() {
+    let stack = Stack::load();
+    assert_eq!(Socket::refusal(&stack, "").await, Some(401));
+    assert_eq!(Socket::refusal(&stack, "?token=mia_wrong").await, Some(401));
+}

@@ -1,0 +1,6 @@
+//! The whole: a customer's phone at one end, a browser at the other.
+
+mod answer;
+mod outage;
+mod phone;
+mod soak;

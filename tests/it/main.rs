@@ -1,0 +1,17 @@
+//! The product seen from outside.
+//!
+//! `template` needs nothing but the checkout. All the others talk to a running stack, which they find by the file that
+//! `STACK_FILE` names (see `testkit::stack`); each of them makes a company of its own, so that they can run side by
+//! side and again and again. `deployed::outage` and `deployed::soak` stop PostgreSQL and kill workers: they run alone.
+//!
+//! Rooms: `deployed` a customer, a browser, outages, load · `flows` what the API promises, and third parties that fail ·
+//! `webhooks` what Meta sends · `tenancy` who sees what · `template` what is deployed.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod deployed;
+mod flows;
+mod inbox;
+mod template;
+mod tenancy;
+mod webhooks;
