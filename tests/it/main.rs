@@ -11,6 +11,7 @@
 
 mod deployed;
 mod flows;
+mod history;
 mod inbox;
 mod template;
 mod tenancy;

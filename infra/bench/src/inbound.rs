@@ -109,8 +109,8 @@ pub(crate) async fn measure(setup: &mut Setup, report: &mut Report, size: Size) 
             kind.name().to_owned(),
             format!("{rate:.0}"),
             format!("{:.3}", Spread::of(rounds.iter().map(|round| round.cpu_of_thousand() / batch))),
-            format!("{:.2}", Spread::of(rounds.iter().map(|round| round.latency(0.5) / CONCURRENCY as f64))),
-            format!("{:.2}", Spread::of(rounds.iter().map(|round| round.latency(0.99) / CONCURRENCY as f64))),
+            format!("{:.2}", Spread::of(rounds.iter().map(|round| round.work_time(0.5)))),
+            format!("{:.2}", Spread::of(rounds.iter().map(|round| round.work_time(0.99)))),
         ]);
     }
     report.add(&format!(

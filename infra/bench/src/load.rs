@@ -17,6 +17,8 @@ pub(crate) struct Round {
     pub(crate) cpu: Duration,
     /// From handing an event in to its answer, waiting for the worker included; ascending.
     pub(crate) latencies: Vec<Duration>,
+    /// From handing an event to the worker to its answer; ascending.
+    pub(crate) work_times: Vec<Duration>,
 }
 
 impl Round {
@@ -32,10 +34,19 @@ impl Round {
 
     /// The latency that `share` of the invocations stayed within, in milliseconds.
     pub(crate) fn latency(&self, share: f64) -> f64 {
-        let last = self.latencies.len().saturating_sub(1);
-        let index = (share * self.latencies.len() as f64).ceil() as usize;
-        self.latencies.get(index.saturating_sub(1).min(last)).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
+        percentile(&self.latencies, share)
     }
+
+    /// The same of the time that the worker itself took.
+    pub(crate) fn work_time(&self, share: f64) -> f64 {
+        percentile(&self.work_times, share)
+    }
+}
+
+fn percentile(ascending: &[Duration], share: f64) -> f64 {
+    let rank = (share * ascending.len() as f64).ceil() as usize;
+    let index = rank.saturating_sub(1).min(ascending.len().saturating_sub(1));
+    ascending.get(index).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
 }
 
 /// Sends every event once, `concurrency` at a time, and checks each answer.
@@ -50,21 +61,34 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Round> {
     let next = AtomicUsize::new(0);
     let caller = async || {
-        let mut latencies = Vec::with_capacity(events.len() / concurrency + 1);
+        let mut times = Vec::with_capacity(events.len() / concurrency + 1);
         while let Some(event) = events.get(next.fetch_add(1, Ordering::Relaxed)) {
             let began = Instant::now();
             let answer = worker.api.invoke(event.clone()).await?;
-            latencies.push(began.elapsed());
-            check(&answer)?;
+            times.push((began.elapsed(), answer.worked));
+            check(&answer.body)?;
         }
-        anyhow::Ok(latencies)
+        anyhow::Ok(times)
     };
     let cpu = worker.cpu()?;
     let began = Instant::now();
-    let latencies = futures::future::try_join_all((0..concurrency).map(|_| caller())).await?;
+    let times = futures::future::try_join_all((0..concurrency).map(|_| caller())).await?;
     let elapsed = began.elapsed();
     let cpu = worker.cpu()?.saturating_sub(cpu);
-    let mut latencies = latencies.concat();
+    let (mut latencies, mut work_times): (Vec<_>, Vec<_>) = times.into_iter().flatten().unzip();
     latencies.sort_unstable();
-    Ok(Round { invocations: latencies.len(), elapsed, cpu, latencies })
+    work_times.sort_unstable();
+    Ok(Round { invocations: latencies.len(), elapsed, cpu, latencies, work_times })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_values_that_occurred() {
+        let times: Vec<_> = (1..=100).map(Duration::from_millis).collect();
+        assert_eq!([0.5, 0.99, 1.0].map(|share| percentile(&times, share)), [50.0, 99.0, 100.0]);
+        assert_eq!(percentile(&times[..1], 0.99), 1.0);
+    }
 }

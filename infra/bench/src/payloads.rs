@@ -183,6 +183,7 @@ fn record(home: Home, event: webhook::SplitEvent) -> anyhow::Result<Value> {
         key: event.key,
         received_at_ms: i64::try_from(FIRST_SECOND * 1000)?,
         trace: Some("00-5eb33c07de25b420912dee103a5db434-53995c3f42cd8ad8-01".to_owned()),
+        kept_raw: None,
         payload: Some(event.payload),
         overflow_key: None,
     };

@@ -32,13 +32,26 @@ pub(crate) struct RuntimeApi {
 struct Shared {
     incoming: mpsc::UnboundedSender<Invocation>,
     waiting: tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>,
-    running: Mutex<HashMap<u64, oneshot::Sender<Outcome>>>,
+    running: Mutex<HashMap<u64, Running>>,
     last_id: AtomicU64,
     first_poll: watch::Sender<Option<Instant>>,
 }
 
 /// What a worker answered, or the error that it reported.
-type Outcome = Result<Bytes, String>;
+type Outcome = Result<Answered, String>;
+
+/// A worker's answer.
+pub(crate) struct Answered {
+    /// Its body.
+    pub(crate) body: Bytes,
+    /// How long the worker had the event, its transport included and the waiting before it not.
+    pub(crate) worked: Duration,
+}
+
+struct Running {
+    since: Instant,
+    done: oneshot::Sender<Outcome>,
+}
 
 struct Invocation {
     event: Bytes,
@@ -83,7 +96,7 @@ impl RuntimeApi {
     ///
     /// # Errors
     /// When the worker reports an error or does not answer.
-    pub(crate) async fn invoke(&self, event: Bytes) -> anyhow::Result<Bytes> {
+    pub(crate) async fn invoke(&self, event: Bytes) -> anyhow::Result<Answered> {
         let (done, outcome) = oneshot::channel();
         if self.shared.incoming.send(Invocation { event, done }).is_err() {
             bail!("the runtime API is closed");
@@ -107,18 +120,19 @@ async fn handle(shared: Arc<Shared>, call: Call) -> Answer {
         eprintln!("bench: a worker called {path}: {}", String::from_utf8_lossy(&body));
         return answer(StatusCode::NOT_FOUND, "");
     };
-    let outcome = match kind {
-        "response" => Ok(body),
-        _ => Err(String::from_utf8_lossy(&body).into_owned()),
-    };
-    let done = id
+    let running = id
         .parse()
         .ok()
         .and_then(|id: u64| shared.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id));
-    match done {
-        // A caller that has lost its patience is not there any more.
-        Some(done) if done.send(outcome).is_ok() => answer(StatusCode::ACCEPTED, ""),
-        _ => answer(StatusCode::NOT_FOUND, ""),
+    let Some(running) = running else { return answer(StatusCode::NOT_FOUND, "") };
+    let outcome = match kind {
+        "response" => Ok(Answered { body, worked: running.since.elapsed() }),
+        _ => Err(String::from_utf8_lossy(&body).into_owned()),
+    };
+    match running.done.send(outcome) {
+        Ok(()) => answer(StatusCode::ACCEPTED, ""),
+        // The caller has lost its patience.
+        Err(_) => answer(StatusCode::GONE, ""),
     }
 }
 
@@ -128,7 +142,8 @@ async fn next(shared: &Shared) -> Answer {
         return answer(StatusCode::GONE, "");
     };
     let id = shared.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-    shared.running.lock().unwrap_or_else(PoisonError::into_inner).insert(id, invocation.done);
+    let running = Running { since: Instant::now(), done: invocation.done };
+    shared.running.lock().unwrap_or_else(PoisonError::into_inner).insert(id, running);
     let mut answer = answer(StatusCode::OK, invocation.event);
     let headers = answer.headers_mut();
     headers.insert("lambda-runtime-aws-request-id", HeaderValue::from(id));

@@ -64,7 +64,11 @@ pub struct DemoConnection {
 /// Database and AWS errors.
 pub async fn seed(app: &App, demo: &Demo) -> Result<()> {
     let scope = CompanyScope::assert_verified(demo.company_id);
-    put_route(app, demo).await?;
+    let slug_key = meta::route_key(&demo.connection.slug);
+    let number_key = meta::number_key(&demo.connection.phone_number_id);
+    for route_key in [slug_key, number_key] {
+        put_route(app, demo, route_key).await?;
+    }
     let db = app.db().await?;
     if db::users::find_by_email(db, &demo.email).await?.is_some() {
         return Ok(());
@@ -87,9 +91,8 @@ pub async fn seed(app: &App, demo: &Demo) -> Result<()> {
     Ok(tx.commit().await?)
 }
 
-async fn put_route(app: &App, demo: &Demo) -> Result<()> {
+async fn put_route(app: &App, demo: &Demo, route_key: String) -> Result<()> {
     let connection = &demo.connection;
-    let route_key = meta::route_key(&connection.slug);
     let master_key = app.master_key().await?;
     let seal = |field: &str, value: &SecretString| {
         master_key.seal(value, &[ROUTE_TABLE, field, &route_key]).map_err(internal)

@@ -33,8 +33,14 @@ struct Arrived<'a, T> {
 /// `Poison` when one of the events can never be stored (the caller narrows down which), else retryable errors.
 pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope]) -> Result<()> {
     let payloads = load_payloads(app, events).await?;
-    let parsed: Vec<_> =
-        events.iter().zip(&payloads).map(|(event, payload)| normalise(&event.provider, payload)).collect();
+    let parsed: Vec<_> = events
+        .iter()
+        .zip(&payloads)
+        .map(|(event, payload)| match &event.kept_raw {
+            Some(reason) => InboundEvent::Notice { field: "unknown".to_owned(), reason: reason.clone() },
+            None => normalise(&event.provider, payload),
+        })
+        .collect();
     let entries: Vec<_> = events
         .iter()
         .zip(payloads)

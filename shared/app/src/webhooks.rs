@@ -27,6 +27,11 @@ pub mod meta {
         format!("meta#{slug}")
     }
 
+    /// The route key of a number.
+    pub fn number_key(phone_number_id: &str) -> String {
+        format!("meta-number#{phone_number_id}")
+    }
+
     /// Answers Meta's verification call (its raw query string): the challenge, when the token is this connection's.
     ///
     /// # Errors
@@ -54,10 +59,26 @@ pub mod meta {
         let count = events.len();
         let mut messages = Vec::with_capacity(count);
         for event in events {
-            messages.push(message(app, &route, event).await?);
+            let owner = owner(app, &route, event.phone_number_id.as_deref()).await?;
+            messages.push(message(app, &route, owner.as_deref(), event).await?);
         }
         app.queues.send_batch(&app.settings.inbound_queue_url, messages).await.map_err(internal)?;
         Ok(count)
+    }
+
+    /// The connection that an event belongs to. One address may serve all numbers of a company, so the number in the
+    /// event decides; `None` when it is none of this company's.
+    async fn owner(
+        app: &App,
+        route: &std::sync::Arc<WebhookRoute>,
+        phone_number_id: Option<&str>,
+    ) -> Result<Option<std::sync::Arc<WebhookRoute>>> {
+        let Some(number) = phone_number_id.filter(|number| route.provider_account.as_deref() != Some(number))
+        else {
+            return Ok(Some(route.clone()));
+        };
+        let other = app.routes.find(&number_key(number)).await.map_err(internal)?;
+        Ok(other.filter(|other| other.company_id == route.company_id))
     }
 
     async fn find(app: &App, slug: &str) -> Result<std::sync::Arc<WebhookRoute>> {
@@ -70,9 +91,17 @@ async fn open(app: &App, route: &WebhookRoute, field: &str, sealed: &Sealed) -> 
     key.open(sealed, &[ROUTE_TABLE, field, &route.route_key]).map_err(internal)
 }
 
-/// Wraps one event for the inbound queue; a large one goes to the bucket and a pointer on the queue.
-async fn message(app: &App, route: &WebhookRoute, event: SplitEvent) -> Result<QueueMessage> {
+/// Wraps one event for the inbound queue; a large one goes to the bucket and a pointer on the queue. An event without
+/// an `owner` is kept under the connection whose address it came to.
+async fn message(
+    app: &App,
+    route: &WebhookRoute,
+    owner: Option<&WebhookRoute>,
+    event: SplitEvent,
+) -> Result<QueueMessage> {
     let now = app.clock.now();
+    let kept_raw = owner.is_none().then(|| "other_number".to_owned());
+    let route = owner.unwrap_or(route);
     let mut envelope = InboundEnvelope {
         v: 1,
         company_id: route.company_id,
@@ -81,6 +110,7 @@ async fn message(app: &App, route: &WebhookRoute, event: SplitEvent) -> Result<Q
         key: event.key,
         received_at_ms: now.timestamp_millis(),
         trace: trace::current(),
+        kept_raw,
         payload: None,
         overflow_key: None,
     };

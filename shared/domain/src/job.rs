@@ -105,6 +105,9 @@ pub struct InboundEnvelope {
     /// W3C `traceparent` of the webhook call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
+    /// Why the event is only kept and not acted upon: it is about a number that is none of the company's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_raw: Option<String>,
     /// The single event as the provider worded it, JSON text; or
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<String>,

@@ -50,7 +50,7 @@ impl Sandbox {
     /// When it refuses.
     pub async fn customer_writes(
         &self,
-        tenant: &Tenant,
+        phone_number_id: &str,
         phone: &str,
         name: &str,
         text: &str,

@@ -49,10 +49,12 @@ fn object(members: Vec<(&'static str, Value)>) -> Value {
 /// Bodies of the right shape down to some depth, and of any shape below.
 fn any_body() -> impl Strategy<Value = Value> {
     let list = |inner| prop::collection::vec(inner, 0..3).prop_map(Value::from);
-    let part = prop::collection::vec((prop::sample::select(&NAMES[..]), any_json()), 0..5).prop_map(object);
+    let part = || {
+        prop::collection::vec((prop::sample::select(&NAMES[..]), any_json()), 0..5).prop_map(object).boxed()
+    };
     let value = prop_oneof![
         any_json(),
-        (list(part.clone().boxed()), list(part.clone().boxed()), list(part.boxed()), any_json()).prop_map(
+        (list(part()), list(part()), list(part()), any_json()).prop_map(
             |(contacts, messages, statuses, other)| json!({
                 "metadata": { "phone_number_id": "leaf" },
                 "contacts": contacts, "messages": messages, "statuses": statuses, "other": other,
