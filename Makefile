@@ -6,10 +6,12 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 run: ## The whole bundle on this machine, until Ctrl-C (ARGS="--port-base 9700" to pass options)
-	@cargo run -q -p local -- up $(ARGS)
+	@cargo build --workspace --bins
+	@target/debug/local up --no-build $(ARGS)
 
 down: ## Stop a stack whose `make run` was killed
-	@cargo run -q -p local -- down $(ARGS)
+	@cargo build -q --workspace --bins
+	@target/debug/local down $(ARGS)
 
 test: ## Every test, against a stack of its own (ARGS="-E 'test(outage)'" for some of them)
 	@infra/test.sh $(ARGS)
@@ -40,5 +42,5 @@ deploy: build ## Build, then deploy to AWS: ENVIRONMENT=staging (see infra/docs/
 	@infra/deploy.sh "$(ENVIRONMENT)"
 
 clean: ## Delete what was built and every local stack's data; fetched tools stay
-	@cargo run -q -p local -- down
+	@target/debug/local down
 	@cargo clean && find .local -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +

@@ -66,7 +66,7 @@ pub(crate) async fn insert_customers(
     sqlx::query(
         "INSERT INTO conversations (company_id, id, connection_id, thread_key, contact_id, channel, address_kind,
                                     address_value, created_at, updated_at)
-         SELECT $1, id, $2, contact_id::text, contact_id, 'whatsapp', 'wa_id', wa_id, now(), now()
+         SELECT $1, id, $2, contact_id::text, contact_id, 'whatsapp_cloud', 'wa_id', wa_id, now(), now()
          FROM unnest($3::uuid[], $4::uuid[], $5::text[]) AS new (id, contact_id, wa_id)",
     )
     .bind(tenant.company_id)

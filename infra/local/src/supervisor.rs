@@ -106,7 +106,7 @@ impl Supervisor {
             if tokio::time::Instant::now() >= deadline {
                 bail!("{name} was not ready after {} s; {}", limit.as_secs(), tail(&log, 15));
             }
-            tokio::time::sleep(Duration::from_millis(40)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

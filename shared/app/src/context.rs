@@ -2,6 +2,7 @@
 //! before its first use, so that a function starts fast and pays only for what it needs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use cloud::seal::MasterKey;
@@ -178,6 +179,8 @@ impl App {
         self.lazy.http.get_or_init(|| {
             reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
+                // Well below the providers' own timeouts: a call that never connected was never sent.
+                .connect_timeout(Duration::from_secs(3))
                 .build()
                 .expect("the platform's TLS roots load")
         })

@@ -199,8 +199,6 @@ impl fmt::Debug for MasterKey {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-
     use proptest::prelude::*;
 
     use super::*;

@@ -35,6 +35,7 @@ async fn emulator() -> Aws {
     aws
 }
 
+#[expect(clippy::disallowed_methods, reason = "names only have to differ between runs")]
 fn unique(name: &str) -> String {
     format!("{name}-{}", Uuid::new_v4().simple())
 }

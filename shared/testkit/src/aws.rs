@@ -1,4 +1,4 @@
-//! The deployed stack's queues, tables and secrets, found by the outputs of its CloudFormation stack.
+//! The deployed stack's queues, tables and secrets, found by the template's outputs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,10 +32,10 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Finds the deployed stack.
+    /// That of a stack; connects to nothing yet.
     ///
     /// # Panics
-    /// When the emulator does not answer, or has no such stack.
+    /// When its address is not one of this machine.
     pub async fn of(stack: &Stack) -> Self {
         let local = ["http://127.0.0.1:", "http://localhost:"];
         assert!(
@@ -51,16 +51,7 @@ impl Cloud {
             .credentials_provider(root)
             .load()
             .await;
-        let stacks = aws_sdk_cloudformation::Client::new(&config).describe_stacks().send().await;
-        let stacks = stacks.expect("the emulator lists its stacks");
-        let outputs: BTreeMap<String, String> = stacks
-            .stacks()
-            .iter()
-            .flat_map(aws_sdk_cloudformation::types::Stack::outputs)
-            .filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())))
-            .collect();
-        assert!(outputs.contains_key("InboundQueueUrl"), "no deployed stack among {outputs:?}");
-        Self { aws: cloud::Aws::with_config(config), outputs: Arc::new(outputs) }
+        Self { aws: cloud::Aws::with_config(config), outputs: Arc::new(stack.outputs.clone()) }
     }
 
     /// An output of the deployed stack.

@@ -56,7 +56,7 @@ impl Sandbox {
         text: &str,
     ) -> (String, String) {
         let inbound =
-            json!({ "from": phone, "name": name, "text": text, "phone_number_id": tenant.phone_number_id });
+            json!({ "from": phone, "name": name, "text": text, "phone_number_id": phone_number_id });
         let answer = self.post("inbound", &inbound).await;
         let field = |name: &str| answer[name].as_str().expect("the sandbox names the message").to_owned();
         (field("id"), field("wa_id"))

@@ -24,6 +24,8 @@ pub struct Stack {
     pub webhook_urls: WebhookUrls,
     /// The demo company.
     pub demo: Demo,
+    /// The template's outputs: names of queues, tables, secrets.
+    pub outputs: BTreeMap<String, String>,
     /// Processes, by name.
     #[serde(default)]
     pub pids: BTreeMap<String, u32>,
@@ -119,17 +121,18 @@ impl Stack {
         assert!(status.is_success(), "POST {url}: {status} {text}");
     }
 
-    /// Sends SIGKILL to the running processes of a function and returns the launcher's answer.
+    /// Sends SIGKILL to the running processes of a function; how many there were.
     ///
     /// # Panics
     /// When the launcher does not answer with success.
-    pub async fn kill_workers(&self, function: &str) -> serde_json::Value {
+    pub async fn kill_workers(&self, function: &str) -> u64 {
         let url = format!("{}/_local/workers/{function}/kill", self.origin());
         let answer = crate::http_client().post(&url).send().await.expect("the front door answers");
         let status = answer.status();
         let text = answer.text().await.unwrap_or_default();
         assert!(status.is_success(), "POST {url}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))
+        let answer: serde_json::Value = serde_json::from_str(&text).expect("the launcher answers with JSON");
+        answer["killed"].as_u64().unwrap_or_else(|| panic!("POST {url}: {text}"))
     }
 
     /// Connections to PostgreSQL as the superuser, who sees every company.

@@ -46,7 +46,11 @@ async fn a_question_is_answered_and_followed_until_it_is_read() {
     }
     let reply_id = reply["id"].as_str().unwrap();
     assert_eq!(answer["biz_opaque_callback_data"], reply_id, "our own id travels with the message");
-    assert_eq!(answer["to"].as_str().unwrap().trim_start_matches('+'), wa_id, "sent to WhatsApp's own spelling");
+    assert_eq!(
+        answer["to"].as_str().unwrap().trim_start_matches('+'),
+        wa_id,
+        "sent to WhatsApp's own spelling"
+    );
 
     assert_seen_around(&api, &conversation, question, reply).await;
     let by_key = Api::anonymous(&stack).with(&demo.api_key);
@@ -64,7 +68,8 @@ async fn a_question_is_answered_and_followed_until_it_is_read() {
         };
         socket.wait_for(&format!("message.status {status}"), PATIENCE, wanted).await;
     }
-    let foreign = socket.events().into_iter().find(|event| event["company_id"] != demo.company_id.to_string());
+    let foreign =
+        socket.events().into_iter().find(|event| event["company_id"] != demo.company_id.to_string());
     assert_eq!(foreign, None, "a socket is told about its own company only");
 }
 
@@ -99,7 +104,8 @@ async fn assert_seen_around(api: &Api, conversation: &Value, question: &Value, r
     let of_session = api.all(&format!("sessions/{session_id}/messages"), 100).await;
     assert_eq!(of_session.len(), 2);
     let history = api.get(&format!("sessions/by-contact/{contact_id}")).await.expect_status(200).body;
-    let order: Vec<_> = history["all_messages"].as_array().unwrap().iter().map(|message| &message["id"]).collect();
+    let order: Vec<_> =
+        history["all_messages"].as_array().unwrap().iter().map(|message| &message["id"]).collect();
     assert_eq!(order, [&question["id"], &reply["id"]], "oldest first");
 }
 

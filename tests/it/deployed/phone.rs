@@ -22,7 +22,10 @@ fn a_person_sees_the_answer_on_the_phone_page() {
     if !modules.join("node_modules/playwright-core").is_dir() {
         let arguments = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
         let status = Command::new("npm").args(arguments).arg(&modules).arg("playwright-core@1.65.1").status();
-        assert!(status.expect("no npm: install Node 20 or newer").success(), "npm could not install playwright-core");
+        assert!(
+            status.expect("no npm: install Node 20 or newer").success(),
+            "npm could not install playwright-core"
+        );
     }
     let line = &stack.demo.connections.whatsapp_cloud.phone_number_id;
     let page = format!(

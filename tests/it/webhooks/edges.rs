@@ -53,7 +53,8 @@ async fn a_body_of_three_megabytes_is_taken_whole() {
         })
         .collect();
     let contacts: Vec<Value> = wa_ids.iter().map(|wa_id| contact(wa_id, "Ana Exemplo")).collect();
-    let large = body(&tenant.waba_id, &[change(&tenant.phone_number_id, &contacts, &messages, &[])]).to_string();
+    let large =
+        body(&tenant.waba_id, &[change(&tenant.phone_number_id, &contacts, &messages, &[])]).to_string();
     assert!(large.len() > 3_000_000, "{}", large.len());
     assert_eq!(tenant.deliver(large).await, 200);
     stored(&stack, &tenant, 1_000, Duration::from_secs(240)).await;
@@ -92,7 +93,8 @@ async fn a_body_with_many_entries_is_split_whole() {
         let changes: Vec<Value> = (0..3)
             .map(|place| {
                 let said = text(&wa_id, &format!("wamid.{number}.{place}"), now_seconds() + place, "Oi");
-                let about = status(&wa_id, &format!("wamid.of-ours.{number}.{place}"), now_seconds(), "delivered");
+                let about =
+                    status(&wa_id, &format!("wamid.of-ours.{number}.{place}"), now_seconds(), "delivered");
                 change(&tenant.phone_number_id, &[contact(&wa_id, "Ana")], &[said], &[about])
             })
             .collect();

@@ -72,7 +72,9 @@ async fn deliver(stack: &Stack, cloud: &Cloud, admin: &PgPool, name: &str) -> Va
     })
     .await;
     let mut messages = tenant.api.all("messages", 100).await;
-    messages.sort_by_key(|message| message["occurred_at"].to_string() + &message["provider_message_id"].to_string());
+    messages.sort_by_key(|message| {
+        message["occurred_at"].to_string() + &message["provider_message_id"].to_string()
+    });
     let mut contacts = tenant.api.all("contacts", 100).await;
     contacts.sort_by_key(|contact| contact["addresses"].to_string());
     json!({
@@ -87,7 +89,9 @@ async fn insert_what_statuses_are_about(admin: &PgPool, tenant: &Tenant, body: &
     let mut sent = Vec::new();
     for change in list(&body["entry"]).iter().flat_map(|entry| list(&entry["changes"])) {
         for status in list(&change["value"]["statuses"]) {
-            let (Some(wamid), Some(wa_id)) = (status["id"].as_str(), status["recipient_id"].as_str()) else { continue };
+            let (Some(wamid), Some(wa_id)) = (status["id"].as_str(), status["recipient_id"].as_str()) else {
+                continue;
+            };
             if !sent.iter().any(|known: &SentMessage| known.wamid == wamid) {
                 sent.push(SentMessage { wa_id: wa_id.to_owned(), wamid: wamid.to_owned(), at: LONG_AGO });
             }

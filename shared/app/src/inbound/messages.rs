@@ -181,7 +181,9 @@ fn brought(
         author,
         message_type: message.message_type,
         text: message.text.as_deref().map(clean),
-        content: cleaned(&message.content),
+        // An empty object says no more than none.
+        content: cleaned(&message.content)
+            .filter(|content| content.as_object().is_none_or(|fields| !fields.is_empty())),
         media: message.media.as_ref().map(serde_json::to_value).transpose().map_err(internal)?,
         reply_to: message.reply_to.clone(),
         status,

@@ -16,6 +16,7 @@ pub mod webhook;
 
 mod lenient;
 mod message;
+mod raw;
 
 pub use client::{Accepted, Credentials, NumberInfo, WhatsAppCloud};
 pub use content::{MediaKind, MediaSource, OutboundContent, OutboundMedia, OutboundMessage, Recipient};

@@ -17,3 +17,9 @@ fn fixture(path: &str) -> String {
 fn fixtures() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
 }
+
+/// A client as the runtime makes it: the connect timeout is shorter than every other.
+#[expect(clippy::disallowed_methods, reason = "the tests play the runtime, which makes the client")]
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().connect_timeout(std::time::Duration::from_secs(3)).build().unwrap()
+}

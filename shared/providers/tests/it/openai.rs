@@ -19,7 +19,7 @@ async fn server(response: ResponseTemplate) -> MockServer {
 }
 
 fn client(server: &MockServer) -> Client {
-    Client::new(&format!("{}/v1/", server.uri()), reqwest::Client::new())
+    Client::new(&format!("{}/v1/", server.uri()), crate::http())
 }
 
 fn key() -> SecretString {
@@ -144,9 +144,9 @@ async fn silence_and_no_connection_may_be_tried_again() {
     let slow = server(ok(json!({})).set_delay(Duration::from_secs(20))).await;
     let impatient = client(&slow).with_timeout(Duration::from_millis(200));
     assert_eq!(impatient.chat(&key(), request()).await.unwrap_err().class(), ChatClass::Retry);
-    let nobody = Client::new("http://127.0.0.1:9/v1", reqwest::Client::new());
+    let nobody = Client::new("http://127.0.0.1:9/v1", crate::http());
     assert_eq!(nobody.chat(&key(), request()).await.unwrap_err().class(), ChatClass::Retry);
-    let wrong = Client::new("nonsense", reqwest::Client::new());
+    let wrong = Client::new("nonsense", crate::http());
     assert_eq!(wrong.chat(&key(), request()).await.unwrap_err().class(), ChatClass::Configuration);
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn credentials() -> Credentials {
 }
 
 pub(crate) fn client(server: &MockServer) -> WhatsAppCloud {
-    WhatsAppCloud::new(&server.uri(), reqwest::Client::new())
+    WhatsAppCloud::new(&server.uri(), crate::http())
 }
 
 pub(crate) fn text_to(to: Recipient) -> OutboundMessage {

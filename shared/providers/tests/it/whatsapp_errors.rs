@@ -108,7 +108,7 @@ async fn a_broken_connection_leaves_the_outcome_open() {
         // With the rest of the request unread, closing resets the connection.
         socket.read_u8().await.unwrap();
     });
-    let meta = WhatsAppCloud::new(&format!("http://{address}"), reqwest::Client::new());
+    let meta = WhatsAppCloud::new(&format!("http://{address}"), crate::http());
     let error = send(&meta).await;
     server.await.unwrap();
     assert_eq!((error.class(), error.fault().code.as_str()), (SendClass::Unknown, "connection_lost"));
@@ -122,7 +122,7 @@ async fn no_connection_means_not_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let meta = WhatsAppCloud::new(&format!("http://{address}"), reqwest::Client::new());
+    let meta = WhatsAppCloud::new(&format!("http://{address}"), crate::http());
     let error = send(&meta).await;
     assert_eq!((error.class(), error.fault().code.as_str()), (SendClass::Retry, "connect"));
 }

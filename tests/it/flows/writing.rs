@@ -1,0 +1,97 @@
+//! Writing to a customer: what is sent, what is only recorded, and what the channel forbids.
+
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::new_word;
+
+use crate::inbox::Inbox;
+
+#[tokio::test]
+async fn a_message_is_sent_and_read() {
+    let inbox = Inbox::open(false).await;
+    let text = new_word("Seu pedido saiu ");
+    let answer = inbox.tenant.api.post("messages", &inbox.text(&text)).await.expect_status(202).body;
+    assert_eq!(answer["status"], "queued");
+    assert_eq!(answer["author"], "AGENT_PLATFORM", "an API key is another platform's agent");
+    let read = inbox.reaches(answer["id"].as_str().unwrap(), &["read"]).await;
+    let sent = inbox.arrives(1, Duration::from_secs(5)).await;
+    assert_eq!(sent[0]["content"]["body"], text.as_str());
+    assert_eq!(sent[0]["id"], read["provider_message_id"]);
+}
+
+#[tokio::test]
+async fn a_person_writes_as_an_agent_and_takes_over() {
+    let inbox = Inbox::open(true).await;
+    let person = testkit::Api::log_in(&inbox.stack, &inbox.tenant.email, &inbox.tenant.password).await;
+    // The AI's own answer first, so that the turn is over.
+    inbox.arrives(1, Duration::from_secs(90)).await;
+    let mut body = inbox.text("Oi, aqui é a Bia. Eu cuido disso.");
+    body["pause_session"] = json!(true);
+    let message = person.post("messages", &body).await.expect_status(202).body;
+    assert_eq!(message["author"], "AGENT");
+    let session_id = message["session_id"].as_str().unwrap();
+    let session = person.get(&format!("sessions/{session_id}")).await.expect_status(200).body;
+    assert_eq!(session["status"], "PAUSED");
+    let status = person.get(&format!("sessions/{session_id}/ai-status")).await.expect_status(200).body;
+    assert_eq!(
+        (status["ai_enabled"].as_bool(), status["reason"].as_str()),
+        (Some(false), Some("session_paused"))
+    );
+
+    inbox.arrives(2, Duration::from_secs(60)).await;
+    let line = &inbox.tenant.phone_number_id;
+    inbox.sandbox.customer_writes(line, &inbox.phone, "Ana Exemplo", "Obrigada! E o frete?").await;
+    // Longer than a turn's window and the model: the AI would have answered.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!(inbox.sandbox.sent_to(line, &inbox.phone).await.len(), 2, "the AI is silent");
+}
+
+#[tokio::test]
+async fn what_is_only_recorded_is_not_sent() {
+    let inbox = Inbox::open(false).await;
+    let mut body = inbox.text("Ligamos para a cliente.");
+    body["send_external"] = json!(false);
+    let message = inbox.tenant.api.post("messages", &body).await.expect_status(202).body;
+    assert_eq!(message["status"], "sent");
+    // One that is really sent behind it: when that has arrived, the first would have, too.
+    let sent = inbox.send("Até logo!").await;
+    inbox.reaches(&sent, &["read"]).await;
+    assert_eq!(inbox.sandbox.accepted(message["id"].as_str().unwrap()).await, 0);
+    assert_eq!(inbox.sandbox.sent_to(&inbox.tenant.phone_number_id, &inbox.phone).await.len(), 1);
+    assert_eq!(inbox.messages().await.len(), 3, "all three are in the conversation");
+}
+
+#[tokio::test]
+async fn outside_the_window_only_a_template_goes() {
+    let inbox = Inbox::open(false).await;
+    sqlx::query(
+        "UPDATE conversations SET last_inbound_at = last_inbound_at - interval '25 hours' WHERE company_id = $1",
+    )
+    .bind(inbox.tenant.company_id)
+    .execute(&inbox.stack.admin())
+    .await
+    .unwrap();
+    let answer = inbox.tenant.api.post("messages", &inbox.text("Oi")).await;
+    insta::assert_json_snapshot!("window_closed", answer.body);
+    let _problem = answer.expect_problem(409, "window_closed");
+    let mut recorded = inbox.text("Só anotado");
+    recorded["send_external"] = json!(false);
+    let _recorded = inbox.tenant.api.post("messages", &recorded).await.expect_status(202);
+    let template = json!({
+        "conversation_id": inbox.conversation_id, "type": "template",
+        "template": { "name": "order_confirmation", "language": { "code": "pt_BR" } },
+    });
+    let message = inbox.tenant.api.post("messages", &template).await.expect_status(202).body;
+    assert_eq!(message["template"]["name"], "order_confirmation");
+}
+
+#[tokio::test]
+async fn a_message_that_is_on_its_way_cannot_be_sent_again() {
+    let inbox = Inbox::open(false).await;
+    let id = inbox.send("Oi").await;
+    inbox.reaches(&id, &["read"]).await;
+    let answer = inbox.tenant.api.post(&format!("messages/{id}/retry"), &json!({})).await;
+    insta::assert_json_snapshot!("retry_of_a_read_message", answer.body);
+    let _problem = answer.expect_problem(409, "conflict");
+}
