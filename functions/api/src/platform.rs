@@ -1,10 +1,12 @@
 //! Health, and the OpenAPI document of all groups with a page that renders it.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use app::App;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
@@ -12,7 +14,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::Config;
 
 use crate::{PREFIX, auth, contacts, conversations, messages, sessions};
 
@@ -25,18 +27,19 @@ use crate::{PREFIX, auth, contacts, conversations, messages, sessions};
 ))]
 struct Document;
 
-/// The routes of this function: health and documents, with and without the prefix.
+/// The routes of this function, with and without the prefix.
 pub fn router() -> Router<App> {
-    Router::new()
-        .merge(health_routes())
-        .nest(PREFIX, health_routes())
-        .route("/openapi.json", get(document))
-        .route(&format!("{PREFIX}/openapi.json"), get(document))
-        .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
+    Router::new().merge(unprefixed()).nest(PREFIX, unprefixed())
 }
 
-fn health_routes() -> Router<App> {
-    Router::new().route("/health", get(health)).route("/health/ready", get(ready))
+fn unprefixed() -> Router<App> {
+    Router::new()
+        .route("/health", get(health))
+        .route("/health/ready", get(ready))
+        .route("/openapi.json", get(document))
+        // Relative, so that it leads to the page beside it with and without the prefix.
+        .route("/docs", get(async || Redirect::temporary("docs/index.html")))
+        .route("/docs/{file}", get(page))
 }
 
 fn documented() -> OpenApiRouter<App> {
@@ -67,6 +70,19 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 async fn document() -> Json<&'static utoipa::openapi::OpenApi> {
     static DOCUMENT: OnceLock<utoipa::openapi::OpenApi> = OnceLock::new();
     Json(DOCUMENT.get_or_init(openapi))
+}
+
+/// A file of the page that renders the document.
+async fn page(Path(file): Path<String>) -> Response {
+    let config = Arc::new(Config::from("../openapi.json"));
+    match utoipa_swagger_ui::serve(&file, config) {
+        Ok(Some(file)) => ([(CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response(),
+        Ok(None) => StatusCode::NOT_FOUND.into_response(),
+        Err(error) => {
+            tracing::error!(%error, "page of the API's documentation not made");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 /// A sign of life.

@@ -62,7 +62,9 @@ pub async fn bootstrap(
     urls: &DatabaseUrls,
     credentials: &Credentials,
 ) -> anyhow::Result<()> {
-    let mut server = PgConnection::connect(superuser_url).await.context("cannot connect to PostgreSQL")?;
+    let mut server = PgConnection::connect(superuser_url)
+        .await
+        .context("cannot connect to PostgreSQL (to that of DATABASE_URL, if it is set)")?;
     let roles = [
         ("mia_owner", &credentials.owner_password),
         ("mia_app", &credentials.app_password),

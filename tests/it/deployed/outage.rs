@@ -21,7 +21,7 @@ const AT_ONCE: usize = 8;
 const CAUGHT_UP: Duration = Duration::from_secs(420);
 
 #[tokio::test]
-async fn webhooks_are_taken_while_the_database_is_away() {
+async fn customers_are_heard_while_the_database_is_away() {
     let stack = Stack::load();
     let cloud = Cloud::of(&stack).await;
     let options = TenantOptions { at_sandbox: false, ..TenantOptions::default() };
