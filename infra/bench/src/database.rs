@@ -149,6 +149,10 @@ impl BenchDatabase {
              INSERT INTO contacts (company_id, id, name, source, created_at, updated_at)
                  SELECT '{company}', pg_temp.id(1, n), 'Cliente antigo ' || n, 'whatsapp_cloud', now(), now()
                  FROM generate_series(0, {conversations} - 1) AS n;
+             INSERT INTO contact_addresses (company_id, kind, value, contact_id, created_at)
+                 SELECT '{company}', kind, prefix || (900000000 + n), pg_temp.id(1, n), now()
+                 FROM generate_series(0, {conversations} - 1) AS n,
+                      (VALUES ('wa_id', '5521'), ('e164', '+5521')) AS address (kind, prefix);
              INSERT INTO conversations (company_id, id, connection_id, thread_key, contact_id, channel, address_kind,
                      address_value, created_at, updated_at)
                  SELECT '{company}', pg_temp.id(2, n), '{connection}', pg_temp.id(1, n)::text, pg_temp.id(1, n),
@@ -176,7 +180,7 @@ impl BenchDatabase {
             .execute(&mut self.admin)
             .await
             .context("cannot fill the database")?;
-        for table in ["contacts", "conversations", "sessions", "messages"] {
+        for table in ["contacts", "contact_addresses", "conversations", "sessions", "messages"] {
             sqlx::raw_sql(AssertSqlSafe(format!("VACUUM (ANALYZE) {table}")))
                 .execute(&mut self.admin)
                 .await?;

@@ -68,7 +68,7 @@ impl Plan {
         }
         Self {
             quick,
-            cold_starts: 21,
+            cold_starts: 41,
             rounds: 3,
             calls: [calls(1, 4_000), calls(10, 1_000), calls(100, 200)],
             inbound: Size { messages: 1_000_000, events: 3_000, rounds: 3 },

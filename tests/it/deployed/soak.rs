@@ -30,7 +30,6 @@ fn scale() -> f64 {
 }
 
 /// A count at scale 1, at this scale; never less than `least`.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are small and positive")]
 fn scaled(count: f64, least: usize) -> usize {
     ((count * scale()).round() as usize).max(least)
 }
@@ -64,7 +63,6 @@ async fn everything_arrives_once_while_things_break() {
     .await;
     let stored = begin.elapsed();
     proof::wait_until_settled(&admin, &cloud, &tenant, settle).await;
-    #[expect(clippy::cast_precision_loss, reason = "a figure to read")]
     let rate = |count: usize, time: Duration| count as f64 / time.as_secs_f64();
     println!(
         "soak: {} events taken at {:.0}/s, stored at {:.0}/s; {broken}; {} messages really sent",

@@ -97,7 +97,15 @@ async fn insert_what_statuses_are_about(admin: &PgPool, tenant: &Tenant, body: &
             }
         }
     }
-    let wa_ids: BTreeSet<String> = sent.iter().map(|message| message.wa_id.clone()).collect();
+    let mut wa_ids: BTreeSet<String> = sent.iter().map(|message| message.wa_id.clone()).collect();
+    // Nor does a new number of somebody unknown.
+    for change in list(&body["entry"]).iter().flat_map(|entry| list(&entry["changes"])) {
+        for message in list(&change["value"]["messages"]) {
+            if let (Some("system"), Some(wa_id)) = (message["type"].as_str(), message["from"].as_str()) {
+                wa_ids.insert(wa_id.to_owned());
+            }
+        }
+    }
     let customers = insert_customers(admin, tenant, &Vec::from_iter(wa_ids)).await;
     insert_sent(admin, tenant, &customers, &sent).await;
 }
