@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use db::TenantTx;
 use db::messages::write::Written;
 use db::messages::{Message, Within};
+use db::turns::Turn;
 use domain::event::Event;
 use domain::job::Job;
 use domain::message::{Author, Direction, MessageStatus, MessageType};
@@ -53,7 +55,7 @@ pub async fn answer(app: &App, scope: CompanyScope, turn_id: TurnId, attempt: At
 }
 
 struct Question {
-    turn: db::turns::Turn,
+    turn: Turn,
     recipient: db::conversations::Recipient,
     persona: Persona,
     history: Vec<Message>,
@@ -89,7 +91,7 @@ async fn load(app: &App, scope: CompanyScope, turn_id: TurnId) -> Result<Option<
     if turn.state != TurnState::Ready {
         return Ok(None);
     }
-    if let Some(reason) = turns::ai_silence(app, &mut tx, turn.session_id).await? {
+    if let Some(reason) = moot(app, &mut tx, &turn).await? {
         db::turns::end(&mut tx, turn_id, TurnState::Skipped, Some(reason), app.clock.now()).await?;
         tx.commit().await?;
         return Ok(None);
@@ -106,6 +108,15 @@ async fn load(app: &App, scope: CompanyScope, turn_id: TurnId) -> Result<Option<
     let mut history = db::messages::list(&mut tx, within, None, HISTORY).await?;
     history.reverse();
     Ok(Some(Question { turn, recipient, persona, history }))
+}
+
+/// Why a turn wants no answer any more: a person took over, or a later turn, whose answer sees these words too, is on
+/// its way.
+async fn moot(app: &App, tx: &mut TenantTx, turn: &Turn) -> Result<Option<&'static str>> {
+    if let Some(reason) = turns::ai_silence(app, tx, turn.session_id).await? {
+        return Ok(Some(reason));
+    }
+    Ok(db::turns::is_superseded(tx, turn.session_id, turn.id).await?.then_some("superseded"))
 }
 
 fn prompt(persona: &Persona, history: &[Message]) -> Vec<ChatMessage> {
@@ -149,6 +160,11 @@ async fn store(app: &App, scope: CompanyScope, question: Question, text: &str) -
     let turn = question.turn;
     let conversation_id = turn.conversation_id;
     let mut tx = app.db().await?.begin(scope).await?;
+    // The model took its time: somebody may have taken over meanwhile.
+    if let Some(reason) = moot(app, &mut tx, &turn).await? {
+        db::turns::end(&mut tx, turn.id, TurnState::Skipped, Some(reason), now).await?;
+        return Ok(tx.commit().await?);
+    }
     if !db::turns::end(&mut tx, turn.id, TurnState::Answered, None, now).await? {
         return Ok(());
     }

@@ -62,7 +62,7 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
             InboundEvent::Message(event) => arrived_messages.push(Arrived { connection_id, event: &**event }),
             InboundEvent::Status(event) => arrived_statuses.push(Arrived { connection_id, event: &**event }),
             InboundEvent::AddressChange(change) => {
-                identity::learn_change(&mut tx, change, app.clock.now()).await?;
+                identity::learn_change(&mut tx, connection_id, change, app.clock.now()).await?;
             }
             InboundEvent::MarketingPreference { address, stopped } => {
                 let now = app.clock.now();

@@ -122,6 +122,8 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
         Some(_) => Author::Agent,
         None => Author::AgentPlatform,
     });
+    // The conversation before the session, as everywhere: two writers must not wait for each other crosswise.
+    db::conversations::record_outbound(&mut tx, conversation_id, id, now).await?;
     let session_id =
         join_session(app, &mut tx, conversation_id, recipient.contact_id, author, &new, &mut outgoing)
             .await?;
@@ -151,7 +153,6 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
         author_user_id: caller.user_id,
     };
     db::messages::write::insert_written(&mut tx, &message, now).await?;
-    db::conversations::record_outbound(&mut tx, conversation_id, id, now).await?;
     if new.send_external {
         outgoing.job(scope, Job::SendMessage { message_id: id, conversation_id })?;
     }
@@ -171,10 +172,7 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
 pub async fn retry(app: &App, scope: CompanyScope, id: MessageId) -> Result<Message> {
     let mut tx = app.db().await?.begin(scope).await?;
     let message = db::messages::find(&mut tx, id).await?.ok_or(Error::NotFound("message"))?;
-    let stopped = [MessageStatus::Failed, MessageStatus::Unknown];
-    let changed =
-        delivery::set_status(&mut tx, id, &stopped, MessageStatus::Queued, None, app.clock.now()).await?;
-    let Some(changed) = changed else {
+    let Some(changed) = delivery::requeue(&mut tx, id).await? else {
         return Err(Error::Conflict("only a failed or unresolved message can be sent again"));
     };
     let mut outgoing = Outgoing::default();
@@ -279,6 +277,12 @@ fn preferred(addresses: impl Iterator<Item = Address>) -> Option<Address> {
 }
 
 fn check_window(app: &App, new: &NewMessage, recipient: &Recipient) -> Result<()> {
+    if recipient.is_group && new.send_external {
+        return Err(Error::Rule {
+            code: "group_send_unsupported",
+            message: "this channel cannot send to groups".to_owned(),
+        });
+    }
     let open = recipient.last_inbound_at.is_some_and(|at| app.clock.now() < at + SERVICE_WINDOW);
     if open || !new.send_external || new.message_type == MessageType::Template {
         return Ok(());

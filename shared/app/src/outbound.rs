@@ -52,6 +52,29 @@ struct Prepared {
 /// `RetryLater` when the provider asks for patience; the message is queued again. On the last attempt it fails instead,
 /// with the provider's reason.
 pub async fn send(app: &App, scope: CompanyScope, message_id: MessageId) -> Result<()> {
+    match try_send(app, scope, message_id).await {
+        Err(error) if !error.retryable() => {
+            fail(app, scope, message_id, &error).await?;
+            Err(error)
+        }
+        outcome => outcome,
+    }
+}
+
+/// A message that can never be sent says so: a person can mend the cause and send it again.
+async fn fail(app: &App, scope: CompanyScope, message_id: MessageId, error: &Error) -> Result<()> {
+    let fault = json!({"code": error.code(), "title": error.to_string(), "detail": error.chain()});
+    let waiting = [MessageStatus::Queued, MessageStatus::Sending];
+    let now = app.clock.now();
+    let mut tx = app.db().await?.begin(scope).await?;
+    let changed =
+        delivery::set_status(&mut tx, message_id, &waiting, MessageStatus::Failed, Some(fault), now).await?;
+    announce(app, scope, tx, changed).await
+}
+
+async fn try_send(app: &App, scope: CompanyScope, message_id: MessageId) -> Result<()> {
+    // Before the transaction: the first call of a process asks Secrets Manager.
+    app.master_key().await?;
     let mut tx = app.db().await?.begin(scope).await?;
     let Some(claimed) = delivery::claim(&mut tx, message_id).await? else {
         return resolve_interrupted(app, scope, tx, message_id).await;
@@ -67,7 +90,14 @@ pub async fn send(app: &App, scope: CompanyScope, message_id: MessageId) -> Resu
         Err(fault) => return finish(app, scope, &claimed, MessageStatus::Failed, Some(&fault)).await,
     };
     match prepared.client.send(&prepared.credentials, &message).await {
-        Ok(accepted) => record(app, scope, &claimed, &recipient, &accepted).await,
+        Ok(accepted) => match record(app, scope, &claimed, &recipient, &accepted).await {
+            // It went out; what cannot be recorded the provider's statuses will tell.
+            Err(error) if !error.retryable() => {
+                let fault = unsendable(error.code(), "O envio saiu, mas não pôde ser registrado");
+                finish(app, scope, &claimed, MessageStatus::Unknown, Some(&fault)).await
+            }
+            outcome => outcome,
+        },
         Err(error) => refused(app, scope, &claimed, error).await,
     }
 }
@@ -114,6 +144,9 @@ fn provider_message(
     claimed: &Claimed,
     recipient: &StoredRecipient,
 ) -> std::result::Result<OutboundMessage, ProviderFault> {
+    if recipient.is_group {
+        return Err(unsendable("group_send_unsupported", "Este canal não envia para grupos"));
+    }
     let to = match recipient.address.kind {
         AddressKind::WaId => Recipient::WaId(recipient.address.value.clone()),
         AddressKind::E164 => Recipient::E164(recipient.address.value.clone()),
@@ -227,6 +260,7 @@ async fn learn_address(
     if address == recipient.address {
         return Ok(());
     }
+    db::contacts::lock_addresses(tx, std::slice::from_ref(&address)).await?;
     let known = KnownAddress { address: address.clone(), contact_id: recipient.contact_id };
     db::contacts::insert_addresses(tx, &[known], now).await?;
     Ok(db::conversations::set_address(tx, claimed.conversation_id, &address).await?)
@@ -297,6 +331,7 @@ pub async fn mark_read(
     typing: bool,
     attempt: Attempt,
 ) -> Result<()> {
+    app.master_key().await?;
     let mut tx = app.db().await?.begin(scope).await?;
     let Some(message) = db::messages::find(&mut tx, message_id).await? else { return Ok(()) };
     let Some(provider_id) = message.provider_message_id else { return Ok(()) };

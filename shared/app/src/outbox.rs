@@ -123,8 +123,9 @@ pub async fn relay(app: &App, deadline: DateTime<Utc>) -> Result<usize> {
             })
             .collect();
         let left = hand_over(app, waiting).await;
+        // What could not leave is claimed for a while, so that it does not stand in the way of the rest.
         if left.is_empty() {
-            break;
+            continue;
         }
         let mut tx = app.system_db().await?.begin_system().await?;
         db::outbox::delete_relayed(&mut tx, &left).await?;

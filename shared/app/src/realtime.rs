@@ -8,7 +8,7 @@ use cloud::sockets::Socket;
 use domain::event::EventEnvelope;
 use domain::user::Permission;
 use domain::{CompanyId, CompanyScope};
-use futures::stream::{self, TryStreamExt as _};
+use futures::stream::{self, StreamExt as _};
 
 use crate::App;
 use crate::auth;
@@ -54,9 +54,12 @@ pub async fn push(app: &App, events: &[EventEnvelope]) -> Result<()> {
         let sockets = app.sockets.list_for_company(scope.company_id()).await.map_err(internal)?;
         let bodies: Arc<[String]> =
             events.iter().map(serde_json::to_string).collect::<Result<_, _>>().map_err(internal)?;
-        stream::iter(sockets.into_iter().map(Ok))
-            .try_for_each_concurrent(AT_ONCE, |socket| push_to(app, socket, bodies.clone()))
-            .await?;
+        let pushed: Vec<Result<()>> = stream::iter(sockets)
+            .map(|socket| push_to(app, socket, bodies.clone()))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        pushed.into_iter().collect::<Result<()>>()?;
     }
     Ok(())
 }
@@ -64,9 +67,12 @@ pub async fn push(app: &App, events: &[EventEnvelope]) -> Result<()> {
 async fn push_to(app: &App, socket: Socket, bodies: Arc<[String]>) -> Result<()> {
     for body in bodies.iter() {
         let endpoint = &app.settings.websocket_endpoint;
-        match app.push.send(endpoint, &socket.connection_id, body).await.map_err(internal)? {
-            Delivery::Delivered => {}
-            Delivery::Gone => return disconnect(app, &socket.connection_id).await,
+        match app.push.send(endpoint, &socket.connection_id, body).await {
+            Ok(Delivery::Delivered) => {}
+            Ok(Delivery::Gone) => return disconnect(app, &socket.connection_id).await,
+            // One socket that never takes it must not make every other one hear it again.
+            Err(error) if !error.retryable() => tracing::warn!(%error, "event not pushed to one socket"),
+            Err(error) => return Err(internal(error)),
         }
     }
     Ok(())

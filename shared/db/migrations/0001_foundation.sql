@@ -199,6 +199,7 @@ CREATE TABLE turns (
     PRIMARY KEY (company_id, id),
     FOREIGN KEY (company_id, session_id) REFERENCES sessions (company_id, id)
 ) WITH (fillfactor = 85);
+CREATE INDEX turns_session ON turns (company_id, session_id, id);
 CREATE UNIQUE INDEX turns_open ON turns (company_id, session_id) WHERE state = 'open';
 
 CREATE TABLE messages (

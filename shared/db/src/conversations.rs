@@ -320,6 +320,8 @@ pub struct Recipient {
     pub address: Address,
     /// When the customer last wrote: the 24-hour window counts from then.
     pub last_inbound_at: Option<DateTime<Utc>>,
+    /// A group chat; `address` is one member's.
+    pub is_group: bool,
 }
 
 /// Finds where a conversation's messages go.
@@ -330,7 +332,7 @@ pub async fn find_recipient(tx: &mut TenantTx, id: ConversationId) -> Result<Opt
     let company_id = tx.company_id();
     let row = sqlx::query!(
         r#"SELECT connection_id AS "connection_id: ConnectionId", contact_id AS "contact_id: ContactId",
-                  address_kind AS "address_kind: AddressKind", address_value, last_inbound_at
+                  address_kind AS "address_kind: AddressKind", address_value, last_inbound_at, is_group
            FROM conversations WHERE company_id = $1 AND id = $2"#,
         company_id.0,
         id.0
@@ -342,6 +344,7 @@ pub async fn find_recipient(tx: &mut TenantTx, id: ConversationId) -> Result<Opt
         contact_id: row.contact_id,
         address: Address { kind: row.address_kind, value: row.address_value },
         last_inbound_at: row.last_inbound_at,
+        is_group: row.is_group,
     }))
 }
 
@@ -357,6 +360,35 @@ pub async fn set_address(tx: &mut TenantTx, id: ConversationId, address: &Addres
         id.0,
         address.kind as _,
         address.value
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Sends a contact's conversations over a connection to another address from now on.
+///
+/// # Errors
+/// Database errors only.
+pub async fn move_address(
+    tx: &mut TenantTx,
+    connection_id: ConnectionId,
+    contact_id: ContactId,
+    previous: &Address,
+    current: &Address,
+) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE conversations SET address_kind = $6, address_value = $7
+         WHERE company_id = $1 AND connection_id = $2 AND contact_id = $3 AND NOT is_group
+           AND address_kind = $4 AND address_value = $5",
+        company_id.0,
+        connection_id.0,
+        contact_id.0,
+        previous.kind as _,
+        previous.value,
+        current.kind as _,
+        current.value
     )
     .execute(tx.connection())
     .await?;

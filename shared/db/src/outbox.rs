@@ -106,7 +106,7 @@ pub async fn claim_overdue(
     let mut rows = sqlx::query_as!(
         Row,
         r#"UPDATE outbox SET claimed_until = $2, attempts = attempts + 1
-           WHERE id IN (SELECT id FROM outbox WHERE claimed_until <= $1 ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+           WHERE id IN (SELECT id FROM outbox WHERE claimed_until <= $1 ORDER BY claimed_until, id LIMIT $3 FOR UPDATE SKIP LOCKED)
            RETURNING id, destination AS "destination: Destination", body, due_at, attempts"#,
         now,
         claimed_until,

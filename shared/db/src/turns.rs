@@ -126,6 +126,24 @@ pub async fn find(tx: &mut TenantTx, id: TurnId) -> Result<Option<Turn>> {
     .await?)
 }
 
+/// Whether a later turn of the same session is being answered, or was.
+///
+/// # Errors
+/// Database errors only.
+pub async fn is_superseded(tx: &mut TenantTx, session_id: SessionId, id: TurnId) -> Result<bool> {
+    let company_id = tx.company_id();
+    // Ids are UUIDv7: a later turn has a greater one.
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM turns WHERE company_id = $1 AND session_id = $2 AND id > $3
+                                                AND state IN ('ready', 'answered')) AS "superseded!""#,
+        company_id.0,
+        session_id.0,
+        id.0
+    )
+    .fetch_one(tx.connection())
+    .await?)
+}
+
 /// Ends a turn that is open or ready; `false` when it ended before.
 ///
 /// # Errors

@@ -133,7 +133,9 @@ impl<'a> Batch<'a> {
         let message_id = record.message_id.as_deref().unwrap_or_default();
         let attempt = attempt(record);
         let given_up = match error {
-            Error::RetryLater { .. } | Error::Provider { .. } => attempt.last,
+            // Who asks for patience counts for himself when it ends: a record that waits behind another one of its
+            // group is received without being tried.
+            Error::Provider { .. } => attempt.last,
             _ => false,
         };
         if (given_up || !error.retryable()) && self.park(record, error).await {

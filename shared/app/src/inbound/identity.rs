@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use db::TenantTx;
 use db::contacts::{Found, KnownAddress, NewContact};
-use domain::ContactId;
 use domain::event::Event;
 use domain::inbound::{Address, AddressChange, AddressKind, Customer};
+use domain::{ConnectionId, ContactId};
 
 use crate::App;
 use crate::error::Result;
@@ -29,16 +29,12 @@ pub(super) async fn resolve(
     let wanted = distinct(customers.iter().flat_map(|customer| &customer.addresses));
     known.learn(db::contacts::find_by_addresses(tx, &wanted).await?);
 
-    let strangers = distinct(
-        customers
-            .iter()
-            .filter(|customer| known.contact(customer).is_none())
-            .flat_map(|customer| &customer.addresses),
-    );
-    if !strangers.is_empty() {
-        // Somebody else may be making the same contact, from another connection, right now.
-        db::contacts::lock_addresses(tx, &strangers).await?;
-        known.learn(db::contacts::find_by_addresses(tx, &strangers).await?);
+    let unknown: Vec<_> =
+        wanted.into_iter().filter(|address| !known.addresses.contains_key(address)).collect();
+    if !unknown.is_empty() {
+        // Somebody else may be giving one of them to a contact, from another connection, right now.
+        db::contacts::lock_addresses(tx, &unknown).await?;
+        known.learn(db::contacts::find_by_addresses(tx, &unknown).await?);
     }
 
     let scope = domain::CompanyScope::assert_verified(tx.company_id());
@@ -83,9 +79,10 @@ pub(super) async fn resolve(
     Ok(contacts)
 }
 
-/// Gives the current address to the contact of the previous one.
+/// Gives the current address to the contact of the previous one, and sends to it from now on.
 pub(super) async fn learn_change(
     tx: &mut TenantTx,
+    connection_id: ConnectionId,
     change: &AddressChange,
     now: DateTime<Utc>,
 ) -> Result<()> {
@@ -94,8 +91,16 @@ pub(super) async fn learn_change(
         // A stranger who changed number before ever writing to us: the first message will make the contact.
         return Ok(());
     };
-    let learnt = KnownAddress { address: change.current.clone(), contact_id: found.known.contact_id };
+    let contact_id = found.known.contact_id;
+    let current = std::slice::from_ref(&change.current);
+    db::contacts::lock_addresses(tx, current).await?;
+    let learnt = KnownAddress { address: change.current.clone(), contact_id };
     db::contacts::insert_addresses(tx, &[learnt], now).await?;
+    let owner = db::contacts::find_by_addresses(tx, current).await?;
+    if owner.first().is_some_and(|owner| owner.known.contact_id == contact_id) {
+        let (previous, current) = (&change.previous, &change.current);
+        db::conversations::move_address(tx, connection_id, contact_id, previous, current).await?;
+    }
     Ok(())
 }
 

@@ -93,6 +93,26 @@ pub async fn set_status(
     .await?)
 }
 
+/// Queues a message again that failed or whose outcome is unknown, as if it had never been tried; `None` when it
+/// stands elsewhere.
+///
+/// # Errors
+/// Database errors only.
+pub async fn requeue(tx: &mut TenantTx, id: MessageId) -> Result<Option<Changed>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Changed,
+        r#"UPDATE messages SET status = 'queued', error = NULL, failed_at = NULL, attempts = 0, version = version + 1
+           WHERE company_id = $1 AND id = $2 AND direction = 'outbound' AND status IN ('failed', 'unknown')
+           RETURNING id AS "id: MessageId", conversation_id AS "conversation_id: ConversationId",
+                     status AS "status: MessageStatus", version"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
 /// Waits for every other transaction that is about to connect one of these provider ids with a message.
 ///
 /// A status may arrive before the answer to the send that it is about was recorded. Whoever comes second, the
@@ -216,7 +236,8 @@ pub async fn apply_reports(tx: &mut TenantTx, reports: &[Report]) -> Result<Vec<
                UNION
                SELECT r.position, m.id FROM report r JOIN messages m
                    ON m.company_id = $1 AND m.id = r.message_id AND m.connection_id = r.connection_id
-               WHERE m.provider_message_id IS NULL),
+               -- A message that is sent again still carries the id of its first journey.
+               WHERE m.provider_message_id IS NULL OR m.status IN ('sending', 'unknown')),
            matched AS MATERIALIZED (
                SELECT m.id AS matched_id, message_status_rank(r.status) > message_status_rank(m.status) AS climbs, r.*
                FROM candidate JOIN report r USING (position) JOIN messages m ON m.company_id = $1 AND m.id = candidate.id
@@ -224,7 +245,8 @@ pub async fn apply_reports(tx: &mut TenantTx, reports: &[Report]) -> Result<Vec<
                ORDER BY m.id FOR NO KEY UPDATE OF m),
            changed AS (
                UPDATE messages m SET
-                   provider_message_id = coalesce(m.provider_message_id, n.provider_message_id),
+                   provider_message_id = CASE WHEN m.status IN ('sending', 'unknown') THEN n.provider_message_id
+                       ELSE coalesce(m.provider_message_id, n.provider_message_id) END,
                    status = CASE WHEN n.climbs THEN n.status ELSE m.status END,
                    error = CASE WHEN n.climbs THEN n.error ELSE m.error END,
                    sent_at = coalesce(m.sent_at, n.sent_at),

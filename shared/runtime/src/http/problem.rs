@@ -59,7 +59,7 @@ impl IntoResponse for ApiError {
             Error::Provider { .. } => StatusCode::BAD_GATEWAY,
             Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        if status.is_server_error() {
+        if status.is_server_error() || matches!(error, Error::Poison(_)) {
             tracing::error!(error = error.chain(), "request failed");
         }
         let errors = match &error {
