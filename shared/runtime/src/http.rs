@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use lambda_http::request::RequestContext;
 use tracing::Instrument as _;
 
@@ -58,9 +58,4 @@ async fn around(State(app): State<App>, request: Request, next: Next) -> Respons
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
-}
-
-/// An answer without a body.
-pub fn no_content() -> Response {
-    StatusCode::NO_CONTENT.into_response()
 }
