@@ -37,13 +37,24 @@ use webhooks::Calls;
 const HELP: &str = "\
 Measures the functions that stand beside this program, and writes infra/bench/RESULTS.md.
 
-  bench [--quick]
+  bench [--quick] [cold-start|webhooks|inbound]
 
-  --quick   seconds instead of minutes, and nothing is written: shows that everything works, not how fast
+  --quick   seconds instead of minutes: shows that everything works, not how fast
+
+The results are written only when all of it was measured, and not quickly.
 
 Finds PostgreSQL by DATABASE_URL, SYSTEM_DATABASE_URL, OWNER_DATABASE_URL and ADMIN_DATABASE_URL, as `local database`
 sets them; without ADMIN_DATABASE_URL it starts itself again beneath `local database`. Makes a database of its own
 there and drops it.";
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    ColdStart,
+    Webhooks,
+    Inbound,
+}
 
 /// How much is measured.
 struct Plan {
@@ -89,15 +100,20 @@ async fn main() -> ExitCode {
 
 async fn run() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let quick = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => false,
-        ["--quick"] => true,
-        ["--help" | "-h" | "help"] => {
-            println!("{HELP}");
-            return Ok(ExitCode::SUCCESS);
+    let (mut quick, mut part) = (false, Part::All);
+    for argument in &arguments {
+        match argument.as_str() {
+            "--quick" => quick = true,
+            "cold-start" => part = Part::ColdStart,
+            "webhooks" => part = Part::Webhooks,
+            "inbound" => part = Part::Inbound,
+            "--help" | "-h" | "help" => {
+                println!("{HELP}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            other => bail!("unknown argument {other}; see bench --help"),
         }
-        _ => bail!("unknown arguments; see bench --help"),
-    };
+    }
     let Some(server) = server_urls()? else { return beneath_local(&arguments).await };
     let plan = Plan::new(quick);
     let mut report = Report::new(
@@ -106,19 +122,31 @@ async fn run() -> anyhow::Result<ExitCode> {
         &Machine::read(),
     );
     let mut setup = Setup::new(BenchDatabase::create(server).await?).await?;
-    let outcome = measure_all(&mut setup, &mut report, &plan).await;
+    let outcome = measure_parts(&mut setup, &mut report, &plan, part).await;
     setup.database.drop().await?;
     outcome?;
-    if !plan.quick {
+    if !plan.quick && part == Part::All {
         report.write(&checkout().join("infra/bench/RESULTS.md"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn measure_all(setup: &mut Setup, report: &mut Report, plan: &Plan) -> anyhow::Result<()> {
-    cold_start::measure(setup, report, plan.cold_starts).await?;
-    webhooks::measure(setup, report, &plan.calls, plan.rounds).await?;
-    inbound::measure(setup, report, plan.inbound).await
+async fn measure_parts(
+    setup: &mut Setup,
+    report: &mut Report,
+    plan: &Plan,
+    part: Part,
+) -> anyhow::Result<()> {
+    if matches!(part, Part::All | Part::ColdStart) {
+        cold_start::measure(setup, report, plan.cold_starts).await?;
+    }
+    if matches!(part, Part::All | Part::Webhooks) {
+        webhooks::measure(setup, report, &plan.calls, plan.rounds).await?;
+    }
+    if matches!(part, Part::All | Part::Inbound) {
+        inbound::measure(setup, report, plan.inbound).await?;
+    }
+    Ok(())
 }
 
 /// The server that `local database` tells about; `None` when nobody did.

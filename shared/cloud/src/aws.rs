@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -10,12 +10,13 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpConnector};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use tokio::sync::OnceCell;
+
+use crate::queue::express::Express;
 
 /// A provider gives a webhook ten seconds: a request must have failed by then, so that we can still say so.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
@@ -37,6 +38,8 @@ pub struct Aws(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     config: OnceCell<SdkConfig>,
+    pool: OnePool,
+    express: OnceCell<Option<Express>>,
     sqs: OnceCell<aws_sdk_sqs::Client>,
     eventbridge: OnceCell<aws_sdk_eventbridge::Client>,
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
@@ -59,7 +62,13 @@ impl Aws {
 
     /// The configuration, loaded at the first call. Fails never; what is missing fails the first request.
     pub async fn config(&self) -> &SdkConfig {
-        self.0.config.get_or_init(load).await
+        self.0.config.get_or_init(|| load(&self.0.pool)).await
+    }
+
+    /// Sends to queues; `None` when it cannot be had, and the SDK has to do.
+    pub(crate) async fn express(&self) -> Option<&Express> {
+        let make = async || Express::new(self.config().await, self.0.pool.connector());
+        self.0.express.get_or_init(make).await.as_ref()
     }
 
     pub(crate) async fn sqs(&self) -> &aws_sdk_sqs::Client {
@@ -114,14 +123,14 @@ impl fmt::Debug for Aws {
     }
 }
 
-async fn load() -> SdkConfig {
+async fn load(pool: &OnePool) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(OPERATION_TIMEOUT)
         .build();
     let loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(OnePool(http_client()))
+        .http_client(pool.clone())
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS));
     // In a function the credentials are in its environment: no need for the other six providers, their HTTP
@@ -133,27 +142,31 @@ async fn load() -> SdkConfig {
     }
 }
 
-fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .build_https()
-}
-
-/// One connection pool and one parsed root store for every client.
+/// One connection pool and one parsed root store for everything, made at the first request.
 ///
 /// By default each SDK client makes its own, and makes it twice: once to validate itself, once to use it. Leaving
 /// `validate_base_client_config` out is the point of this wrapper.
-#[derive(Debug)]
-struct OnePool(SharedHttpClient);
+#[derive(Clone, Debug, Default)]
+struct OnePool(Arc<OnceLock<SharedHttpConnector>>);
+
+impl OnePool {
+    fn connector(&self) -> SharedHttpConnector {
+        let make = || {
+            let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
+            let connector = Connector::builder()
+                .connector_settings(settings)
+                .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .build();
+            SharedHttpConnector::new(connector)
+        };
+        self.0.get_or_init(make).clone()
+    }
+}
 
 impl HttpClient for OnePool {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        self.0.http_connector(settings, components)
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        self.connector()
     }
 }
 

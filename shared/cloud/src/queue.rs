@@ -1,13 +1,15 @@
 //! SQS: many messages in few requests, in order, and what could not be processed aside with its reason.
+//!
+//! Room: [`express`] the same request without the SDK's orchestration.
+
+pub(crate) mod express;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_sqs::error::BuildError;
-use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry,
-};
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry};
 use chrono::{DateTime, SecondsFormat, Utc};
 use sha2::{Digest, Sha256};
 
@@ -347,9 +349,8 @@ impl Queues {
             .map(|m| Entry { group: m.group.as_deref().filter(|_| fifo), bytes: m.wire_bytes() })
             .collect();
         let lanes = batch::plan(&entries, &Limits { entries: MAX_ENTRIES, bytes: MAX_MESSAGE_BYTES });
-        let client = self.aws.sqs().await;
-        let good = &good;
-        let send = |indices: Vec<usize>| async move { request(client, queue_url, good, &indices).await };
+        let (aws, good) = (&self.aws, &good);
+        let send = |indices: Vec<usize>| async move { request(aws, queue_url, good, &indices).await };
         let mut sent = batch::deliver(&entries, lanes, send).await.into_iter();
         for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()) {
             if let Some(sent) = sent.next() {
@@ -362,44 +363,55 @@ impl Queues {
 
 /// One `SendMessageBatch`; answers for `indices` in their order.
 async fn request(
-    client: &aws_sdk_sqs::Client,
+    aws: &Aws,
     queue_url: &str,
     messages: &[&QueueMessage],
     indices: &[usize],
 ) -> Result<Vec<Result<(), EntryFault>>, AwsError> {
+    if let Some(express) = aws.express().await
+        && let Some(outcomes) = express.send(queue_url, messages, indices).await
+    {
+        return Ok(outcomes);
+    }
     let entries = indices
         .iter()
         .enumerate()
         .map(|(id, &index)| wire_entry(id, messages[index], is_fifo(queue_url)))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| AwsError::unbuilt("sqs.SendMessageBatch", error))?;
+    let client = aws.sqs().await;
     let answer = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries)).send().await;
     let answer = answer.map_err(|error| AwsError::from_sdk("sqs.SendMessageBatch", error))?;
-    // Only what SQS confirms is durable: an entry that it does not mention counts as failed.
-    let mut outcomes = vec![Err(unmentioned()); indices.len()];
-    for confirmed in answer.successful() {
-        if let Some(outcome) = confirmed.id().parse().ok().and_then(|id: usize| outcomes.get_mut(id)) {
-            *outcome = Ok(());
-        }
-    }
-    for failed in answer.failed() {
-        if let Some(outcome) = failed.id().parse().ok().and_then(|id: usize| outcomes.get_mut(id)) {
-            *outcome = Err(fault(failed));
-        }
-    }
-    Ok(outcomes)
+    let confirmed = answer.successful().iter().map(|entry| (entry.id(), Ok(())));
+    let refused = answer.failed().iter().map(|entry| {
+        let message = entry.message().unwrap_or_default();
+        (entry.id(), Err(fault(entry.code(), message, entry.sender_fault())))
+    });
+    Ok(outcomes(indices.len(), confirmed.chain(refused)))
 }
 
-fn unmentioned() -> EntryFault {
-    EntryFault { code: "Unmentioned".to_owned(), message: String::new(), permanent: false }
+/// What became of each of so many entries. Only what SQS confirms is durable: an entry that it does not mention counts
+/// as failed.
+fn outcomes<'a>(
+    sent: usize,
+    mentioned: impl Iterator<Item = (&'a str, Result<(), EntryFault>)>,
+) -> Vec<Result<(), EntryFault>> {
+    let unmentioned = EntryFault { code: "Unmentioned".to_owned(), message: String::new(), permanent: false };
+    let mut outcomes = vec![Err(unmentioned); sent];
+    for (id, told) in mentioned {
+        if let Some(outcome) = id.parse().ok().and_then(|id: usize| outcomes.get_mut(id)) {
+            *outcome = told;
+        }
+    }
+    outcomes
 }
 
-fn fault(failed: &BatchResultErrorEntry) -> EntryFault {
+fn fault(code: &str, message: &str, sender_fault: bool) -> EntryFault {
     EntryFault {
-        code: failed.code().to_owned(),
-        message: failed.message().unwrap_or_default().to_owned(),
+        code: code.to_owned(),
+        message: message.to_owned(),
         // SQS blames the sender for being throttled, too.
-        permanent: failed.sender_fault() && !is_later(Some(failed.code()), None),
+        permanent: sender_fault && !is_later(Some(code), None),
     }
 }
 
@@ -411,8 +423,10 @@ fn wire_entry(
     let mut entry = SendMessageBatchRequestEntry::builder()
         .id(id.to_string())
         .message_body(legal_body(&message.body))
-        .set_message_group_id(message.group.as_deref().map(legal_id))
-        .set_message_deduplication_id(message.deduplication.as_deref().filter(|_| fifo).map(legal_id));
+        .set_message_group_id(message.group.as_deref().map(|group| legal_id(group).into_owned()))
+        .set_message_deduplication_id(
+            message.deduplication.as_deref().filter(|_| fifo).map(|id| legal_id(id).into_owned()),
+        );
     if !message.delay.is_zero() {
         entry = entry.delay_seconds(whole_seconds(message.delay));
     }
@@ -433,9 +447,9 @@ fn whole_seconds(duration: Duration) -> i32 {
 }
 
 /// A group or deduplication id as SQS takes it: up to 128 visible ASCII characters, or else the hex SHA-256.
-fn legal_id(id: &str) -> String {
+fn legal_id(id: &str) -> Cow<'_, str> {
     let legal = (1..=MAX_ID_CHARS).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    if legal { id.to_owned() } else { hex::encode(Sha256::digest(id)) }
+    if legal { Cow::Borrowed(id) } else { Cow::Owned(hex::encode(Sha256::digest(id))) }
 }
 
 /// SQS refuses two characters that JSON allows and that a customer can type. Inside a JSON text they can only stand
@@ -459,5 +473,4 @@ fn legal_value(value: &str, max_bytes: usize) -> String {
 }
 
 #[cfg(test)]
-#[path = "queue_tests.rs"]
 mod tests;
