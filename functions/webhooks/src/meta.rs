@@ -32,6 +32,6 @@ async fn receive(
 ) -> Result<StatusCode, ApiError> {
     let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
     let events = app::webhooks::meta::receive(&app, &slug, &body, signature).await?;
-    tracing::info!(webhook.events = events, "webhook taken");
+    tracing::debug!(webhook.events = events, "webhook taken");
     Ok(StatusCode::OK)
 }

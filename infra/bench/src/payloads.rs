@@ -7,6 +7,7 @@ use domain::job::InboundEnvelope;
 use domain::{CompanyId, ConnectionId};
 use providers::whatsapp_cloud::{normalise, signature, webhook};
 use secrecy::SecretString;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// The business number that everything comes to.
@@ -184,7 +185,7 @@ fn record(home: Home, event: webhook::SplitEvent) -> anyhow::Result<Value> {
         received_at_ms: i64::try_from(FIRST_SECOND * 1000)?,
         trace: Some("00-5eb33c07de25b420912dee103a5db434-53995c3f42cd8ad8-01".to_owned()),
         kept_raw: None,
-        payload: Some(event.payload),
+        payload: Some(RawValue::from_string(event.payload)?),
         overflow_key: None,
     };
     Ok(json!({

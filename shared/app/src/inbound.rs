@@ -86,7 +86,7 @@ async fn load_payloads(app: &App, events: &[InboundEnvelope]) -> Result<Vec<Stri
     let mut payloads = Vec::with_capacity(events.len());
     for event in events {
         payloads.push(match (&event.payload, &event.overflow_key) {
-            (Some(payload), _) => payload.clone(),
+            (Some(payload), _) => payload.get().to_owned(),
             (None, Some(key)) => {
                 let bytes = app.overflow.get(&app.settings.overflow_bucket, key).await.map_err(internal)?;
                 String::from_utf8(bytes.to_vec()).map_err(|error| Error::Poison(error.into()))?

@@ -7,6 +7,7 @@ use cloud::seal::Sealed;
 use domain::job::InboundEnvelope;
 use providers::whatsapp_cloud::{self, webhook::SplitEvent};
 use secrecy::SecretString;
+use serde_json::value::RawValue;
 use std::time::Duration;
 
 use crate::error::{Error, Result, internal};
@@ -114,8 +115,7 @@ async fn message(
         payload: None,
         overflow_key: None,
     };
-    // JSON inside JSON: escaping may double it.
-    if event.payload.len() * 2 + ENVELOPE_BYTES > MAX_MESSAGE_BYTES {
+    if event.payload.len() + ENVELOPE_BYTES > MAX_MESSAGE_BYTES {
         let object = format!("inbound/{}/{}", route.company_id, app.clock.new_id());
         app.overflow
             .put(&app.settings.overflow_bucket, &object, event.payload.into_bytes())
@@ -123,7 +123,7 @@ async fn message(
             .map_err(internal)?;
         envelope.overflow_key = Some(object);
     } else {
-        envelope.payload = Some(event.payload);
+        envelope.payload = Some(RawValue::from_string(event.payload).map_err(internal)?);
     }
     Ok(QueueMessage {
         // Everything about one customer of one connection stays in order.

@@ -1,6 +1,7 @@
 //! Jobs: work with one consumer, which leaves through the outbox and travels on a queue.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{CompanyId, ConversationId, MessageId, TurnId};
 
@@ -88,7 +89,7 @@ pub struct JobEnvelope {
 }
 
 /// One provider event on its way from a webhook to the inbound consumer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InboundEnvelope {
     /// Version of this form; 1.
     pub v: u8,
@@ -108,9 +109,9 @@ pub struct InboundEnvelope {
     /// Why the event is only kept and not acted upon: it is about a number that is none of the company's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_raw: Option<String>,
-    /// The single event as the provider worded it, JSON text; or
+    /// The single event as the provider worded it; or
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payload: Option<String>,
+    pub payload: Option<Box<RawValue>>,
     /// the key of the object that holds it, when it is larger than a queue message may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overflow_key: Option<String>,

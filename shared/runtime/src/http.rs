@@ -28,7 +28,8 @@ const LARGEST_BODY: usize = 6 * 1024 * 1024;
 /// # Errors
 /// When the Lambda runtime itself fails.
 pub async fn serve(router: Router<App>, app: App) -> Result<(), lambda_http::Error> {
-    lambda_http::run(finish(router, app)).await
+    // Not `lambda_http::run`: its span would say again what ours does, at every request.
+    lambda_runtime::Runtime::new(lambda_http::Adapter::from(finish(router, app))).run().await
 }
 
 /// Adds what every route has: trace, security headers, problems for unknown routes, a body limit.

@@ -8,21 +8,22 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
+use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use aws_smithy_async::time::SharedTimeSource;
-use aws_smithy_runtime_api::client::http::HttpConnector as _;
-use aws_smithy_runtime_api::client::http::SharedHttpConnector;
-use aws_smithy_runtime_api::client::identity::Identity;
+use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::{ATTRIBUTE_TYPE, MAX_ENTRIES, QueueMessage, fault, is_fifo, legal_body, legal_id, whole_seconds};
 use crate::batch::EntryFault;
@@ -41,7 +42,6 @@ const TARGET: &str = "AmazonSQS.SendMessageBatch";
 const IDS: [&str; MAX_ENTRIES] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /// What a request needs, once a process.
-#[derive(Debug)]
 pub(crate) struct Express {
     connector: SharedHttpConnector,
     credentials: SharedCredentialsProvider,
@@ -49,7 +49,7 @@ pub(crate) struct Express {
     region: String,
     /// Where all requests go; the host of the queue's URL unless a stand-in is configured.
     endpoint: Option<String>,
-    identity: Mutex<Option<Identity>>,
+    signer: Mutex<Option<Arc<Signer>>>,
 }
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -63,7 +63,7 @@ impl Express {
             time: config.time_source()?,
             region: config.region()?.to_string(),
             endpoint: config.endpoint_url().map(str::to_owned),
-            identity: Mutex::default(),
+            signer: Mutex::default(),
         })
     }
 
@@ -95,60 +95,104 @@ impl Express {
         let entries =
             IDS.iter().zip(indices).map(|(id, &index)| Entry::new(id, messages[index], fifo)).collect();
         let body = serde_json::to_vec(&Batch { queue_url, entries })?;
-        let request = self.signed(queue_url, body).await?;
+        let endpoint = self.endpoint.as_deref().or_else(|| origin(queue_url)).ok_or("no endpoint")?;
+        let now = DateTime::<Utc>::from(self.time.now());
+        let signature = self.signer(now).await?.sign(now, host(endpoint), &body);
+
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.set_method("POST")?;
+        request.set_uri(endpoint)?;
+        let headers = request.headers_mut();
+        headers.insert("content-type", CONTENT_TYPE);
+        headers.insert("x-amz-target", TARGET);
+        headers.insert("x-amz-date", signature.date);
+        headers.insert("authorization", signature.authorization);
+        if let Some(token) = signature.session_token {
+            headers.insert("x-amz-security-token", token);
+        }
         let mut answer = self.connector.call(request).await?;
         if !answer.status().is_success() {
-            // Perhaps they are no longer valid.
-            self.forget_identity();
+            // Perhaps the credentials are no longer valid.
+            *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = None;
             return Err(format!("status {}", answer.status().as_u16()).into());
         }
         let body = ByteStream::new(answer.take_body()).collect().await?.into_bytes();
         Ok(serde_json::from_slice::<Answer<'_>>(&body)?.outcomes(indices.len()))
     }
 
-    async fn signed(&self, queue_url: &str, body: Vec<u8>) -> Result<HttpRequest, Failure> {
-        let endpoint = self.endpoint.as_deref().or_else(|| origin(queue_url)).ok_or("no endpoint")?;
-        let now = self.time.now();
-        let identity = self.identity(now).await?;
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name(SERVICE)
-            .time(now)
-            .settings(SigningSettings::default())
-            .build()?
-            .into();
-        let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", TARGET)];
-        let signable =
-            SignableRequest::new("POST", endpoint, headers.into_iter(), SignableBody::Bytes(&body))?;
-        let (signature, _) = sign(signable, &params)?.into_parts();
+    async fn signer(&self, now: DateTime<Utc>) -> Result<Arc<Signer>, Failure> {
+        let known = self.signer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(signer) = known.filter(|signer| signer.is_valid(now)) {
+            return Ok(signer);
+        }
+        let credentials = self.credentials.provide_credentials().await?;
+        let signer = Arc::new(Signer::new(credentials, &self.region, now));
+        *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&signer));
+        Ok(signer)
+    }
+}
 
-        let mut request = HttpRequest::new(SdkBody::from(body));
-        request.set_method("POST")?;
-        request.set_uri(endpoint)?;
-        for (name, value) in headers {
-            request.headers_mut().insert(name, value);
-        }
-        for (name, value) in signature.headers() {
-            request.headers_mut().insert(name.to_owned(), value.to_owned());
-        }
-        Ok(request)
+/// Without credentials and keys.
+impl fmt::Debug for Express {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Express").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+/// Signs requests of one day: Signature Version 4,
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>.
+struct Signer {
+    credentials: Credentials,
+    day: NaiveDate,
+    /// `<day>/<region>/sqs/aws4_request`.
+    scope: String,
+    key: Vec<u8>,
+}
+
+/// What a signed request carries.
+struct Signature {
+    date: String,
+    authorization: String,
+    session_token: Option<String>,
+}
+
+impl Signer {
+    fn new(credentials: Credentials, region: &str, now: DateTime<Utc>) -> Self {
+        let key = generate_signing_key(credentials.secret_access_key(), now.into(), region, SERVICE);
+        let scope = format!("{}/{region}/{SERVICE}/aws4_request", now.format("%Y%m%d"));
+        Self { day: now.date_naive(), scope, key: key.as_ref().to_vec(), credentials }
     }
 
-    async fn identity(&self, now: SystemTime) -> Result<Identity, Failure> {
-        let known = self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let lasts =
-            |identity: &Identity| identity.expiration().is_none_or(|end| end > now + CREDENTIALS_MARGIN);
-        if let Some(identity) = known.filter(lasts) {
-            return Ok(identity);
-        }
-        let identity = Identity::from(self.credentials.provide_credentials().await?);
-        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity.clone());
-        Ok(identity)
+    fn is_valid(&self, now: DateTime<Utc>) -> bool {
+        let lasts = |end: SystemTime| end > SystemTime::from(now) + CREDENTIALS_MARGIN;
+        self.day == now.date_naive() && self.credentials.expiry().is_none_or(lasts)
     }
 
-    fn forget_identity(&self) {
-        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// The signature of a POST of `body` to the root of `host`.
+    fn sign(&self, now: DateTime<Utc>, host: &str, body: &[u8]) -> Signature {
+        let date = now.format("%Y%m%dT%H%M%SZ").to_string();
+        let session_token = self.credentials.session_token();
+        let (token_line, token_name) = match session_token {
+            Some(token) => (format!("x-amz-security-token:{token}\n"), "x-amz-security-token;"),
+            None => (String::new(), ""),
+        };
+        let signed = format!("content-type;host;x-amz-date;{token_name}x-amz-target");
+        let canonical = format!(
+            "POST\n/\n\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-amz-date:{date}\n{token_line}x-amz-target:{TARGET}\n\n\
+             {signed}\n{}",
+            hex::encode(Sha256::digest(body)),
+        );
+        let scope = &self.scope;
+        let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex::encode(Sha256::digest(canonical)));
+        let signature = calculate_signature(&self.key, text.as_bytes());
+        let key_id = self.credentials.access_key_id();
+        Signature {
+            authorization: format!(
+                "AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={signed}, Signature={signature}"
+            ),
+            date,
+            session_token: session_token.map(str::to_owned),
+        }
     }
 }
 
@@ -157,6 +201,12 @@ fn origin(url: &str) -> Option<&str> {
     let host = url.find("://")? + "://".len();
     let end = url[host..].find('/').map_or(url.len(), |path| host + path);
     Some(&url[..end])
+}
+
+/// Host and port of a URL without a path.
+fn host(origin: &str) -> &str {
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    host.trim_end_matches('/')
 }
 
 #[derive(Serialize)]
@@ -245,7 +295,45 @@ impl Answer<'_> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+    use aws_sigv4::sign::v4::SigningParams;
+    use aws_smithy_runtime_api::client::identity::Identity;
+
     use super::*;
+
+    #[test]
+    fn requests_are_signed_as_the_sdk_signs_them() {
+        let now = DateTime::from_timestamp(1_795_000_000, 0).expect("a time");
+        let body = br#"{"QueueUrl":"q","Entries":[]}"#;
+        for token in [None, Some("token".to_owned())] {
+            let credentials = Credentials::new("AKIDEXAMPLE", "secret", token, None, "test");
+            let ours = Signer::new(credentials.clone(), "sa-east-1", now).sign(now, "127.0.0.1:9702", body);
+
+            let identity = Identity::from(credentials);
+            let params = SigningParams::builder()
+                .identity(&identity)
+                .region("sa-east-1")
+                .name(SERVICE)
+                .time(now.into())
+                .settings(SigningSettings::default())
+                .build()
+                .expect("complete")
+                .into();
+            let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", TARGET)];
+            let url = "http://127.0.0.1:9702/";
+            let request = SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body));
+            let (theirs, _) = sign(request.expect("a request"), &params).expect("signed").into_parts();
+            for (name, value) in theirs.headers() {
+                let own = match name {
+                    "x-amz-date" => Some(&ours.date),
+                    "authorization" => Some(&ours.authorization),
+                    "x-amz-security-token" => ours.session_token.as_ref(),
+                    other => panic!("{other} is not sent"),
+                };
+                assert_eq!(own.map(String::as_str), Some(value), "{name}");
+            }
+        }
+    }
 
     #[test]
     fn requests_go_to_the_host_of_the_queue() {
@@ -253,6 +341,8 @@ mod tests {
         assert_eq!(origin(url), Some("https://sqs.sa-east-1.amazonaws.com"));
         assert_eq!(origin("http://127.0.0.1:9702"), Some("http://127.0.0.1:9702"));
         assert_eq!(origin("inbound.fifo"), None);
+        assert_eq!(host("http://127.0.0.1:9702/"), "127.0.0.1:9702");
+        assert_eq!(host("https://sqs.sa-east-1.amazonaws.com"), "sqs.sa-east-1.amazonaws.com");
     }
 
     #[test]
