@@ -4,11 +4,12 @@
 //! `STACK_FILE` names (see `testkit::stack`); each of them makes a company of its own, so that they can run side by
 //! side and again and again. `deployed::outage` and `deployed::soak` stop PostgreSQL and kill workers: they run alone.
 //!
-//! Rooms: `deployed` a customer, a browser, outages, load · `flows` what the API promises, and third parties that fail ·
+//! Rooms: `accounts` from registration to log-out, and who may do what · `deployed` a customer, a browser, outages, load · `flows` what the API promises, and third parties that fail ·
 //! `webhooks` what Meta sends · `tenancy` who sees what · `template` what is deployed.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod accounts;
 mod deployed;
 mod flows;
 mod history;

@@ -1,16 +1,18 @@
-//! `/auth`: log-in, log-out, who am I.
+//! `/auth`: registration, log-in, sessions, forgotten passwords, who am I.
 
 use app::App;
-use app::auth::Account;
+use app::auth::log_in::{Account, LoggedIn};
+use app::auth::registration::Registration;
+use app::auth::{log_in as sessions, recovery, registration};
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use chrono::{DateTime, Utc};
-use domain::user::Role;
-use domain::{CompanyId, UserId};
-use runtime::http::caller::SESSION_COOKIE;
-use runtime::http::{ApiError, Caller, Problem, ValidJson};
+use db::login_sessions::LoginSession;
+use domain::user::{Locale, Permission, Role};
+use domain::{CompanyId, LoginSessionId, UserId};
+use runtime::http::caller::credential;
+use runtime::http::{ApiError, Caller, Client, PathId, Problem, ValidJson, cookies};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,7 +21,52 @@ use utoipa_axum::routes;
 
 /// The routes of this group.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(log_in)).routes(routes!(log_out)).routes(routes!(me))
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(verify_email))
+        .routes(routes!(resend_verification))
+        .routes(routes!(log_in))
+        .routes(routes!(refresh))
+        .routes(routes!(log_out))
+        .routes(routes!(forgot_password))
+        .routes(routes!(reset_password))
+        .routes(routes!(me))
+        .routes(routes!(switch_company))
+        .routes(routes!(list_sessions))
+        .routes(routes!(end_session))
+}
+
+/// A company and its owner.
+#[derive(Deserialize, ToSchema)]
+pub struct Register {
+    /// The company's name.
+    company_name: String,
+    /// The owner's name.
+    name: String,
+    /// The owner's email address.
+    email: String,
+    /// 10 to 128 characters.
+    #[schema(value_type = String, format = Password)]
+    password: SecretString,
+    /// Language of the mails: `pt` (default) or `en`.
+    #[serde(default)]
+    #[schema(value_type = String, example = "pt")]
+    locale: Locale,
+}
+
+/// A token that was sent by mail.
+#[derive(Deserialize, ToSchema)]
+pub struct MailedToken {
+    /// What stands behind `#token=` in the link.
+    #[schema(value_type = String)]
+    token: SecretString,
+}
+
+/// An email address.
+#[derive(Deserialize, ToSchema)]
+pub struct Address {
+    /// Email address.
+    email: String,
 }
 
 /// Address and password.
@@ -32,6 +79,32 @@ pub struct LogIn {
     password: SecretString,
 }
 
+/// A refresh token; a browser has it in a cookie instead.
+#[derive(Default, Deserialize, ToSchema)]
+pub struct Refresh {
+    /// The `refresh_token` of the last answer.
+    #[schema(value_type = Option<String>)]
+    refresh_token: Option<SecretString>,
+}
+
+/// A new password by a link.
+#[derive(Deserialize, ToSchema)]
+pub struct ResetPassword {
+    /// What stands behind `#token=` in the link.
+    #[schema(value_type = String)]
+    token: SecretString,
+    /// 10 to 128 characters.
+    #[schema(value_type = String, format = Password)]
+    password: SecretString,
+}
+
+/// A company to go on with.
+#[derive(Deserialize, ToSchema)]
+pub struct SwitchCompany {
+    #[schema(value_type = Uuid)]
+    company_id: CompanyId,
+}
+
 /// A person with their companies.
 #[derive(Serialize, ToSchema)]
 pub struct AccountBody {
@@ -40,6 +113,9 @@ pub struct AccountBody {
     /// The company that this session speaks for.
     #[schema(value_type = Uuid)]
     company_id: CompanyId,
+    /// What the person may do in it.
+    #[schema(value_type = Vec<String>, example = json!(["read_inbox", "write_inbox"]))]
+    permissions: Vec<Permission>,
     /// Every company that the person belongs to.
     companies: Vec<CompanyBody>,
 }
@@ -51,6 +127,9 @@ pub struct UserBody {
     id: UserId,
     name: String,
     email: String,
+    /// `pt` or `en`.
+    #[schema(value_type = String, example = "pt")]
+    locale: Locale,
 }
 
 /// A company and one's role in it.
@@ -63,10 +142,25 @@ pub struct CompanyBody {
     role: Role,
 }
 
-/// A log-in that succeeded.
+/// New tokens. Browsers get them as HttpOnly cookies too.
 #[derive(Serialize, ToSchema)]
 pub struct LoggedInBody {
-    /// The token, for clients that are no browser: `Authorization: Bearer`.
+    /// For `Authorization: Bearer`.
+    token: String,
+    /// Until when the token is good.
+    expires_at: DateTime<Utc>,
+    /// For the next token, once.
+    refresh_token: String,
+    /// When the session is over, however often it is renewed.
+    session_expires_at: DateTime<Utc>,
+    #[serde(flatten)]
+    account: AccountBody,
+}
+
+/// A new token for another company; the refresh token stays.
+#[derive(Serialize, ToSchema)]
+pub struct SwitchedBody {
+    /// For `Authorization: Bearer`.
     token: String,
     /// Until when the token is good.
     expires_at: DateTime<Utc>,
@@ -74,10 +168,50 @@ pub struct LoggedInBody {
     account: AccountBody,
 }
 
+/// A session: one log-in on one device.
+#[derive(Serialize, ToSchema)]
+pub struct LoginSessionBody {
+    #[schema(value_type = Uuid)]
+    id: LoginSessionId,
+    /// Where it began.
+    ip: String,
+    /// With which program.
+    user_agent: String,
+    created_at: DateTime<Utc>,
+    refreshed_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+}
+
+/// One's open sessions, newest first.
+#[derive(Serialize, ToSchema)]
+pub struct LoginSessionList {
+    items: Vec<LoginSessionBody>,
+}
+
+impl From<LoginSession> for LoginSessionBody {
+    fn from(session: LoginSession) -> Self {
+        Self {
+            id: session.id,
+            ip: session.ip,
+            user_agent: session.user_agent,
+            created_at: session.created_at,
+            refreshed_at: session.refreshed_at,
+            expires_at: session.expires_at,
+        }
+    }
+}
+
 fn account_body(account: Account, company_id: CompanyId) -> AccountBody {
+    let role = account.memberships.iter().find(|member| member.company_id == company_id).map(|m| m.role);
     AccountBody {
-        user: UserBody { id: account.user.id, name: account.user.name, email: account.user.email },
+        user: UserBody {
+            id: account.user.id,
+            name: account.user.name,
+            email: account.user.email,
+            locale: account.user.locale,
+        },
         company_id,
+        permissions: role.map(|role| role.permissions().collect()).unwrap_or_default(),
         companies: account
             .memberships
             .into_iter()
@@ -86,27 +220,138 @@ fn account_body(account: Account, company_id: CompanyId) -> AccountBody {
     }
 }
 
-/// Logs in. The token comes in the body and as an HttpOnly cookie.
+/// Registers a company and its owner. Whether the address is registered already shows in its mail only.
+#[utoipa::path(post, path = "/auth/register", tag = "auth", request_body = Register, responses(
+    (status = 202, description = "A mail is on its way"),
+    (status = 422, body = Problem),
+    (status = 429, body = Problem),
+))]
+async fn register(
+    State(app): State<App>,
+    Client(client): Client,
+    ValidJson(new): ValidJson<Register>,
+) -> Result<StatusCode, ApiError> {
+    let Register { company_name, name, email, password, locale } = new;
+    let new = Registration { company_name, name, email, password, locale };
+    registration::register(&app, &client, new).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Proves an email address by the token that was sent to it; good once, for a day.
+#[utoipa::path(post, path = "/auth/verify-email", tag = "auth", request_body = MailedToken, responses(
+    (status = 204),
+    (status = 409, description = "`token_invalid`", body = Problem),
+    (status = 429, body = Problem),
+))]
+async fn verify_email(
+    State(app): State<App>,
+    Client(client): Client,
+    ValidJson(shown): ValidJson<MailedToken>,
+) -> Result<StatusCode, ApiError> {
+    registration::verify_email(&app, &client, &shown.token).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sends a new link, if the address is registered and not proved; the last one is void.
+#[utoipa::path(post, path = "/auth/resend-verification", tag = "auth", request_body = Address, responses(
+    (status = 202),
+    (status = 422, body = Problem),
+    (status = 429, body = Problem),
+))]
+async fn resend_verification(
+    State(app): State<App>,
+    Client(client): Client,
+    ValidJson(address): ValidJson<Address>,
+) -> Result<StatusCode, ApiError> {
+    registration::resend_verification(&app, &client, &address.email).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Logs in. The tokens come in the body and as HttpOnly cookies.
 #[utoipa::path(post, path = "/auth/login", tag = "auth", request_body = LogIn, responses(
     (status = 200, body = LoggedInBody),
     (status = 401, description = "Unknown address or wrong password", body = Problem),
+    (status = 409, description = "`email_not_verified`", body = Problem),
     (status = 422, body = Problem),
+    (status = 429, description = "Five failures in fifteen minutes", body = Problem),
 ))]
 async fn log_in(
     State(app): State<App>,
+    Client(client): Client,
     ValidJson(credentials): ValidJson<LogIn>,
 ) -> Result<(HeaderMap, Json<LoggedInBody>), ApiError> {
-    let logged_in = app::auth::log_in(&app, &credentials.email, credentials.password).await?;
-    let token = logged_in.token.expose_secret().to_owned();
-    let headers = cookie(&token, app::auth::TOKEN_LIFE.num_seconds());
-    let account = account_body(logged_in.account, logged_in.company_id);
-    Ok((headers, Json(LoggedInBody { token, expires_at: logged_in.expires_at, account })))
+    let logged_in = sessions::log_in(&app, &client, &credentials.email, credentials.password).await?;
+    Ok(logged_in_body(&app, logged_in))
 }
 
-/// Logs out: the browser forgets its token.
-#[utoipa::path(post, path = "/auth/logout", tag = "auth", responses((status = 204)))]
-async fn log_out() -> (StatusCode, HeaderMap) {
-    (StatusCode::NO_CONTENT, cookie("", 0))
+/// Renews the tokens. A refresh token is good once: shown a second time, it ends its session.
+#[utoipa::path(post, path = "/auth/refresh", tag = "auth", request_body = Option<Refresh>, responses(
+    (status = 200, body = LoggedInBody),
+    (status = 401, body = Problem),
+    (status = 403, description = "Cookies, from another site's page", body = Problem),
+))]
+async fn refresh(
+    State(app): State<App>,
+    method: Method,
+    headers: HeaderMap,
+    body: Option<ValidJson<Refresh>>,
+) -> Result<(HeaderMap, Json<LoggedInBody>), ApiError> {
+    let token = refresh_token(&app, &method, &headers, body)?.ok_or(app::Error::Unauthenticated)?;
+    let logged_in = sessions::refresh(&app, &token).await?;
+    Ok(logged_in_body(&app, logged_in))
+}
+
+/// Logs out: the session ends, and the browser forgets its tokens.
+#[utoipa::path(post, path = "/auth/logout", tag = "auth", request_body = Option<Refresh>, responses(
+    (status = 204),
+    (status = 403, description = "Cookies, from another site's page", body = Problem),
+))]
+async fn log_out(
+    State(app): State<App>,
+    Client(client): Client,
+    method: Method,
+    headers: HeaderMap,
+    body: Option<ValidJson<Refresh>>,
+) -> Result<(StatusCode, HeaderMap), ApiError> {
+    let token = refresh_token(&app, &method, &headers, body)?;
+    let identity = match credential(&app, &method, &headers)? {
+        // Who is not let in any more may still leave.
+        Some(shown) => app::auth::identify(&app, shown, client).await.ok(),
+        None => None,
+    };
+    sessions::log_out(&app, token.as_ref(), identity.as_ref()).await?;
+    Ok((StatusCode::NO_CONTENT, cookies::clear()))
+}
+
+/// Sends a link to a new password, if the address is registered.
+#[utoipa::path(post, path = "/auth/forgot-password", tag = "auth", request_body = Address, responses(
+    (status = 202),
+    (status = 422, body = Problem),
+    (status = 429, body = Problem),
+))]
+async fn forgot_password(
+    State(app): State<App>,
+    Client(client): Client,
+    ValidJson(address): ValidJson<Address>,
+) -> Result<StatusCode, ApiError> {
+    recovery::forgot(&app, &client, &address.email).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Sets a new password by such a link. Every session of the person ends.
+#[utoipa::path(post, path = "/auth/reset-password", tag = "auth", request_body = ResetPassword, responses(
+    (status = 204),
+    (status = 409, description = "`token_invalid`", body = Problem),
+    (status = 422, body = Problem),
+    (status = 429, body = Problem),
+))]
+async fn reset_password(
+    State(app): State<App>,
+    Client(client): Client,
+    ValidJson(new): ValidJson<ResetPassword>,
+) -> Result<StatusCode, ApiError> {
+    recovery::reset(&app, &client, &new.token, new.password).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Who am I.
@@ -116,16 +361,83 @@ async fn log_out() -> (StatusCode, HeaderMap) {
     (status = 403, description = "An API key is no person", body = Problem),
 ))]
 async fn me(State(app): State<App>, caller: Caller) -> Result<Json<AccountBody>, ApiError> {
-    let account = app::auth::me(&app, caller.identity()).await?;
+    let account = sessions::me(&app, caller.identity()).await?;
     Ok(Json(account_body(account, caller.scope().company_id())))
 }
 
-fn cookie(token: &str, seconds: i64) -> HeaderMap {
-    let cookie =
-        format!("{SESSION_COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
-    let mut headers = HeaderMap::new();
-    if let Ok(value) = HeaderValue::from_str(&cookie) {
-        headers.insert(SET_COOKIE, value);
+/// Goes on in another company of one's own.
+#[utoipa::path(post, path = "/auth/switch-company", tag = "auth", security(("bearer" = [])),
+    request_body = SwitchCompany, responses(
+    (status = 200, body = SwitchedBody),
+    (status = 401, body = Problem),
+    (status = 403, description = "An API key is no person", body = Problem),
+    (status = 404, body = Problem),
+))]
+async fn switch_company(
+    State(app): State<App>,
+    caller: Caller,
+    ValidJson(target): ValidJson<SwitchCompany>,
+) -> Result<(HeaderMap, Json<SwitchedBody>), ApiError> {
+    let (account, token, expires_at) =
+        sessions::switch_company(&app, caller.identity(), target.company_id).await?;
+    let headers = cookies::set(&token, expires_at, None, app.clock.now());
+    let account = account_body(account, target.company_id);
+    Ok((headers, Json(SwitchedBody { token: token.expose_secret().to_owned(), expires_at, account })))
+}
+
+/// One's open sessions, newest first.
+#[utoipa::path(get, path = "/auth/sessions", tag = "auth", security(("bearer" = [])), responses(
+    (status = 200, body = LoginSessionList),
+    (status = 401, body = Problem),
+    (status = 403, description = "An API key is no person", body = Problem),
+))]
+async fn list_sessions(State(app): State<App>, caller: Caller) -> Result<Json<LoginSessionList>, ApiError> {
+    let open = sessions::list_sessions(&app, caller.identity()).await?;
+    Ok(Json(LoginSessionList { items: open.into_iter().map(LoginSessionBody::from).collect() }))
+}
+
+/// Ends one of one's sessions: its tokens are worth nothing within half a minute.
+#[utoipa::path(delete, path = "/auth/sessions/{id}", tag = "auth", security(("bearer" = [])),
+    params(("id" = Uuid, Path)), responses(
+    (status = 204),
+    (status = 401, body = Problem),
+    (status = 403, description = "An API key is no person", body = Problem),
+    (status = 404, body = Problem),
+))]
+async fn end_session(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<LoginSessionId>,
+) -> Result<StatusCode, ApiError> {
+    sessions::end_session(&app, caller.identity(), id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn logged_in_body(app: &App, logged_in: LoggedIn) -> (HeaderMap, Json<LoggedInBody>) {
+    let LoggedIn { account, company_id, token, expires_at, refresh_token, session_expires_at } = logged_in;
+    let refresh = Some((&refresh_token, session_expires_at));
+    let headers = cookies::set(&token, expires_at, refresh, app.clock.now());
+    let body = LoggedInBody {
+        token: token.expose_secret().to_owned(),
+        expires_at,
+        refresh_token: refresh_token.expose_secret().to_owned(),
+        session_expires_at,
+        account: account_body(account, company_id),
+    };
+    (headers, Json(body))
+}
+
+/// The refresh token of the body or else of the cookie.
+fn refresh_token(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+    body: Option<ValidJson<Refresh>>,
+) -> Result<Option<SecretString>, app::Error> {
+    if let Some(token) = body.and_then(|ValidJson(body)| body.refresh_token) {
+        return Ok(Some(token));
     }
-    headers
+    let Some(token) = cookies::read(headers, cookies::REFRESH) else { return Ok(None) };
+    cookies::check_origin(app, method, headers)?;
+    Ok(Some(SecretString::from(token)))
 }

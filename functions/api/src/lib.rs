@@ -1,10 +1,11 @@
 //! The HTTP API: one Lambda a group of routes, one file a group. A handler extracts, authorises, makes one call and shapes
 //! the answer. Those without a [`runtime::http::Caller`] are public.
 //!
-//! Rooms: [`auth`] · [`contacts`] · [`conversations`] · [`messages`] · [`sessions`] · [`platform`] health and the OpenAPI
+//! Rooms: [`auth`] · [`company`] · [`contacts`] · [`conversations`] · [`messages`] · [`sessions`] · [`platform`] health and the OpenAPI
 //! document, which is made from the handlers of all groups.
 
 pub mod auth;
+pub mod company;
 pub mod contacts;
 pub mod conversations;
 pub mod messages;

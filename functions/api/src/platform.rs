@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::Config;
 
-use crate::{PREFIX, auth, contacts, conversations, messages, sessions};
+use crate::{PREFIX, auth, company, contacts, conversations, messages, sessions};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -50,6 +50,7 @@ fn documented() -> OpenApiRouter<App> {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let groups = documented()
         .merge(auth::router())
+        .merge(company::router())
         .merge(contacts::router())
         .merge(conversations::router())
         .merge(messages::router())

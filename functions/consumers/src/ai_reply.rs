@@ -9,9 +9,7 @@ use runtime::sqs;
 pub async fn handle(app: &App, event: SqsEvent) -> SqsBatchResponse {
     sqs::for_each_job(app, event, async |scope, job, attempt| match job {
         Job::AnswerTurn { turn_id } => app::ai_reply::answer(app, scope, turn_id, attempt).await,
-        job @ (Job::CloseTurn { .. } | Job::SendMessage { .. } | Job::MarkRead { .. }) => {
-            Err(crate::misrouted(&job))
-        }
+        job => Err(crate::misrouted(&job)),
     })
     .await
 }

@@ -12,7 +12,7 @@ pub async fn handle(app: &App, event: SqsEvent) -> SqsBatchResponse {
         Job::MarkRead { message_id, typing, .. } => {
             app::outbound::mark_read(app, scope, message_id, typing, attempt).await
         }
-        job @ (Job::CloseTurn { .. } | Job::AnswerTurn { .. }) => Err(crate::misrouted(&job)),
+        job => Err(crate::misrouted(&job)),
     })
     .await
 }

@@ -9,9 +9,7 @@ use runtime::sqs;
 pub async fn handle(app: &App, event: SqsEvent) -> SqsBatchResponse {
     sqs::for_each_job(app, event, async |scope, job, _| match job {
         Job::CloseTurn { turn_id, version } => app::turns::close(app, scope, turn_id, version).await,
-        job @ (Job::AnswerTurn { .. } | Job::SendMessage { .. } | Job::MarkRead { .. }) => {
-            Err(crate::misrouted(&job))
-        }
+        job => Err(crate::misrouted(&job)),
     })
     .await
 }

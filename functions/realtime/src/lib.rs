@@ -3,6 +3,7 @@
 
 use app::{App, Error};
 use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
+use http::Method;
 use lambda_runtime::{LambdaEvent, service_fn};
 use runtime::LambdaError;
 
@@ -24,7 +25,7 @@ pub async fn handle(app: &App, request: &ApiGatewayWebsocketProxyRequest) -> Api
     let context = &request.request_context;
     let connection_id = context.connection_id.as_deref().unwrap_or_default();
     let outcome = match context.event_type.as_deref() {
-        Some("CONNECT") => app::realtime::connect(app, connection_id, credential(request)).await,
+        Some("CONNECT") => connect(app, connection_id, request).await,
         Some("DISCONNECT") => app::realtime::disconnect(app, connection_id).await,
         _ => Ok(()),
     };
@@ -54,9 +55,16 @@ pub async fn handle(app: &App, request: &ApiGatewayWebsocketProxyRequest) -> Api
 }
 
 /// A browser cannot set headers on a WebSocket: the token comes in the query, or by the session cookie.
-fn credential(request: &ApiGatewayWebsocketProxyRequest) -> Option<&str> {
-    request
-        .query_string_parameters
-        .first("token")
-        .or_else(|| runtime::http::caller::credential(&request.headers))
+/// Any page can make a browser open a socket with its cookies, and would then hear everything: with a cookie it must be
+/// a page of ours.
+async fn connect(
+    app: &App,
+    connection_id: &str,
+    request: &ApiGatewayWebsocketProxyRequest,
+) -> app::Result<()> {
+    let shown = match request.query_string_parameters.first("token") {
+        Some(token) => Some(token),
+        None => runtime::http::caller::credential(app, &Method::POST, &request.headers)?,
+    };
+    app::realtime::connect(app, connection_id, shown).await
 }

@@ -25,6 +25,8 @@ use crate::template::Template;
 
 const STACK: &str = "master-ia";
 const BUCKET: &str = "deployment";
+/// Who writes the mails here; SES sends for who is verified only.
+const MAIL_ADDRESS: &str = "no-reply@master-ia.example";
 /// Packages in memory at a time.
 const UPLOADS: usize = 4;
 const LIMIT: Duration = Duration::from_secs(120);
@@ -102,6 +104,9 @@ pub async fn deploy(
     s3.create_bucket().bucket(BUCKET).send().await.context("cannot make the bucket of the code")?;
     let text = template.with_code(&upload_code(layout, template, &s3).await?)?;
     upload(&s3, "template.yaml", text.into_bytes()).await?;
+    let ses = aws_sdk_sesv2::Client::new(&configuration);
+    let verify = ses.create_email_identity().email_identity(MAIL_ADDRESS);
+    verify.send().await.context("cannot verify the address that mails come from")?;
     let secrets = Secrets(aws_sdk_secretsmanager::Client::new(&configuration));
     let database_secret = secrets.create("database", &database_json(&database.application)).await?;
     let mut parameters = vec![
@@ -113,6 +118,7 @@ pub async fn deploy(
         ("OpenAiKeySecretArn", secrets.create("openai-key", sandbox::OPENAI_KEY).await?),
         ("EnvironmentName", "local".to_owned()),
         ("PublicUrl", format!("http://127.0.0.1:{}", ports.front_door)),
+        ("MailFrom", format!("Master IA <{MAIL_ADDRESS}>")),
         ("GraphBaseUrl", sandbox::graph_url(ports)),
         ("OpenAiBaseUrl", sandbox::openai_url(ports)),
         ("WebSocketEndpoint", websocket_url(template, &endpoint)?),

@@ -27,6 +27,15 @@ pub struct Line {
     pub webhook_url: Option<String>,
 }
 
+/// The product as an identity provider knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Application {
+    /// Google's client id, Facebook's app id.
+    pub client_id: String,
+    /// The only secret accepted with it.
+    pub client_secret: String,
+}
+
 /// Everything the sandbox needs to start.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -36,6 +45,10 @@ pub struct Config {
     pub line: Line,
     /// The only OpenAI key accepted.
     pub openai_key: String,
+    /// The only application that Google knows.
+    pub google: Application,
+    /// The only application that Facebook knows.
+    pub facebook: Application,
 }
 
 impl Config {
@@ -74,6 +87,14 @@ impl Config {
                 webhook_url,
             },
             openai_key: or("SANDBOX_OPENAI_KEY", "sandbox"),
+            google: Application {
+                client_id: or("SANDBOX_GOOGLE_CLIENT_ID", "sandbox.apps.googleusercontent.com"),
+                client_secret: or("SANDBOX_GOOGLE_CLIENT_SECRET", "sandbox-google-secret"),
+            },
+            facebook: Application {
+                client_id: or("SANDBOX_FACEBOOK_APP_ID", "100000000000099"),
+                client_secret: or("SANDBOX_FACEBOOK_APP_SECRET", "sandbox-facebook-secret"),
+            },
         })
     }
 }

@@ -8,6 +8,7 @@
 //! | `graph` | WhatsApp Cloud API (Graph v23.0): messages, media, numbers, templates |
 //! | `webhooks` | bodies as Meta writes them, signed, delivered with retries |
 //! | `openai` | chat completions and embeddings |
+//! | `identity` | Google and Facebook where people log in |
 //! | `script` | faults that a test orders in advance |
 //! | `control` | `/_sandbox/…`: what tests drive and read |
 //! | `phone` | the page that is a customer's phone |
@@ -22,12 +23,13 @@ pub mod server;
 mod clock;
 mod control;
 mod graph;
+mod identity;
 mod openai;
 mod phone;
 mod script;
 mod webhooks;
 mod world;
 
-pub use config::{Config, Line};
+pub use config::{Application, Config, Line};
 pub use server::{Running, start};
 pub use webhooks::sign::{escape, signature};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::graph::error::GraphError;
+use crate::identity::{self, fault::Fault};
 use crate::openai::error::OpenAiError;
 use crate::server::hang_up;
 use crate::world::Sandbox;
@@ -32,6 +33,24 @@ pub(crate) enum Target {
     /// `POST /embeddings`.
     #[serde(rename = "openai.embeddings")]
     OpenAiEmbeddings,
+    /// The page of Google that asks who logs in.
+    #[serde(rename = "google.auth")]
+    GoogleAuth,
+    /// `POST /google/token`.
+    #[serde(rename = "google.token")]
+    GoogleToken,
+    /// `GET /google/certs`.
+    #[serde(rename = "google.certs")]
+    GoogleCerts,
+    /// The page of Facebook that asks who logs in.
+    #[serde(rename = "facebook.dialog")]
+    FacebookDialog,
+    /// `/facebook/oauth/access_token`.
+    #[serde(rename = "facebook.token")]
+    FacebookToken,
+    /// `GET /facebook/me`.
+    #[serde(rename = "facebook.me")]
+    FacebookMe,
     /// A webhook on its way to the product.
     #[serde(rename = "webhook")]
     Webhook,
@@ -46,6 +65,12 @@ impl Target {
             Self::GraphStatus => "graph.status",
             Self::OpenAiChat => "openai.chat",
             Self::OpenAiEmbeddings => "openai.embeddings",
+            Self::GoogleAuth => "google.auth",
+            Self::GoogleToken => "google.token",
+            Self::GoogleCerts => "google.certs",
+            Self::FacebookDialog => "facebook.dialog",
+            Self::FacebookToken => "facebook.token",
+            Self::FacebookMe => "facebook.me",
             Self::Webhook => "webhook",
         }
     }
@@ -86,6 +111,9 @@ pub(crate) struct Rule {
     /// Meta's error code; gives status and body.
     #[serde(default)]
     pub(crate) graph_code: Option<u32>,
+    /// OAuth's error (`access_denied`, `invalid_grant`, …): at a page the person is sent back with it.
+    #[serde(default)]
+    pub(crate) oauth_error: Option<String>,
     /// Milliseconds waited first.
     #[serde(default)]
     pub(crate) latency_ms: u64,
@@ -96,7 +124,10 @@ pub(crate) struct Rule {
 
 impl Rule {
     fn answers(&self) -> bool {
-        self.status.is_some() || self.body.is_some() || self.graph_code.is_some()
+        self.status.is_some()
+            || self.body.is_some()
+            || self.graph_code.is_some()
+            || self.oauth_error.is_some()
     }
 }
 
@@ -166,7 +197,7 @@ pub(crate) async fn run(
             drop(process.await);
             hang_up()
         }
-        None if rule.answers() => scripted(target, &rule),
+        None if rule.answers() => scripted(target, &rule, body),
         None => process.await,
     };
     let dropped = rule.drop.is_some();
@@ -175,17 +206,27 @@ pub(crate) async fn run(
     response
 }
 
-fn scripted(target: Target, rule: &Rule) -> Response {
+fn scripted(target: Target, rule: &Rule, request: &[u8]) -> Response {
     let status = rule.status.and_then(|status| StatusCode::from_u16(status).ok());
-    let mut response = match (&rule.body, rule.graph_code) {
-        (Some(Value::String(text)), _) => text.clone().into_response(),
-        (Some(body), _) => axum::Json(body).into_response(),
-        (None, Some(code)) => GraphError::of_code(code).into_response(),
-        (None, None) => match target {
+    let mut response = match (&rule.body, rule.graph_code, &rule.oauth_error) {
+        (Some(Value::String(text)), ..) => text.clone().into_response(),
+        (Some(body), ..) => axum::Json(body).into_response(),
+        (None, Some(code), _) => GraphError::of_code(code).into_response(),
+        (None, None, Some(error)) => identity::scripted(target, error, request),
+        (None, None, None) => match target {
             Target::OpenAiChat | Target::OpenAiEmbeddings => {
                 OpenAiError::of_status(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)).into_response()
             }
-            Target::GraphMessages | Target::GraphMedia | Target::GraphStatus | Target::Webhook => {
+            Target::GoogleAuth | Target::GoogleToken | Target::GoogleCerts => {
+                Fault::of_status(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)).into_response()
+            }
+            Target::GraphMessages
+            | Target::GraphMedia
+            | Target::GraphStatus
+            | Target::FacebookDialog
+            | Target::FacebookToken
+            | Target::FacebookMe
+            | Target::Webhook => {
                 GraphError::of_status(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)).into_response()
             }
         },

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
 use crate::world::Sandbox;
-use crate::{Config, control, graph, openai, phone};
+use crate::{Config, control, graph, identity, openai, phone};
 
 /// The largest body taken: Meta's 100 MB document and some room for its envelope.
 const BODY_LIMIT: usize = 105 * 1024 * 1024;
@@ -77,6 +77,7 @@ fn router(sandbox: Arc<Sandbox>) -> Router {
     Router::new()
         .merge(graph::routes())
         .merge(openai::routes())
+        .merge(identity::routes())
         .merge(control::routes())
         .merge(phone::routes())
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -42,6 +42,8 @@ pub struct Settings {
     pub turns_queue_url: String,
     /// Queue of turns that want an answer.
     pub ai_reply_queue_url: String,
+    /// Queue of mails to people.
+    pub mail_queue_url: String,
     /// Where this consumer's hopeless messages go.
     pub dead_letter_queue_url: String,
     /// Event bus.
@@ -50,6 +52,8 @@ pub struct Settings {
     pub webhook_routes_table: String,
     /// Table of open WebSockets.
     pub sockets_table: String,
+    /// Table of rate limits.
+    pub rate_limits_table: String,
     /// Bucket of bodies that are too large for a queue.
     pub overflow_bucket: String,
     /// Where messages to WebSockets are posted.
@@ -60,6 +64,12 @@ pub struct Settings {
     pub openai_base_url: String,
     /// Which installation this is; part of every token.
     pub environment: String,
+    /// Origin under which people reach panel and API, without a slash at its end.
+    pub public_url: String,
+    /// Other origins whose pages may call the API with a person's cookies.
+    pub allowed_origins: Vec<String>,
+    /// Who writes the mails to people.
+    pub mail_from: String,
 }
 
 /// Everything that use cases work with. Cheap to clone.
@@ -83,6 +93,13 @@ pub struct App {
     pub push: cloud::push::Push,
     /// Secrets.
     pub secrets: cloud::secrets::Secrets,
+    /// Rate limits.
+    pub limits: cloud::limits::RateLimits,
+    /// Mails.
+    pub mailer: cloud::mail::Mailer,
+    pub(crate) sessions: Arc<crate::auth::SessionCache>,
+    pub(crate) keys: Arc<crate::auth::tokens::KeyMemory>,
+    pub(crate) leases: Arc<crate::auth::throttle::Leases>,
     lazy: Arc<Lazy>,
 }
 
@@ -102,6 +119,7 @@ impl App {
     pub fn new(clock: Arc<dyn Clock>, settings: Settings, aws: &cloud::Aws) -> Self {
         let routes_table = settings.webhook_routes_table.clone();
         let sockets_table = settings.sockets_table.clone();
+        let limits_table = settings.rate_limits_table.clone();
         Self {
             clock,
             queues: cloud::queue::Queues::new(aws.clone()),
@@ -114,6 +132,11 @@ impl App {
             sockets: cloud::sockets::Sockets::new(aws.clone(), sockets_table),
             push: cloud::push::Push::new(aws.clone()),
             secrets: cloud::secrets::Secrets::new(aws.clone()),
+            limits: cloud::limits::RateLimits::new(aws.clone(), limits_table),
+            mailer: cloud::mail::Mailer::new(aws.clone()),
+            sessions: Arc::new(crate::auth::session_cache()),
+            keys: Arc::default(),
+            leases: Arc::default(),
             settings: Arc::new(settings),
             lazy: Arc::default(),
         }

@@ -1,15 +1,16 @@
 //! The company that a new installation begins with: something to try everything on.
 
 use cloud::routes::WebhookRoute;
+use db::api_keys::ApiKey;
 use db::connections::NewConnection;
 use db::users::User;
 use domain::persona::Persona;
-use domain::user::Role;
+use domain::user::{Locale, Permission, Role};
 use domain::{ApiKeyId, CompanyId, CompanyScope, ConnectionId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::App;
-use crate::auth::{hash_api_key, hash_password};
+use crate::auth::{hash_secret, passwords};
 use crate::error::{Result, internal};
 use crate::outbound::CONNECTION_TABLE;
 use crate::webhooks::{ROUTE_TABLE, meta};
@@ -70,21 +71,39 @@ pub async fn seed(app: &App, demo: &Demo) -> Result<()> {
         put_route(app, demo, route_key).await?;
     }
     let db = app.db().await?;
-    if db::users::find_by_email(db, &demo.email).await?.is_some() {
+    let mut tx = db.begin_identity(&db::Principal::Email(demo.email.clone())).await?;
+    if db::users::find_by_email(&mut tx, &demo.email).await?.is_some() {
         return Ok(());
     }
+    drop(tx);
+    let now = app.clock.now();
     let mut tx = db.begin(scope).await?;
+    tx.act_as(demo.user_id).await?;
     let user = User {
         id: demo.user_id,
         email: demo.email.clone(),
         name: "Dona da Loja".to_owned(),
-        password_hash: hash_password(demo.password.clone()).await?,
+        password_hash: Some(passwords::hash(demo.password.clone()).await?),
+        email_verified_at: Some(now),
+        locale: Locale::Pt,
     };
     db::users::insert(&mut tx, &user).await?;
-    db::users::insert_company(&mut tx, &demo.company_name).await?;
-    db::users::insert_membership(&mut tx, demo.user_id, Role::Owner).await?;
-    let key_hash = hash_api_key(demo.api_key.expose_secret());
-    db::users::insert_api_key(&mut tx, demo.api_key_id, "Demonstração", &key_hash, Role::Owner).await?;
+    db::companies::insert(&mut tx, &demo.company_name).await?;
+    db::members::insert(&mut tx, demo.user_id, Role::Owner).await?;
+    let key = demo.api_key.expose_secret();
+    let for_keys = Permission::all().filter(|permission| permission.is_for_keys());
+    let api_key = ApiKey {
+        id: demo.api_key_id,
+        name: "Demonstração".to_owned(),
+        hint: key[key.len().saturating_sub(4)..].to_owned(),
+        permissions: for_keys.map(|permission| permission.as_str().to_owned()).collect(),
+        created_by: Some(demo.user_id),
+        created_at: now,
+        expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    db::api_keys::insert(&mut tx, &api_key, &hash_secret(key)).await?;
     db::personas::insert(&mut tx, &demo.persona).await?;
     let connection = sealed_connection(app, demo).await?;
     db::connections::insert(&mut tx, &connection).await?;

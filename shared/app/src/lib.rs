@@ -3,13 +3,16 @@
 //! Rooms: [`context`] what every use case is handed · [`error`] how they fail · [`outbox`] how data and the jobs that it
 //! causes leave together · [`inbound`] a provider's event becomes messages and statuses · [`turns`] a customer's burst
 //! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
-//! [`realtime`] browsers see it live · [`auth`] who is calling · [`contacts`], [`conversations`], [`messages`],
-//! [`sessions`] what the API reads and writes · [`demo`] the company that a new installation begins with.
+//! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
+//! [`mail`] what people are written · [`contacts`], [`conversations`], [`messages`], [`sessions`] what the API reads and
+//! writes · [`demo`] the company that a new installation begins with.
 //!
 //! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
 
 pub mod ai_reply;
+pub mod audit;
 pub mod auth;
+pub mod company;
 pub mod contacts;
 pub mod context;
 pub mod conversations;
@@ -17,6 +20,7 @@ pub mod demo;
 pub mod error;
 pub mod health;
 pub mod inbound;
+pub mod mail;
 pub mod messages;
 pub mod outbound;
 pub mod outbox;

@@ -118,7 +118,7 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
     let (conversation_id, recipient) = resolve_target(app, &mut tx, new.target).await?;
     check_window(app, &new, &recipient)?;
     let mut outgoing = Outgoing::default();
-    let author = new.author.unwrap_or(match caller.user_id {
+    let author = new.author.unwrap_or(match caller.user_id() {
         Some(_) => Author::Agent,
         None => Author::AgentPlatform,
     });
@@ -150,7 +150,7 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
         reply_to_id: new.reply_to_id,
         status: if new.send_external { MessageStatus::Queued } else { MessageStatus::Sent },
         turn: None,
-        author_user_id: caller.user_id,
+        author_user_id: caller.user_id(),
     };
     db::messages::write::insert_written(&mut tx, &message, now).await?;
     if new.send_external {

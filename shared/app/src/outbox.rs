@@ -235,5 +235,6 @@ fn queue_url(app: &App, queue: Queue) -> &str {
         Queue::Outbound => &app.settings.outbound_queue_url,
         Queue::Turns => &app.settings.turns_queue_url,
         Queue::AiReply => &app.settings.ai_reply_queue_url,
+        Queue::Mail => &app.settings.mail_queue_url,
     }
 }

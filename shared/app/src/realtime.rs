@@ -22,12 +22,11 @@ const AT_ONCE: usize = 16;
 /// # Errors
 /// `Unauthenticated`, or `Forbidden` when the role may not read the inbox.
 pub async fn connect(app: &App, connection_id: &str, credential: Option<&str>) -> Result<()> {
-    let identity = auth::identify(app, credential.ok_or(Error::Unauthenticated)?).await?;
-    if !identity.role.allows(Permission::ReadInbox) {
-        return Err(Error::Forbidden(Permission::ReadInbox.act()));
-    }
+    let credential = credential.ok_or(Error::Unauthenticated)?;
+    let identity = auth::identify(app, credential, auth::Client::default()).await?;
+    identity.require(Permission::ReadInbox)?;
     let company_id = identity.scope.company_id();
-    let socket = Socket::opened(connection_id, company_id, identity.user_id, app.clock.now());
+    let socket = Socket::opened(connection_id, company_id, identity.user_id(), app.clock.now());
     app.sockets.put(&socket).await.map_err(internal)
 }
 

@@ -45,6 +45,7 @@ struct Inner {
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
     s3: OnceCell<aws_sdk_s3::Client>,
     secretsmanager: OnceCell<aws_sdk_secretsmanager::Client>,
+    sesv2: OnceCell<aws_sdk_sesv2::Client>,
     push: Mutex<HashMap<String, aws_sdk_apigatewaymanagement::Client>>,
 }
 
@@ -86,6 +87,10 @@ impl Aws {
     pub(crate) async fn secretsmanager(&self) -> &aws_sdk_secretsmanager::Client {
         let make = async || aws_sdk_secretsmanager::Client::new(self.config().await);
         self.0.secretsmanager.get_or_init(make).await
+    }
+
+    pub(crate) async fn sesv2(&self) -> &aws_sdk_sesv2::Client {
+        self.0.sesv2.get_or_init(async || aws_sdk_sesv2::Client::new(self.config().await)).await
     }
 
     pub(crate) async fn s3(&self) -> &aws_sdk_s3::Client {

@@ -10,21 +10,21 @@ use tokio::time::Instant;
 
 /// How long answers live.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
+pub struct Policy {
     /// A value is served without asking.
-    pub(crate) fresh: Duration,
+    pub fresh: Duration,
     /// "There is none" is served without asking.
-    pub(crate) absent: Duration,
+    pub absent: Duration,
     /// A value, counted from its load, is still served when loading fails.
-    pub(crate) stale: Duration,
+    pub stale: Duration,
     /// After a failed load a stale value is served without asking, so that nobody waits for a time-out each time.
-    pub(crate) pause: Duration,
+    pub pause: Duration,
     /// Keys held at most.
-    pub(crate) capacity: usize,
+    pub capacity: usize,
 }
 
 /// Answers by key. `V` is cheap to clone.
-pub(crate) struct Cache<V, E> {
+pub struct Cache<V, E> {
     policy: Policy,
     name: &'static str,
     slots: Mutex<HashMap<String, Arc<Slot<V, E>>>>,
@@ -54,7 +54,8 @@ struct Known<V> {
 }
 
 impl<V: Clone, E: Clone + Display> Cache<V, E> {
-    pub(crate) fn new(name: &'static str, policy: Policy) -> Self {
+    /// An empty one; `name` is for logs.
+    pub fn new(name: &'static str, policy: Policy) -> Self {
         Self { policy, name, slots: Mutex::default(), clock: AtomicU64::new(0) }
     }
 
@@ -62,7 +63,7 @@ impl<V: Clone, E: Clone + Display> Cache<V, E> {
     ///
     /// Who waits for another's load shares its outcome, failures included. A load that is dropped half-way counts as
     /// never begun.
-    pub(crate) async fn get<Load, Answer>(&self, key: &str, load: Load) -> Result<Option<V>, E>
+    pub async fn get<Load, Answer>(&self, key: &str, load: Load) -> Result<Option<V>, E>
     where
         Load: FnOnce() -> Answer,
         Answer: Future<Output = Result<Option<V>, E>>,
@@ -90,7 +91,7 @@ impl<V: Clone, E: Clone + Display> Cache<V, E> {
     }
 
     /// Forgets `key`; the next call loads.
-    pub(crate) fn forget(&self, key: &str) {
+    pub fn forget(&self, key: &str) {
         lock(&self.slots).remove(key);
     }
 

@@ -3,9 +3,9 @@
 //! Rooms: [`aws`] the shared configuration and its lazily built clients · [`queue`] SQS · [`bus`] EventBridge ·
 //! [`overflow`] bodies too large for a queue, in S3 · [`routes`] which webhook belongs to whom, in DynamoDB ·
 //! [`sockets`] open browser connections, in DynamoDB · [`push`] a message down one browser connection ·
-//! [`secrets`] Secrets Manager · [`seal`] encryption of single values at rest · [`error`] what AWS answered.
-//! Private: `batch` (chunks, order and retries of batched sends), `cache` (single flight, stale on error),
-//! `table` (items of DynamoDB).
+//! [`secrets`] Secrets Manager · [`seal`] encryption of single values at rest · [`limits`] rate limits, in DynamoDB ·
+//! [`mail`] SES · [`cache`] memory with single flight and stale on error · [`error`] what AWS answered.
+//! Private: `batch` (chunks, order and retries of batched sends), `table` (items of DynamoDB).
 //!
 //! Never in here: business rules, SQL, providers, and the environment. URLs, table names and secret ids are handed
 //! in; only the SDK's own provider chain looks at `AWS_*`.
@@ -15,8 +15,10 @@
 pub mod aws;
 mod batch;
 pub mod bus;
-mod cache;
+pub mod cache;
 pub mod error;
+pub mod limits;
+pub mod mail;
 pub mod overflow;
 pub mod push;
 pub mod queue;

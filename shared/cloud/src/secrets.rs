@@ -12,12 +12,18 @@ use crate::error::AwsError;
 
 const POLICY: Policy = Policy {
     fresh: Duration::from_secs(5 * 60),
-    absent: Duration::ZERO,
+    // A secret without a previous version has none for a while.
+    absent: Duration::from_secs(5 * 60),
     // A function that has worked for hours should not stop because Secrets Manager does.
     stale: Duration::from_secs(60 * 60),
     pause: Duration::from_secs(30),
     capacity: 1_000,
 };
+
+/// The label of the version in force.
+const CURRENT: &str = "AWSCURRENT";
+/// The label of the version before it.
+const PREVIOUS: &str = "AWSPREVIOUS";
 
 /// Why there is no secret.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -61,8 +67,22 @@ impl Secrets {
     /// # Errors
     /// When it is missing, forbidden, not text, or cannot be reached.
     pub async fn get(&self, secret_id: &str) -> Result<SecretString, SecretsError> {
-        let load = async || self.load(secret_id).await.map(Some);
+        let load = async || self.load(secret_id, CURRENT).await.map(Some);
         self.cache.get(secret_id, load).await?.ok_or(SecretsError::NotText)
+    }
+
+    /// The text that a secret had before its last rotation (the label AWSPREVIOUS); `None` when there was none. As old
+    /// as [`get`](Self::get) may be.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_previous(&self, secret_id: &str) -> Result<Option<SecretString>, SecretsError> {
+        let load = async || match self.load(secret_id, PREVIOUS).await {
+            Ok(text) => Ok(Some(text)),
+            Err(SecretsError::Aws(error)) if error.code() == Some("ResourceNotFoundException") => Ok(None),
+            Err(error) => Err(error),
+        };
+        self.cache.get(&format!("{secret_id}#{PREVIOUS}"), load).await
     }
 
     /// One text field of a secret that is a JSON object, such as `url` of a database's.
@@ -83,10 +103,12 @@ impl Secrets {
     /// Forgets one secret: the next call asks again, for instance after a password was refused.
     pub fn forget(&self, secret_id: &str) {
         self.cache.forget(secret_id);
+        self.cache.forget(&format!("{secret_id}#{PREVIOUS}"));
     }
 
-    async fn load(&self, secret_id: &str) -> Result<SecretString, SecretsError> {
-        let answer = self.aws.secretsmanager().await.get_secret_value().secret_id(secret_id).send().await;
+    async fn load(&self, secret_id: &str, stage: &str) -> Result<SecretString, SecretsError> {
+        let request = self.aws.secretsmanager().await.get_secret_value().secret_id(secret_id);
+        let answer = request.version_stage(stage).send().await;
         let answer = answer.map_err(|error| AwsError::from_sdk("secretsmanager.GetSecretValue", error))?;
         answer.secret_string.map(SecretString::from).ok_or(SecretsError::NotText)
     }

@@ -2,20 +2,29 @@
 //!
 //! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox ·
 //! one file of queries a resource ([`contacts`], [`conversations`], [`messages`], [`sessions`], [`turns`],
-//! [`connections`], [`personas`], [`users`]) · [`journal`] what providers told us · [`outbox`] what has to leave ·
-//! [`idempotency`] repeated POSTs · [`error`] what can go wrong.
+//! [`connections`], [`personas`]; of accounts [`users`], [`companies`], [`members`], [`departments`], [`invitations`],
+//! [`api_keys`], [`login_sessions`], [`account_tokens`]) · [`audit`] who did what · [`journal`] what providers told us ·
+//! [`outbox`] what has to leave · [`idempotency`] repeated POSTs · [`error`] what can go wrong.
 //!
 //! A function here is one query with a verb for a name. Tenant queries take `&mut TenantTx` first and name
 //! `company_id` although row-level security does too: the planner needs it, and so does a reader.
 //!
 //! Never in here: rules of the product, HTTP, queues, provider formats, the clock.
 
+pub mod account_tokens;
+pub mod api_keys;
+pub mod audit;
+pub mod companies;
 pub mod connections;
 pub mod contacts;
 pub mod conversations;
+pub mod departments;
 pub mod error;
 pub mod idempotency;
+pub mod invitations;
 pub mod journal;
+pub mod login_sessions;
+pub mod members;
 pub mod messages;
 pub mod outbox;
 pub mod personas;

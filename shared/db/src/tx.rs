@@ -22,7 +22,9 @@ pub struct Db {
 pub enum Principal {
     /// A person whose password or token was checked.
     User(UserId),
-    /// The hex SHA-256 of an API key.
+    /// Whoever gives this address.
+    Email(String),
+    /// The hex SHA-256 of an API key, or of a token that we handed out.
     KeyHash(String),
 }
 
@@ -88,13 +90,16 @@ impl Db {
     /// When no connection can be had.
     pub async fn begin_identity(&self, principal: &Principal) -> Result<IdentityTx> {
         let mut tx = self.pool.begin().await?;
-        let (user_id, key_hash) = match principal {
-            Principal::User(user_id) => (user_id.to_string(), ""),
-            Principal::KeyHash(hash) => (String::new(), hash.as_str()),
+        let (user_id, email, key_hash) = match principal {
+            Principal::User(user_id) => (user_id.to_string(), "", ""),
+            Principal::Email(email) => (String::new(), email.as_str(), ""),
+            Principal::KeyHash(hash) => (String::new(), "", hash.as_str()),
         };
         sqlx::query!(
-            "SELECT set_config('app.user_id', $1, true) AS user_id, set_config('app.key_hash', $2, true) AS key_hash",
+            "SELECT set_config('app.user_id', $1, true) AS user_id, set_config('app.email', $2, true) AS email,
+                    set_config('app.key_hash', $3, true) AS key_hash",
             user_id,
+            email,
             key_hash
         )
         .fetch_one(&mut *tx)
@@ -130,6 +135,14 @@ impl TenantTx {
         &mut self.tx
     }
 
+    /// From here on this transaction also sees and writes what is this person's alone.
+    ///
+    /// # Errors
+    /// Database errors only.
+    pub async fn act_as(&mut self, user_id: UserId) -> Result<()> {
+        act_as(&mut self.tx, user_id).await
+    }
+
     /// Makes everything durable, at once or not at all.
     ///
     /// # Errors
@@ -151,6 +164,29 @@ impl IdentityTx {
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         &mut self.tx
     }
+
+    /// From here on this transaction sees and writes what is this person's alone: they proved who they are.
+    ///
+    /// # Errors
+    /// Database errors only.
+    pub async fn act_as(&mut self, user_id: UserId) -> Result<()> {
+        act_as(&mut self.tx, user_id).await
+    }
+
+    /// Makes everything durable.
+    ///
+    /// # Errors
+    /// As [`TenantTx::commit`].
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+async fn act_as(connection: &mut PgConnection, user_id: UserId) -> Result<()> {
+    sqlx::query!("SELECT set_config('app.user_id', $1, true) AS user_id", user_id.to_string())
+        .fetch_one(connection)
+        .await?;
+    Ok(())
 }
 
 impl SystemTx {

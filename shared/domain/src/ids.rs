@@ -51,6 +51,10 @@ ids! {
     ApiKeyId,
     /// A department of a company.
     DepartmentId,
+    /// An invitation of a person into a company.
+    InvitationId,
+    /// One log-in of one person on one device.
+    LoginSessionId,
 }
 
 /// Proof that a company id was verified: read from a token, a signed webhook's route, or our own queue.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{CompanyId, ConversationId, MessageId, TurnId};
+use crate::{CompanyId, ConversationId, InvitationId, MessageId, TurnId, UserId};
 
 /// The queues that jobs travel on, by their stable names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub enum Queue {
     Turns,
     /// Turns that want an answer; standard.
     AiReply,
+    /// Mails to people; standard.
+    Mail,
 }
 
 /// One piece of work. The serialised form is versioned by [`JobEnvelope::v`]; a new field needs a default.
@@ -51,6 +53,37 @@ pub enum Job {
         /// Show the typing indicator too.
         typing: bool,
     },
+    /// Writes a mail and sends it.
+    SendMail {
+        /// Which.
+        mail: Mail,
+    },
+}
+
+/// A mail to a person. It holds no link: that is made when the mail leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Mail {
+    /// Asks for a proof of the address.
+    VerifyEmail {
+        /// Who.
+        user_id: UserId,
+    },
+    /// Says that somebody tried to register an address that has an account.
+    AlreadyRegistered {
+        /// Whose account.
+        user_id: UserId,
+    },
+    /// Brings a link to a new password.
+    ResetPassword {
+        /// Who.
+        user_id: UserId,
+    },
+    /// Invites somebody into the company.
+    Invitation {
+        /// The invitation.
+        invitation_id: InvitationId,
+    },
 }
 
 impl Job {
@@ -60,13 +93,14 @@ impl Job {
             Self::CloseTurn { .. } => Queue::Turns,
             Self::AnswerTurn { .. } => Queue::AiReply,
             Self::SendMessage { .. } | Self::MarkRead { .. } => Queue::Outbound,
+            Self::SendMail { .. } => Queue::Mail,
         }
     }
 
     /// The FIFO group, on FIFO queues.
     pub fn group(&self) -> Option<String> {
         match self {
-            Self::CloseTurn { .. } | Self::AnswerTurn { .. } => None,
+            Self::CloseTurn { .. } | Self::AnswerTurn { .. } | Self::SendMail { .. } => None,
             Self::SendMessage { conversation_id, .. } | Self::MarkRead { conversation_id, .. } => {
                 Some(conversation_id.to_string())
             }

@@ -1,9 +1,9 @@
-//! People of a company: roles and what each may do.
+//! People of a company: roles, permissions, and who may do what.
 
 use serde::{Deserialize, Serialize};
 
 /// A person's place in a company, from the widest rights to the narrowest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Role {
@@ -19,32 +19,192 @@ pub enum Role {
     Viewer,
 }
 
-/// One thing that a caller may be allowed to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One thing that a caller may be allowed to do. The names are stable: API keys are scoped by them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Permission {
     /// See conversations, messages, sessions and contacts.
     ReadInbox,
     /// Write to customers, mark as read.
     WriteInbox,
+    /// See the company, its members and its departments.
+    ReadCompany,
+    /// Change the company's name and settings.
+    ManageCompany,
+    /// Invite people, change their roles, deactivate them.
+    ManageMembers,
+    /// Make, change and remove departments.
+    ManageDepartments,
+    /// Make and revoke API keys.
+    ManageApiKeys,
+    /// See who did what.
+    ReadAuditLog,
+    /// Hand the company over to somebody else.
+    TransferOwnership,
 }
 
+/// Who holds what: one line a permission, one column a role.
+const TABLE: [(Permission, [bool; 5]); 9] = [
+    //                                owner  admin  superv agent  viewer
+    (Permission::ReadInbox, [true, true, true, true, true]),
+    (Permission::WriteInbox, [true, true, true, true, false]),
+    (Permission::ReadCompany, [true, true, true, true, true]),
+    (Permission::ManageCompany, [true, true, false, false, false]),
+    (Permission::ManageMembers, [true, true, false, false, false]),
+    (Permission::ManageDepartments, [true, true, true, false, false]),
+    (Permission::ManageApiKeys, [true, true, false, false, false]),
+    (Permission::ReadAuditLog, [true, true, false, false, false]),
+    (Permission::TransferOwnership, [true, false, false, false, false]),
+];
+
 impl Role {
+    /// Every role, from the widest rights to the narrowest.
+    pub const ALL: [Self; 5] = [Self::Owner, Self::Admin, Self::Supervisor, Self::Agent, Self::Viewer];
+
     /// Whether this role holds `permission`.
     pub fn allows(self, permission: Permission) -> bool {
-        match (self, permission) {
-            (_, Permission::ReadInbox) => true,
-            (Self::Viewer, Permission::WriteInbox) => false,
-            (Self::Owner | Self::Admin | Self::Supervisor | Self::Agent, Permission::WriteInbox) => true,
+        TABLE.iter().any(|(known, holders)| *known == permission && holders[self as usize])
+    }
+
+    /// Everything that this role holds.
+    pub fn permissions(self) -> impl Iterator<Item = Permission> {
+        Permission::all().filter(move |permission| self.allows(*permission))
+    }
+
+    /// Whether somebody of this role may give `other` to a person, or take it away: nobody reaches above himself, and
+    /// ownership is transferred, never given.
+    pub fn may_assign(self, other: Self) -> bool {
+        self.allows(Permission::ManageMembers) && other != Self::Owner && self <= other
+    }
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Supervisor => "supervisor",
+            Self::Agent => "agent",
+            Self::Viewer => "viewer",
         }
     }
 }
 
 impl Permission {
+    /// Every permission.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|(permission, _)| *permission)
+    }
+
+    /// Whether an API key may hold it. Ownership is a person's.
+    pub fn is_for_keys(self) -> bool {
+        self != Self::TransferOwnership
+    }
+
     /// The act that a refusal names, as in "not allowed to …".
     pub fn act(self) -> &'static str {
         match self {
             Self::ReadInbox => "read the inbox",
             Self::WriteInbox => "write to customers",
+            Self::ReadCompany => "see the company",
+            Self::ManageCompany => "change the company",
+            Self::ManageMembers => "manage members",
+            Self::ManageDepartments => "manage departments",
+            Self::ManageApiKeys => "manage API keys",
+            Self::ReadAuditLog => "read the audit log",
+            Self::TransferOwnership => "transfer the ownership",
+        }
+    }
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadInbox => "read_inbox",
+            Self::WriteInbox => "write_inbox",
+            Self::ReadCompany => "read_company",
+            Self::ManageCompany => "manage_company",
+            Self::ManageMembers => "manage_members",
+            Self::ManageDepartments => "manage_departments",
+            Self::ManageApiKeys => "manage_api_keys",
+            Self::ReadAuditLog => "read_audit_log",
+            Self::TransferOwnership => "transfer_ownership",
+        }
+    }
+
+    /// The permission of a stable name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::all().find(|permission| permission.as_str() == name)
+    }
+}
+
+/// The language of what a person is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Locale {
+    /// Portuguese of Brazil.
+    #[default]
+    Pt,
+    /// English.
+    En,
+}
+
+/// The fewest and the most characters of a password. Length is what counts (NIST SP 800-63B, 3.1.1.2).
+pub const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 10..=128;
+
+/// Whether `text` can be an email address: one `@`, something before it, a dotted name behind it, nothing blank. Whether
+/// it exists shows when a mail to it is answered.
+pub fn is_email(text: &str) -> bool {
+    let Some((local, host)) = text.split_once('@') else { return false };
+    let dotted = host.contains('.') && host.split('.').all(|label| !label.is_empty());
+    let clean =
+        !text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ',' | ';'));
+    (1..=64).contains(&local.len()) && dotted && !host.contains('@') && clean && text.len() <= 254
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_only_shrink_from_role_to_role() {
+        for (permission, holders) in TABLE {
+            assert!(holders.is_sorted_by(|wider, narrower| wider >= narrower), "{permission:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_wire() {
+        for permission in Permission::all() {
+            let wire = serde_json::to_value(permission).expect("serialises");
+            assert_eq!(wire, permission.as_str());
+            assert_eq!(Permission::parse(permission.as_str()), Some(permission));
+        }
+        for role in Role::ALL {
+            assert_eq!(serde_json::to_value(role).expect("serialises"), role.as_str());
+        }
+    }
+
+    #[test]
+    fn nobody_reaches_above_himself() {
+        assert!(Role::Owner.may_assign(Role::Admin));
+        assert!(Role::Admin.may_assign(Role::Admin));
+        assert!(!Role::Owner.may_assign(Role::Owner));
+        assert!(!Role::Admin.may_assign(Role::Owner));
+        for role in Role::ALL {
+            assert!(!Role::Supervisor.may_assign(role) && !Role::Agent.may_assign(role));
+        }
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_are_refused() {
+        for good in ["ana@loja.com.br", "a+b@x.io", "josé@exemplo.com"] {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in
+            ["", "ana", "@x.com", "ana@", "ana@x", "a b@x.com", "ana@x..com", "a@b@x.com", "<ana@x.com>"]
+        {
+            assert!(!is_email(bad), "{bad}");
         }
     }
 }

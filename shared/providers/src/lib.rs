@@ -1,11 +1,15 @@
 //! What the outside services say and want to hear, one module a service.
 //!
 //! Rooms: [`whatsapp_cloud`] Meta's WhatsApp Cloud API: webhooks in, messages out · [`openai`] answers and
-//! embeddings.
+//! embeddings · [`oauth`] logging in by Google and Facebook · [`guard`] addresses that customers give, before they are
+//! called.
 //!
 //! Never in here: the database, queues, secrets' storage, the environment, a tenant, or a decision about what to do
-//! with an answer. HTTP clients and keys are handed in. Every error says whether trying again is safe.
+//! with an answer. HTTP clients (but for the guard's) and keys are handed in. Every error says whether trying again is
+//! safe.
 
+pub mod guard;
+pub mod oauth;
 pub mod openai;
 pub mod whatsapp_cloud;
 

@@ -14,15 +14,20 @@ pub fn settings() -> Settings {
         outbound_queue_url: variable("OUTBOUND_QUEUE_URL"),
         turns_queue_url: variable("TURNS_QUEUE_URL"),
         ai_reply_queue_url: variable("AI_REPLY_QUEUE_URL"),
+        mail_queue_url: variable("MAIL_QUEUE_URL"),
         dead_letter_queue_url: variable("DEAD_LETTER_QUEUE_URL"),
         event_bus: variable("EVENT_BUS"),
         webhook_routes_table: variable("WEBHOOK_ROUTES_TABLE"),
         sockets_table: variable("SOCKETS_TABLE"),
+        rate_limits_table: variable("RATE_LIMITS_TABLE"),
         overflow_bucket: variable("OVERFLOW_BUCKET"),
         websocket_endpoint: variable("WEBSOCKET_ENDPOINT"),
         graph_base_url: variable_or("GRAPH_BASE_URL", "https://graph.facebook.com"),
         openai_base_url: variable_or("OPENAI_BASE_URL", "https://api.openai.com/v1"),
         environment: variable_or("ENVIRONMENT", "local"),
+        public_url: variable("PUBLIC_URL"),
+        allowed_origins: list("ALLOWED_ORIGINS"),
+        mail_from: variable("MAIL_FROM"),
     }
 }
 
@@ -34,6 +39,11 @@ pub(crate) fn log_filter() -> String {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
+}
+
+/// What stands between commas.
+fn list(name: &str) -> Vec<String> {
+    variable(name).split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
 fn variable_or(name: &str, default: &str) -> String {

@@ -1,8 +1,10 @@
-//! The HTTP edge. Rooms: [`caller`] who calls · [`problem`] what a failure looks like · [`body`] JSON bodies and queries ·
-//! [`page`] keyset cursors.
+//! The HTTP edge. Rooms: [`caller`] who calls · [`client`] from where · [`cookies`] what keeps a browser logged in ·
+//! [`problem`] what a failure looks like · [`body`] JSON bodies and queries · [`page`] keyset cursors.
 
 pub mod body;
 pub mod caller;
+pub mod client;
+pub mod cookies;
 pub mod page;
 pub mod problem;
 
@@ -17,6 +19,7 @@ use tracing::Instrument as _;
 
 pub use body::{PathId, ValidJson, ValidQuery};
 pub use caller::Caller;
+pub use client::Client;
 pub use page::{Cursor, PageBody, PageQuery};
 pub use problem::{ApiError, Problem};
 

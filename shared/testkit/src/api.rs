@@ -50,6 +50,17 @@ impl Api {
         anonymous.with(answer.body["token"].as_str().expect("a token"))
     }
 
+    /// The same client at another address of its own: limits that count addresses count it alone.
+    ///
+    /// # Panics
+    /// When this machine has no such address. Linux has all of 127.0.0.0/8.
+    #[must_use]
+    pub fn elsewhere(&self) -> Self {
+        let bits = crate::new_id().as_u128().to_le_bytes();
+        let address = std::net::Ipv4Addr::new(127, bits[0] | 1, bits[1], bits[2].clamp(1, 254));
+        Self { http: crate::http_client_at(Some(address.into())), ..self.clone() }
+    }
+
     /// The token or key, if it has one.
     pub fn credential(&self) -> Option<&str> {
         self.credential.as_deref()
@@ -99,15 +110,7 @@ impl Api {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let text = response.text().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
-        let content_type =
-            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let content_type = content_type.split(';').next().unwrap_or_default().trim().to_owned();
-        let body = if text.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&text).unwrap_or(Value::String(text))
-        };
-        Answer { status, content_type, headers, body }
+        Answer::new(status, headers, text)
     }
 
     /// Every row of a list, page by page.
@@ -133,6 +136,18 @@ impl Api {
 }
 
 impl Answer {
+    pub(crate) fn new(status: u16, headers: HeaderMap, text: String) -> Self {
+        let content_type =
+            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type = content_type.split(';').next().unwrap_or_default().trim().to_owned();
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        };
+        Self { status, content_type, headers, body }
+    }
+
     /// Itself, if it has this status.
     ///
     /// # Panics

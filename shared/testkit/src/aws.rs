@@ -12,17 +12,24 @@ use db::Db;
 use crate::Stack;
 
 /// Every dead-letter queue, by the name of its output.
-pub const DEAD_LETTER_QUEUES: [&str; 5] = [
+pub const DEAD_LETTER_QUEUES: [&str; 6] = [
     "InboundDeadQueueUrl",
     "OutboundDeadQueueUrl",
     "TurnsDeadQueueUrl",
     "AiReplyDeadQueueUrl",
+    "MailDeadQueueUrl",
     "PushDeadQueueUrl",
 ];
 
 /// Every other queue, by the name of its output.
-pub const QUEUES: [&str; 5] =
-    ["InboundQueueUrl", "OutboundQueueUrl", "TurnsQueueUrl", "AiReplyQueueUrl", "PushQueueUrl"];
+pub const QUEUES: [&str; 6] = [
+    "InboundQueueUrl",
+    "OutboundQueueUrl",
+    "TurnsQueueUrl",
+    "AiReplyQueueUrl",
+    "MailQueueUrl",
+    "PushQueueUrl",
+];
 
 /// The AWS side of a stack.
 #[derive(Clone)]
@@ -52,6 +59,11 @@ impl Cloud {
             .load()
             .await;
         Self { aws: cloud::Aws::with_config(config), outputs: Arc::new(stack.outputs.clone()) }
+    }
+
+    /// Its clients.
+    pub fn aws(&self) -> &cloud::Aws {
+        &self.aws
     }
 
     /// An output of the deployed stack.

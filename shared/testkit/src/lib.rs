@@ -3,7 +3,7 @@
 //! Rooms: [`stack`] where the parts of a running stack are · [`api`] a client that keeps problems · [`tenant`] a company
 //! of the test's own, with a WhatsApp connection of its own, so that tests do not see each other · [`webhook`] signed
 //! webhook bodies · [`sandbox`] the stand-in for third parties · [`socket`] a browser's WebSocket · [`aws`] queues of
-//! the stack.
+//! the stack · [`mailbox`] what people were written · [`flow`] the product's handlers in the test's own process.
 //!
 //! Everything here panics instead of returning an error: a test that cannot go on should say where.
 //!
@@ -11,6 +11,8 @@
 
 pub mod api;
 pub mod aws;
+pub mod flow;
+pub mod mailbox;
 pub mod sandbox;
 pub mod socket;
 pub mod stack;
@@ -24,6 +26,8 @@ use uuid::Uuid;
 
 pub use api::{Answer, Api};
 pub use aws::Cloud;
+pub use flow::{Flow, Step};
+pub use mailbox::Mailbox;
 pub use sandbox::Sandbox;
 pub use socket::Socket;
 pub use stack::Stack;
@@ -90,7 +94,12 @@ pub fn new_word(prefix: &str) -> String {
 /// # Panics
 /// When the platform has no TLS roots.
 pub fn http_client() -> reqwest::Client {
+    http_client_at(None)
+}
+
+fn http_client_at(local_address: Option<std::net::IpAddr>) -> reqwest::Client {
     reqwest::Client::builder()
+        .local_address(local_address)
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(60))
         .build()

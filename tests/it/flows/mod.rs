@@ -1,8 +1,13 @@
-//! What the API promises, answer by answer, and what happens when third parties fail.
+//! What the API promises, answer by answer, and what happens when third parties fail, from outside; and from inside one
+//! process (`testkit::flow`) what happens when processes die and events come in any order.
 
+mod customer;
 mod graph;
 mod idempotency;
+mod killed;
 mod lists;
 mod model;
+mod one_process;
 mod problems;
+mod shuffled;
 mod writing;

@@ -109,6 +109,7 @@ fn those_of_the_job_consumers_are_their_jobs() {
         ("consume-turns", Queue::Turns),
         ("consume-ai-reply", Queue::AiReply),
         ("consume-outbound", Queue::Outbound),
+        ("consume-mail", Queue::Mail),
     ];
     for (function, queue) in queues {
         for body in bodies(function) {

@@ -69,6 +69,9 @@ fn a_route_leads_to_the_function_of_its_group() {
             "auth" | "contacts" | "conversations" | "messages" | "sessions" => {
                 format!("Api{}{}Function", group[..1].to_uppercase(), &group[1..])
             }
+            "company" | "members" | "invitations" | "departments" | "api-keys" | "audit-log" => {
+                "ApiCompanyFunction".to_owned()
+            }
             _ => "ApiPlatformFunction".to_owned(),
         };
         let target_text = serde_yaml_ng::to_string(&route["Target"]).unwrap();

@@ -22,6 +22,7 @@ use crate::world::Sandbox;
 use crate::world::messages::{Message, Writer};
 use crate::world::settings::Settings;
 
+mod identity;
 pub(crate) mod inbound;
 mod raw;
 
@@ -38,6 +39,8 @@ pub(crate) fn routes() -> Router<Arc<Sandbox>> {
         .route("/_sandbox/log", get(log))
         .route("/_sandbox/messages", get(messages))
         .route("/_sandbox/inbound", post(inbound::post))
+        .route("/_sandbox/identity/accounts", get(identity::accounts).post(identity::put_account))
+        .route("/_sandbox/identity/google/rotate", post(identity::rotate))
         .route("/_sandbox/webhook", post(raw::post))
         .route("/_sandbox/webhook/pause", post(pause))
         .route("/_sandbox/webhook/resume", post(resume))

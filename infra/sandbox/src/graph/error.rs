@@ -15,6 +15,8 @@ pub(crate) struct GraphError {
     title: String,
     details: Option<String>,
     transient: bool,
+    /// Written without the code before it, as where the object, the token or a log-in is at fault.
+    bare: bool,
 }
 
 /// Code, HTTP status, title, details: from Meta's error table.
@@ -135,6 +137,7 @@ impl GraphError {
             title: title.to_owned(),
             details: (!details.is_empty()).then(|| details.to_owned()),
             transient: matches!(code, 1 | 2 | 80007),
+            bare: matches!(code, 190 | 80007),
         }
     }
 
@@ -183,7 +186,21 @@ impl GraphError {
                  read the Graph API documentation at https://developers.facebook.com/docs/graph-api"
             ),
             details: None,
+            bare: true,
             ..Self::of_code(100)
+        }
+    }
+
+    /// A log-in that goes wrong: 400, a sentence and no details.
+    pub(crate) fn log_in(code: u32, subcode: Option<u32>, sentence: &str) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            subcode,
+            title: sentence.to_owned(),
+            details: None,
+            transient: false,
+            bare: true,
+            ..Self::of_code(code)
         }
     }
 
@@ -198,12 +215,8 @@ impl GraphError {
         })
     }
 
-    /// Meta writes the code before its title except where the object or the token is at fault.
     fn message(&self) -> String {
-        match (self.code, self.subcode) {
-            (190 | 80007, _) | (100, Some(33)) => self.title.clone(),
-            (code, _) => format!("(#{code}) {}", self.title),
-        }
+        if self.bare { self.title.clone() } else { format!("(#{}) {}", self.code, self.title) }
     }
 }
 

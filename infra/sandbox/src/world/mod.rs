@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 use tokio::sync::{Semaphore, broadcast};
 
+use crate::identity::keys::Keys;
 use crate::openai::scripted::Replies;
 use crate::script::Script;
 use crate::webhooks::Outbound;
@@ -14,6 +15,7 @@ use crate::{Config, Line};
 
 pub(crate) mod chats;
 pub(crate) mod customers;
+pub(crate) mod identity;
 pub(crate) mod log;
 pub(crate) mod media;
 pub(crate) mod messages;
@@ -21,6 +23,7 @@ pub(crate) mod settings;
 
 use chats::Chats;
 use customers::Customers;
+use identity::Identities;
 use log::Log;
 use media::MediaStore;
 use messages::Messages;
@@ -42,6 +45,8 @@ pub(crate) struct Sandbox {
     pub(crate) events: broadcast::Sender<Arc<Value>>,
     /// One permit a webhook in flight.
     pub(crate) deliveries: Semaphore,
+    /// Of Google.
+    pub(crate) keys: Keys,
     world: Mutex<World>,
 }
 
@@ -56,6 +61,8 @@ pub(crate) struct World {
     pub(crate) lines: BTreeMap<String, Line>,
     /// People with a phone.
     pub(crate) customers: Customers,
+    /// People with a Google or Facebook account.
+    pub(crate) identities: Identities,
     /// One a line and customer.
     pub(crate) chats: Chats,
     /// Both directions, by wamid.
@@ -81,6 +88,7 @@ impl World {
             default_line: line.phone_number_id.clone(),
             lines: BTreeMap::from([(line.phone_number_id.clone(), line)]),
             customers: Customers::default(),
+            identities: Identities::default(),
             chats: Chats::default(),
             messages: Messages::default(),
             media: MediaStore::default(),
@@ -111,6 +119,7 @@ impl Sandbox {
             origin,
             events: broadcast::Sender::new(1024),
             deliveries: Semaphore::new(CONCURRENT_DELIVERIES),
+            keys: Keys::default(),
             world: Mutex::new(World::new(config.line.clone(), 0)),
             config,
         })
@@ -121,7 +130,7 @@ impl Sandbox {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets everything but the lines.
+    /// Forgets everything but the lines and the keys.
     pub(crate) fn reset(&self) {
         let mut world = self.world();
         let lines = std::mem::take(&mut world.lines);

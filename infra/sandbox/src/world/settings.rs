@@ -1,6 +1,7 @@
 //! Delays and habits, changed while running by `POST /_sandbox/settings`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// Every field can be posted alone; the others keep their value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,8 +19,31 @@ pub(crate) struct Settings {
     pub(crate) enforce_window: bool,
     /// Milliseconds a chat completion takes.
     pub(crate) openai_latency_ms: u64,
+    /// How people log in.
+    pub(crate) identity: IdentitySettings,
     /// How webhooks travel.
     pub(crate) webhook: WebhookSettings,
+}
+
+/// How people log in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct IdentitySettings {
+    /// Who logs in without being asked.
+    pub(crate) continue_as: ContinueAs,
+    /// Milliseconds that codes can be exchanged.
+    pub(crate) code_ms: i64,
+    /// Laid over the claims of Google's tokens, to make wrong ones: null takes a claim away. Null in place of all
+    /// ends it.
+    pub(crate) id_token_claims: Option<Map<String, Value>>,
+}
+
+/// A subject or an address each; null asks.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ContinueAs {
+    pub(crate) google: Option<String>,
+    pub(crate) facebook: Option<String>,
 }
 
 /// How webhooks travel.
@@ -57,8 +81,15 @@ impl Default for Settings {
             auto_read: true,
             enforce_window: true,
             openai_latency_ms: 0,
+            identity: IdentitySettings::default(),
             webhook: WebhookSettings::default(),
         }
+    }
+}
+
+impl Default for IdentitySettings {
+    fn default() -> Self {
+        Self { continue_as: ContinueAs::default(), code_ms: 600_000, id_token_claims: None }
     }
 }
 

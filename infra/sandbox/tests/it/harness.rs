@@ -8,13 +8,17 @@ use axum::Router;
 use axum::extract::State;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use sandbox::{Config, Line};
+use sandbox::{Application, Config, Line};
 use serde_json::{Value, json};
 
 pub(crate) const TOKEN: &str = "sandbox-access-token";
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const CUSTOMER: &str = "+5562988880001";
 pub(crate) const WA_ID: &str = "556288880001";
+/// Client id and secret.
+pub(crate) const GOOGLE: (&str, &str) = ("0-exemplo.apps.googleusercontent.com", "GOCSPX-exemplo");
+/// App id and secret.
+pub(crate) const FACEBOOK: (&str, &str) = ("100000000000099", "fedcba9876543210fedcba9876543210");
 const NUMBER: &str = "100000000000002";
 
 /// What the product's webhook received.
@@ -62,6 +66,8 @@ pub(crate) async fn stage() -> Stage {
             webhook_url: Some(format!("http://{address}/webhooks/meta/loja")),
         },
         openai_key: "sk-sandbox-0000".into(),
+        google: Application { client_id: GOOGLE.0.into(), client_secret: GOOGLE.1.into() },
+        facebook: Application { client_id: FACEBOOK.0.into(), client_secret: FACEBOOK.1.into() },
     };
     let running = sandbox::start(config).await.unwrap();
     let stage = Stage { url: running.url(), http: reqwest::Client::builder().build().unwrap(), product };

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
+mod guard;
+mod oauth_facebook;
+mod oauth_google;
 mod openai;
 mod signature;
 mod split;

@@ -2,7 +2,7 @@
 
 use app::Error;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Query, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -16,21 +16,38 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ValidJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let body =
-            Bytes::from_request(request, state).await.map_err(|error| Error::Malformed(error.body_text()))?;
-        let mut json = serde_json::Deserializer::from_slice(&body);
-        serde_path_to_error::deserialize(&mut json).map(Self).map_err(|error| {
-            let path = error.path().to_string();
-            let cause = error.into_inner();
-            match cause.classify() {
-                serde_json::error::Category::Data => {
-                    let field = if path == "." { "body".to_owned() } else { path };
-                    Error::invalid(field, cause.to_string()).into()
-                }
-                _ => Error::Malformed(format!("the body is not JSON: {cause}")).into(),
-            }
-        })
+        parse(&read(request, state).await?)
     }
+}
+
+/// A body that may be left out: an empty one is `None`.
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for ValidJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, ApiError> {
+        let body = read(request, state).await?;
+        if body.is_empty() { Ok(None) } else { parse(&body).map(Some) }
+    }
+}
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    let body = Bytes::from_request(request, state).await;
+    Ok(body.map_err(|error| Error::Malformed(error.body_text()))?)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<ValidJson<T>, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize(&mut json).map(ValidJson).map_err(|error| {
+        let path = error.path().to_string();
+        let cause = error.into_inner();
+        match cause.classify() {
+            serde_json::error::Category::Data => {
+                let field = if path == "." { "body".to_owned() } else { path };
+                Error::invalid(field, cause.to_string()).into()
+            }
+            _ => Error::Malformed(format!("the body is not JSON: {cause}")).into(),
+        }
+    })
 }
 
 /// A query string; a wrong one is 422 `invalid`.

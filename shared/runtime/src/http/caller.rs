@@ -1,18 +1,15 @@
 //! Who calls: an extractor, so that a handler without it is visibly public.
 
-use app::auth::{self, Identity};
+use app::auth::{self, Identity, throttle};
 use app::{App, Error};
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
-use axum::http::header;
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 use domain::CompanyScope;
 use domain::user::Permission;
 
-use super::ApiError;
-
-/// The cookie that carries a browser's token.
-pub const SESSION_COOKIE: &str = "__Host-session";
+use super::{ApiError, client, cookies};
 
 /// A caller that was let in, by `Authorization: Bearer` (a token or an API key) or by the session cookie.
 #[derive(Clone, Debug)]
@@ -29,7 +26,7 @@ impl Caller {
         &self.0
     }
 
-    /// Refuses a caller whose role lacks `permission`.
+    /// Refuses a caller who lacks `permission`.
     ///
     /// # Errors
     /// `Forbidden`.
@@ -42,22 +39,30 @@ impl FromRequestParts<App> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let credential = credential(&parts.headers).ok_or(Error::Unauthenticated)?;
-        Ok(Self(auth::identify(app, credential).await?))
+        let credential = credential(app, &parts.method, &parts.headers)?.ok_or(Error::Unauthenticated)?;
+        let identity = auth::identify(app, credential, client::client(parts)).await?;
+        throttle::pass(app, &identity).await?;
+        Ok(Self(identity))
     }
 }
 
-/// The token or key that a request shows.
-pub fn credential(headers: &HeaderMap) -> Option<&str> {
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        return value.to_str().ok()?.strip_prefix("Bearer ").map(str::trim);
+/// The token or key that a request shows. The header goes before the cookie.
+///
+/// # Errors
+/// `Forbidden` for a cookie on a changing call from another site's page.
+pub fn credential<'a>(app: &App, method: &Method, headers: &'a HeaderMap) -> Result<Option<&'a str>, Error> {
+    if let Some(shown) = bearer(headers) {
+        return Ok(shown);
     }
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|cookies| cookies.split(';'))
-        .find_map(|cookie| cookie.trim().strip_prefix(SESSION_COOKIE)?.strip_prefix('='))
+    let Some(token) = cookies::read(headers, cookies::SESSION) else { return Ok(None) };
+    cookies::check_origin(app, method, headers)?;
+    Ok(Some(token))
+}
+
+/// What `Authorization` shows; the outer `None` when there is no such header.
+fn bearer(headers: &HeaderMap) -> Option<Option<&str>> {
+    let value = headers.get(AUTHORIZATION)?;
+    Some(value.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).map(str::trim))
 }
 
 #[cfg(test)]
@@ -66,13 +71,12 @@ mod tests {
     use axum::http::HeaderValue;
 
     #[test]
-    fn the_header_goes_before_the_cookie() {
+    fn another_scheme_is_no_credential_and_hides_the_cookie() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::COOKIE, HeaderValue::from_static("a=b; __Host-session=do-cookie"));
-        assert_eq!(credential(&headers), Some("do-cookie"));
-        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer do-header"));
-        assert_eq!(credential(&headers), Some("do-header"));
-        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Basic x"));
-        assert_eq!(credential(&headers), None);
+        assert_eq!(bearer(&headers), None);
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer do-header"));
+        assert_eq!(bearer(&headers), Some(Some("do-header")));
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Basic x"));
+        assert_eq!(bearer(&headers), Some(None));
     }
 }

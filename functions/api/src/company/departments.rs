@@ -1,0 +1,152 @@
+//! `/departments`.
+
+use app::App;
+use app::company::departments::{self, Change};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use db::departments::Department;
+use domain::{DepartmentId, UserId};
+use runtime::http::{ApiError, Caller, PathId, Problem, ValidJson};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes of this room.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(find, change, delete))
+}
+
+/// A department.
+#[derive(Serialize, ToSchema)]
+pub struct DepartmentBody {
+    #[schema(value_type = Uuid)]
+    id: DepartmentId,
+    name: String,
+    /// Who works in it.
+    #[schema(value_type = Vec<Uuid>)]
+    member_ids: Vec<UserId>,
+    created_at: DateTime<Utc>,
+}
+
+impl From<Department> for DepartmentBody {
+    fn from(department: Department) -> Self {
+        Self {
+            id: department.id,
+            name: department.name,
+            member_ids: department.member_ids,
+            created_at: department.created_at,
+        }
+    }
+}
+
+/// The departments by name.
+#[derive(Serialize, ToSchema)]
+pub struct DepartmentList {
+    items: Vec<DepartmentBody>,
+}
+
+/// A new department.
+#[derive(Deserialize, ToSchema)]
+pub struct NewDepartment {
+    /// 1 to 100 characters; unique in the company.
+    name: String,
+    /// Who works in it.
+    #[serde(default)]
+    #[schema(value_type = Vec<Uuid>)]
+    member_ids: Vec<UserId>,
+}
+
+/// What shall change of a department.
+#[derive(Deserialize, ToSchema)]
+pub struct ChangeDepartment {
+    /// 1 to 100 characters; unique in the company.
+    name: Option<String>,
+    /// Who works in it, in place of who did.
+    #[schema(value_type = Option<Vec<Uuid>>)]
+    member_ids: Option<Vec<UserId>>,
+}
+
+/// The departments by name.
+#[utoipa::path(get, path = "/departments", tag = "company", security(("bearer" = [])), responses(
+    (status = 200, body = DepartmentList),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+))]
+async fn list(State(app): State<App>, caller: Caller) -> Result<Json<DepartmentList>, ApiError> {
+    let all = departments::list(&app, caller.identity()).await?;
+    Ok(Json(DepartmentList { items: all.into_iter().map(DepartmentBody::from).collect() }))
+}
+
+/// Makes a department.
+#[utoipa::path(post, path = "/departments", tag = "company", security(("bearer" = [])),
+    request_body = NewDepartment, responses(
+    (status = 201, body = DepartmentBody),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+    (status = 409, body = Problem),
+    (status = 422, body = Problem),
+))]
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    ValidJson(new): ValidJson<NewDepartment>,
+) -> Result<(StatusCode, Json<DepartmentBody>), ApiError> {
+    let created = departments::create(&app, caller.identity(), &new.name, new.member_ids).await?;
+    Ok((StatusCode::CREATED, Json(created.into())))
+}
+
+/// One department.
+#[utoipa::path(get, path = "/departments/{id}", tag = "company", security(("bearer" = [])),
+    params(("id" = Uuid, Path)), responses(
+    (status = 200, body = DepartmentBody),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+    (status = 404, body = Problem),
+))]
+async fn find(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<DepartmentId>,
+) -> Result<Json<DepartmentBody>, ApiError> {
+    Ok(Json(departments::find(&app, caller.identity(), id).await?.into()))
+}
+
+/// Changes a department's name or who works in it.
+#[utoipa::path(patch, path = "/departments/{id}", tag = "company", security(("bearer" = [])),
+    params(("id" = Uuid, Path)), request_body = ChangeDepartment, responses(
+    (status = 200, body = DepartmentBody),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+    (status = 404, body = Problem),
+    (status = 409, body = Problem),
+    (status = 422, body = Problem),
+))]
+async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<DepartmentId>,
+    ValidJson(change): ValidJson<ChangeDepartment>,
+) -> Result<Json<DepartmentBody>, ApiError> {
+    let change = Change { name: change.name, member_ids: change.member_ids };
+    Ok(Json(departments::change(&app, caller.identity(), id, change).await?.into()))
+}
+
+/// Removes a department.
+#[utoipa::path(delete, path = "/departments/{id}", tag = "company", security(("bearer" = [])),
+    params(("id" = Uuid, Path)), responses(
+    (status = 204),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+    (status = 404, body = Problem),
+))]
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<DepartmentId>,
+) -> Result<StatusCode, ApiError> {
+    departments::delete(&app, caller.identity(), id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

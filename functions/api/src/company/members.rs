@@ -1,0 +1,100 @@
+//! `/members`: the people of the company.
+
+use app::App;
+use app::company::members::{self, Change};
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use db::members::Member;
+use domain::user::Role;
+use domain::{DepartmentId, UserId};
+use runtime::http::{ApiError, Caller, PathId, Problem, ValidJson};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes of this room.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(change))
+}
+
+/// A member.
+#[derive(Serialize, ToSchema)]
+pub struct MemberBody {
+    /// The person.
+    #[schema(value_type = Uuid)]
+    id: UserId,
+    name: String,
+    email: String,
+    /// `owner`, `admin`, `supervisor`, `agent` or `viewer`.
+    #[schema(value_type = String, example = "agent")]
+    role: Role,
+    /// False for who is shut out.
+    active: bool,
+    #[schema(value_type = Vec<Uuid>)]
+    department_ids: Vec<DepartmentId>,
+    joined_at: DateTime<Utc>,
+    deactivated_at: Option<DateTime<Utc>>,
+}
+
+impl From<Member> for MemberBody {
+    fn from(member: Member) -> Self {
+        Self {
+            id: member.user_id,
+            name: member.name,
+            email: member.email,
+            role: member.role,
+            active: member.deactivated_at.is_none(),
+            department_ids: member.department_ids,
+            joined_at: member.joined_at,
+            deactivated_at: member.deactivated_at,
+        }
+    }
+}
+
+/// The members by name.
+#[derive(Serialize, ToSchema)]
+pub struct MemberList {
+    items: Vec<MemberBody>,
+}
+
+/// What shall change of a member.
+#[derive(Deserialize, ToSchema)]
+pub struct ChangeMember {
+    /// `admin`, `supervisor`, `agent` or `viewer`.
+    #[schema(value_type = Option<String>)]
+    role: Option<Role>,
+    /// False shuts out, true lets in again.
+    active: Option<bool>,
+}
+
+/// The members by name, those who are shut out too.
+#[utoipa::path(get, path = "/members", tag = "company", security(("bearer" = [])), responses(
+    (status = 200, body = MemberList),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+))]
+async fn list(State(app): State<App>, caller: Caller) -> Result<Json<MemberList>, ApiError> {
+    let members = members::list(&app, caller.identity()).await?;
+    Ok(Json(MemberList { items: members.into_iter().map(MemberBody::from).collect() }))
+}
+
+/// Gives a member another role, shuts them out, or lets them in again.
+#[utoipa::path(patch, path = "/members/{id}", tag = "company", security(("bearer" = [])),
+    params(("id" = Uuid, Path)), request_body = ChangeMember, responses(
+    (status = 200, body = MemberBody),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+    (status = 404, body = Problem),
+    (status = 422, body = Problem),
+))]
+async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<UserId>,
+    ValidJson(change): ValidJson<ChangeMember>,
+) -> Result<Json<MemberBody>, ApiError> {
+    let change = Change { role: change.role, active: change.active };
+    Ok(Json(members::change(&app, caller.identity(), id, change).await?.into()))
+}

@@ -1,0 +1,79 @@
+//! How often one may try to get in: five times in any fifteen minutes an address, and as often an account.
+
+use cloud::limits::Verdict;
+use sha2::{Digest as _, Sha256};
+
+use super::Client;
+use crate::App;
+use crate::error::{Error, Result, internal};
+
+/// What is tried. Each has limits of its own, so that resetting a password is possible after five wrong ones.
+#[derive(Clone, Copy, Debug)]
+pub enum Attempt {
+    /// Log-in.
+    LogIn,
+    /// Registration.
+    Register,
+    /// A mail that somebody asks for: verification or a new password.
+    Mail,
+    /// A token that was sent by mail, shown.
+    Token,
+}
+
+impl Attempt {
+    fn name(self) -> &'static str {
+        match self {
+            Self::LogIn => "log-in",
+            Self::Register => "register",
+            Self::Mail => "mail",
+            Self::Token => "token",
+        }
+    }
+}
+
+/// An attempt that was counted.
+#[derive(Debug)]
+pub struct Passed {
+    buckets: Vec<String>,
+}
+
+/// Counts an attempt by address and, when `account` is one, by account; both must have room.
+///
+/// # Errors
+/// `RetryLater` when either is used up; internal errors when that cannot be known.
+pub async fn pass(app: &App, attempt: Attempt, client: &Client, account: Option<&str>) -> Result<Passed> {
+    let name = attempt.name();
+    let mut buckets = vec![format!("{name}/ip/{}", client.ip)];
+    // Hashed, so that the table holds no addresses of people.
+    let hashed = account.map(|account| hex::encode(Sha256::digest(account.trim().to_lowercase())));
+    buckets.extend(hashed.map(|hash| format!("{name}/account/{hash}")));
+    for bucket in &buckets {
+        let verdict = app.limits.attempt(bucket, app.clock.now()).await.map_err(internal)?;
+        if let Verdict::Wait(after) = verdict {
+            return Err(Error::RetryLater { after, source: anyhow::anyhow!("too many attempts: {name}") });
+        }
+    }
+    Ok(Passed { buckets })
+}
+
+impl Passed {
+    /// Does the work that was tried, and takes the attempt back when it succeeds.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn forgive_if<T>(self, app: &App, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let done = work.await?;
+        self.forgive(app).await;
+        Ok(done)
+    }
+
+    /// Takes the attempt back: it succeeded, and only failures count.
+    pub async fn forgive(self, app: &App) {
+        for bucket in &self.buckets {
+            if let Err(error) = app.limits.forgive(bucket).await {
+                // Then one successful attempt counts: no reason to refuse it.
+                tracing::warn!(%error, "attempt not taken back");
+            }
+        }
+    }
+}

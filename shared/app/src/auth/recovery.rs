@@ -1,0 +1,54 @@
+//! A forgotten password: a link by mail, good once and for an hour, allows a new one. All sessions end with the old one.
+
+use db::Principal;
+use db::account_tokens::Purpose;
+use domain::job::Mail;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::gate::{self, Attempt};
+use super::registration::{address, send_to, token_invalid};
+use super::{Client, hash_secret, passwords};
+use crate::App;
+use crate::error::Result;
+
+/// Sends a link to an address that is registered; to any other one nothing, with the same answer.
+///
+/// # Errors
+/// `Invalid` for what is no address, `RetryLater` for too many.
+pub async fn forgot(app: &App, client: &Client, email: &str) -> Result<()> {
+    let email = address(email)?;
+    gate::pass(app, Attempt::Mail, client, Some(&email)).await?;
+    let mut tx = app.db().await?.begin_identity(&Principal::Email(email.clone())).await?;
+    let user = db::users::find_by_email(&mut tx, &email).await?;
+    drop(tx);
+    match user {
+        Some(user) => send_to(app, user.id, Mail::ResetPassword { user_id: user.id }).await,
+        None => Ok(()),
+    }
+}
+
+/// Sets a new password by such a link. The link also proves the address.
+///
+/// # Errors
+/// `Invalid` for the password, `Rule` `token_invalid` for a token that is not good.
+pub async fn reset(app: &App, client: &Client, token: &SecretString, password: SecretString) -> Result<()> {
+    passwords::check(&password)?;
+    gate::pass(app, Attempt::Token, client, None).await?.forgive_if(app, set(app, token, password)).await
+}
+
+async fn set(app: &App, token: &SecretString, password: SecretString) -> Result<()> {
+    let now = app.clock.now();
+    let password_hash = passwords::hash(password).await?;
+    let token_hash = hash_secret(token.expose_secret());
+    let mut tx = app.db().await?.begin_identity(&Principal::KeyHash(token_hash.clone())).await?;
+    let user_id = db::account_tokens::find_shown(&mut tx, Purpose::ResetPassword, &token_hash, now).await?;
+    let user_id = user_id.ok_or_else(token_invalid)?;
+    tx.act_as(user_id).await?;
+    if !db::account_tokens::delete(&mut tx, &token_hash).await? {
+        return Err(token_invalid());
+    }
+    db::users::set_password(&mut tx, user_id, &password_hash).await?;
+    db::users::set_email_verified(&mut tx, user_id, now).await?;
+    db::login_sessions::end_all(&mut tx, user_id, "password_reset", now).await?;
+    Ok(tx.commit().await?)
+}

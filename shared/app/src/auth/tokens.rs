@@ -1,0 +1,177 @@
+//! What a browser shows at each request: a JWT (RFC 7519) signed with Ed25519 (RFC 8037), good for fifteen minutes.
+//!
+//! The key is derived from a secret that may be rotated at any time: the token names its key, and the key before the
+//! last rotation still opens.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::user::Role;
+use domain::{CompanyId, LoginSessionId, UserId};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::sync::Mutex;
+
+use crate::App;
+use crate::error::{Error, Result, internal};
+
+/// How long a token is good for.
+pub const TOKEN_LIFE: TimeDelta = TimeDelta::minutes(15);
+
+/// After a token that names an unknown key, the secret is read again at most once in so long.
+const ASK_AGAIN: TimeDelta = TimeDelta::seconds(10);
+
+/// What a token says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claims {
+    /// The installation: a token of one is worth nothing at another.
+    pub iss: String,
+    /// The person.
+    pub sub: UserId,
+    /// The session that it belongs to.
+    #[serde(rename = "sid")]
+    pub session: LoginSessionId,
+    /// The company that it speaks for.
+    pub company: CompanyId,
+    /// The role when it was made. What counts is the role now.
+    pub role: Role,
+    /// When it was made, seconds since 1970.
+    pub iat: i64,
+    /// Until when it is good, seconds since 1970.
+    pub exp: i64,
+}
+
+/// When the secret was last read again for the sake of an unknown key.
+#[derive(Debug, Default)]
+pub(crate) struct KeyMemory(Mutex<Option<DateTime<Utc>>>);
+
+struct KeyPair {
+    id: String,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+}
+
+/// Makes a token, good from now on for [`TOKEN_LIFE`]; and its end.
+///
+/// # Errors
+/// When the signing key cannot be read.
+pub async fn issue(
+    app: &App,
+    user_id: UserId,
+    session: LoginSessionId,
+    company: CompanyId,
+    role: Role,
+) -> Result<(SecretString, DateTime<Utc>)> {
+    let now = app.clock.now();
+    let expires_at = now + TOKEN_LIFE;
+    let claims = Claims {
+        iss: issuer(app),
+        sub: user_id,
+        session,
+        company,
+        role,
+        iat: now.timestamp(),
+        exp: expires_at.timestamp(),
+    };
+    let secret = app.secrets.get(&app.settings.token_key_secret).await.map_err(internal)?;
+    let key = KeyPair::derive(&secret);
+    let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
+    let token = jsonwebtoken::encode(&header, &claims, &key.encoding).map_err(internal)?;
+    Ok((SecretString::from(token), expires_at))
+}
+
+/// What a genuine token says.
+///
+/// # Errors
+/// `Unauthenticated` for everything that is not one of ours, in force.
+pub async fn verify(app: &App, token: &str) -> Result<Claims> {
+    let header = jsonwebtoken::decode_header(token).map_err(|_| Error::Unauthenticated)?;
+    let key_id = header.kid.ok_or(Error::Unauthenticated)?;
+    let key = find_key(app, &key_id).await?.ok_or(Error::Unauthenticated)?;
+    let mut validation = Validation::new(Algorithm::EdDSA);
+    validation.set_issuer(&[issuer(app)]);
+    validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+    validation.leeway = 0;
+    // Time is the clock's, so that tests decide it.
+    validation.validate_exp = false;
+    let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation)
+        .map_err(|_| Error::Unauthenticated)?
+        .claims;
+    if claims.exp <= app.clock.now().timestamp() { Err(Error::Unauthenticated) } else { Ok(claims) }
+}
+
+async fn find_key(app: &App, key_id: &str) -> Result<Option<KeyPair>> {
+    if let Some(key) = known_key(app, key_id).await? {
+        return Ok(Some(key));
+    }
+    // Perhaps it was rotated just now.
+    let now = app.clock.now();
+    {
+        let mut asked = app.keys.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if asked.is_some_and(|last| last + ASK_AGAIN > now) {
+            return Ok(None);
+        }
+        *asked = Some(now);
+    }
+    app.secrets.forget(&app.settings.token_key_secret);
+    known_key(app, key_id).await
+}
+
+async fn known_key(app: &App, key_id: &str) -> Result<Option<KeyPair>> {
+    let secret_id = &app.settings.token_key_secret;
+    let current = KeyPair::derive(&app.secrets.get(secret_id).await.map_err(internal)?);
+    if current.id == key_id {
+        return Ok(Some(current));
+    }
+    let previous = app.secrets.get_previous(secret_id).await.map_err(internal)?;
+    Ok(previous.map(|secret| KeyPair::derive(&secret)).filter(|key| key.id == key_id))
+}
+
+fn issuer(app: &App) -> String {
+    format!("master-ia/{}", app.settings.environment)
+}
+
+impl KeyPair {
+    fn derive(secret: &SecretString) -> Self {
+        let mut seed = Sha256::new();
+        seed.update(b"master-ia/token/v1");
+        seed.update(secret.expose_secret().as_bytes());
+        let signing = ed25519_dalek::SigningKey::from_bytes(&seed.finalize().into());
+        // PKCS #8 (RFC 8410): a fixed head, then the seed.
+        let mut pkcs8 = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
+        pkcs8.extend_from_slice(signing.as_bytes());
+        let public = signing.verifying_key().to_bytes();
+        Self {
+            id: hex::encode(&Sha256::digest(public)[..8]),
+            encoding: EncodingKey::from_ed_der(&pkcs8),
+            decoding: DecodingKey::from_ed_der(&public),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_from_the_secret() {
+        let claims = Claims {
+            iss: "master-ia/test".to_owned(),
+            sub: UserId(uuid::Uuid::nil()),
+            session: LoginSessionId(uuid::Uuid::nil()),
+            company: CompanyId(uuid::Uuid::nil()),
+            role: Role::Owner,
+            iat: 0,
+            exp: 4_000_000_000,
+        };
+        let ours = KeyPair::derive(&SecretString::from("um segredo"));
+        let other = KeyPair::derive(&SecretString::from("outro segredo"));
+        assert_ne!(ours.id, other.id);
+        let header = Header::new(Algorithm::EdDSA);
+        let token = jsonwebtoken::encode(&header, &claims, &ours.encoding).expect("signs");
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&["master-ia/test"]);
+        assert!(jsonwebtoken::decode::<Claims>(&token, &ours.decoding, &validation).is_ok());
+        assert!(jsonwebtoken::decode::<Claims>(&token, &other.decoding, &validation).is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! The company itself, and who belongs to it.
+//!
+//! Rooms: here name and ownership · [`members`] roles and who is shut out · [`invitations`] who is to come ·
+//! [`departments`] · [`api_keys`].
+
+pub mod api_keys;
+pub mod departments;
+pub mod invitations;
+pub mod members;
+
+use db::companies::Company;
+use domain::UserId;
+use domain::user::{Permission, Role};
+use serde_json::json;
+
+use crate::App;
+use crate::audit::{self, By};
+use crate::auth::Identity;
+use crate::auth::registration::name;
+use crate::error::{Error, Result};
+
+/// The caller's company.
+///
+/// # Errors
+/// `Forbidden` without the permission.
+pub async fn find(app: &App, identity: &Identity) -> Result<Company> {
+    identity.require(Permission::ReadCompany)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    db::companies::find(&mut tx).await?.ok_or(Error::NotFound("company"))
+}
+
+/// Renames the company.
+///
+/// # Errors
+/// `Forbidden` without the permission, `Invalid` for the name.
+pub async fn rename(app: &App, identity: &Identity, new_name: &str) -> Result<Company> {
+    identity.require(Permission::ManageCompany)?;
+    let new_name = name("name", new_name)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    db::companies::rename(&mut tx, &new_name).await?;
+    let company = db::companies::find(&mut tx).await?.ok_or(Error::NotFound("company"))?;
+    let object = ("company", Some(company.id.0));
+    audit::record(app, &mut tx, By::Caller(identity), "company.renamed", object, json!({ "name": new_name }))
+        .await?;
+    tx.commit().await?;
+    Ok(company)
+}
+
+/// Hands the company over to another member; the owner becomes an admin.
+///
+/// # Errors
+/// `Forbidden` for who is not the owner, `NotFound` for who is no member, `Conflict` for who is shut out or owns it
+/// already.
+pub async fn transfer_ownership(app: &App, identity: &Identity, heir: UserId) -> Result<()> {
+    identity.require(Permission::TransferOwnership)?;
+    let owner = identity.user_id().ok_or(Error::Forbidden(Permission::TransferOwnership.act()))?;
+    if owner == heir {
+        return Err(Error::Conflict("this person owns the company already"));
+    }
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    // In the order of ids, so that two transfers at once do not wait for each other.
+    let (first, second) = if owner < heir { (owner, heir) } else { (heir, owner) };
+    let first = db::members::find_for_update(&mut tx, first).await?;
+    let second = db::members::find_for_update(&mut tx, second).await?;
+    let members = [first, second];
+    let member = |id: UserId| members.iter().flatten().find(move |member| member.user_id == id);
+    let heir_member = member(heir).ok_or(Error::NotFound("member"))?;
+    if heir_member.deactivated_at.is_some() {
+        return Err(Error::Conflict("this person is deactivated"));
+    }
+    // The role that counts is the one under the lock, not the one that the caller came with.
+    if member(owner).is_none_or(|owner| owner.role != Role::Owner) {
+        return Err(Error::Forbidden(Permission::TransferOwnership.act()));
+    }
+    db::members::set_role(&mut tx, owner, Role::Admin).await?;
+    db::members::set_role(&mut tx, heir, Role::Owner).await?;
+    let object = ("member", Some(heir.0));
+    audit::record(
+        app,
+        &mut tx,
+        By::Caller(identity),
+        "company.transferred",
+        object,
+        json!({ "from": owner }),
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Departments, and who works in them.
+
+use db::departments::Department;
+use domain::user::Permission;
+use domain::{DepartmentId, UserId};
+use serde_json::json;
+
+use crate::App;
+use crate::audit::{self, By};
+use crate::auth::Identity;
+use crate::error::{Error, Result};
+
+/// The longest name, as the table has it.
+const NAME_CHARS: usize = 100;
+
+/// What shall be true of a department; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Its name.
+    pub name: Option<String>,
+    /// Who works in it.
+    pub member_ids: Option<Vec<UserId>>,
+}
+
+/// The departments by name.
+///
+/// # Errors
+/// `Forbidden` without the permission.
+pub async fn list(app: &App, identity: &Identity) -> Result<Vec<Department>> {
+    identity.require(Permission::ReadCompany)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    Ok(db::departments::list(&mut tx).await?)
+}
+
+/// One department.
+///
+/// # Errors
+/// `NotFound`; `Forbidden` without the permission.
+pub async fn find(app: &App, identity: &Identity, id: DepartmentId) -> Result<Department> {
+    identity.require(Permission::ReadCompany)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    db::departments::find(&mut tx, id).await?.ok_or(Error::NotFound("department"))
+}
+
+/// Makes one.
+///
+/// # Errors
+/// `Invalid` for the name or for somebody who is no member, `Conflict` for a name that is taken.
+pub async fn create(
+    app: &App,
+    identity: &Identity,
+    name: &str,
+    member_ids: Vec<UserId>,
+) -> Result<Department> {
+    identity.require(Permission::ManageDepartments)?;
+    let id = DepartmentId(app.clock.new_id());
+    let name = checked(name)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    db::departments::insert(&mut tx, id, &name, app.clock.now()).await?;
+    set_members(&mut tx, id, member_ids).await?;
+    let object = ("department", Some(id.0));
+    let detail = json!({ "name": name });
+    audit::record(app, &mut tx, By::Caller(identity), "department.created", object, detail).await?;
+    let department = db::departments::find(&mut tx, id).await?.ok_or(Error::NotFound("department"))?;
+    tx.commit().await?;
+    Ok(department)
+}
+
+/// Changes one.
+///
+/// # Errors
+/// As [`create`], and `NotFound`.
+pub async fn change(app: &App, identity: &Identity, id: DepartmentId, change: Change) -> Result<Department> {
+    identity.require(Permission::ManageDepartments)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    db::departments::find(&mut tx, id).await?.ok_or(Error::NotFound("department"))?;
+    if let Some(name) = &change.name {
+        db::departments::rename(&mut tx, id, &checked(name)?).await?;
+    }
+    let detail = json!({ "name": change.name, "member_ids": change.member_ids });
+    if let Some(members) = change.member_ids {
+        set_members(&mut tx, id, members).await?;
+    }
+    let object = ("department", Some(id.0));
+    audit::record(app, &mut tx, By::Caller(identity), "department.changed", object, detail).await?;
+    let department = db::departments::find(&mut tx, id).await?.ok_or(Error::NotFound("department"))?;
+    tx.commit().await?;
+    Ok(department)
+}
+
+/// Removes one.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn delete(app: &App, identity: &Identity, id: DepartmentId) -> Result<()> {
+    identity.require(Permission::ManageDepartments)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    if !db::departments::delete(&mut tx, id).await? {
+        return Err(Error::NotFound("department"));
+    }
+    let object = ("department", Some(id.0));
+    audit::record(app, &mut tx, By::Caller(identity), "department.deleted", object, json!({})).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn set_members(tx: &mut db::TenantTx, id: DepartmentId, mut members: Vec<UserId>) -> Result<()> {
+    members.sort_unstable();
+    members.dedup();
+    let put_in = db::departments::set_members(tx, id, &members).await?;
+    if put_in == members.len() as u64 {
+        Ok(())
+    } else {
+        Err(Error::invalid("member_ids", "somebody in this list is no member of the company"))
+    }
+}
+
+fn checked(name: &str) -> Result<String> {
+    let name = name.trim();
+    let fits = (1..=NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if fits {
+        Ok(name.to_owned())
+    } else {
+        Err(Error::invalid("name", format!("1 to {NAME_CHARS} characters")))
+    }
+}

@@ -1,0 +1,168 @@
+//! Invitations: a person is asked by mail to join; the link in it proves their address.
+
+use chrono::TimeDelta;
+use db::Principal;
+use db::invitations::{Invitation, ShownInvitation};
+use db::users::User;
+use domain::job::{Job, Mail};
+use domain::user::{Locale, Permission, Role};
+use domain::{CompanyScope, InvitationId, UserId};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+
+use super::members::may_assign;
+use crate::App;
+use crate::audit::{self, By};
+use crate::auth::gate::{self, Attempt};
+use crate::auth::registration::{address, name, token_invalid};
+use crate::auth::{Client, Identity, hash_secret, passwords};
+use crate::error::{Error, Result};
+use crate::outbox::{self, Outgoing};
+
+/// How long an invitation is good for.
+pub const INVITATION_LIFE: TimeDelta = TimeDelta::days(7);
+
+/// Who accepts.
+#[derive(Debug)]
+pub struct Acceptance {
+    /// The token of the link.
+    pub token: SecretString,
+    /// Display name; needed from who has no account.
+    pub name: Option<String>,
+    /// Password; needed from who has no account.
+    pub password: Option<SecretString>,
+}
+
+/// The open invitations, newest first.
+///
+/// # Errors
+/// `Forbidden` without the permission.
+pub async fn list(app: &App, identity: &Identity) -> Result<Vec<Invitation>> {
+    identity.require(Permission::ManageMembers)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    Ok(db::invitations::list_open(&mut tx).await?)
+}
+
+/// Invites a person by mail.
+///
+/// # Errors
+/// `Invalid` for what is no address, `Forbidden` for a role above the caller's own, `Conflict` for who was invited or
+/// is a member already.
+pub async fn create(
+    app: &App,
+    identity: &Identity,
+    email: &str,
+    role: Role,
+    locale: Locale,
+) -> Result<Invitation> {
+    identity.require(Permission::ManageMembers)?;
+    let email = address(email)?;
+    may_assign(identity, role)?;
+    let now = app.clock.now();
+    let invitation = Invitation {
+        id: InvitationId(app.clock.new_id()),
+        email: email.clone(),
+        role,
+        locale,
+        invited_by: identity.user_id(),
+        expires_at: now + INVITATION_LIFE,
+        created_at: now,
+    };
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    let members = db::members::list(&mut tx).await?;
+    if members.iter().any(|member| member.email.eq_ignore_ascii_case(&email)) {
+        return Err(Error::Conflict("this person is a member already"));
+    }
+    // One that nobody answered in time does not stand in the way.
+    for open in db::invitations::list_open(&mut tx).await? {
+        if open.email.eq_ignore_ascii_case(&email) && open.expires_at <= now {
+            db::invitations::revoke(&mut tx, open.id, now).await?;
+        }
+    }
+    db::invitations::insert(&mut tx, &invitation).await?;
+    let object = ("invitation", Some(invitation.id.0));
+    let detail = json!({ "email": email, "role": role });
+    audit::record(app, &mut tx, By::Caller(identity), "invitation.created", object, detail).await?;
+    let mut outgoing = Outgoing::default();
+    let mail = Mail::Invitation { invitation_id: invitation.id };
+    outgoing.job(identity.scope, Job::SendMail { mail })?;
+    outbox::commit(app, tx, outgoing).await?;
+    Ok(invitation)
+}
+
+/// Takes an open invitation back.
+///
+/// # Errors
+/// `NotFound` when there is none.
+pub async fn revoke(app: &App, identity: &Identity, id: InvitationId) -> Result<()> {
+    identity.require(Permission::ManageMembers)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    if !db::invitations::revoke(&mut tx, id, app.clock.now()).await? {
+        return Err(Error::NotFound("invitation"));
+    }
+    let object = ("invitation", Some(id.0));
+    audit::record(app, &mut tx, By::Caller(identity), "invitation.revoked", object, json!({})).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Makes who holds the link a member. Somebody who has an account joins with it; anybody else gets one, with the address
+/// proved by the link.
+///
+/// # Errors
+/// `Rule` `token_invalid`; `Invalid` for a name or password that is needed and missing or wrong; `Conflict` for who is
+/// a member already.
+pub async fn accept(app: &App, client: &Client, acceptance: Acceptance) -> Result<()> {
+    gate::pass(app, Attempt::Token, client, None).await?.forgive_if(app, join(app, client, acceptance)).await
+}
+
+async fn join(app: &App, client: &Client, acceptance: Acceptance) -> Result<()> {
+    let now = app.clock.now();
+    let db = app.db().await?;
+    let token_hash = hash_secret(acceptance.token.expose_secret());
+    let mut tx = db.begin_identity(&Principal::KeyHash(token_hash.clone())).await?;
+    let shown = db::invitations::find_shown(&mut tx, &token_hash).await?;
+    drop(tx);
+    let shown = shown.filter(|invitation| invitation.expires_at > now).ok_or_else(token_invalid)?;
+    let mut tx = db.begin_identity(&Principal::Email(shown.email.clone())).await?;
+    let known = db::users::find_by_email(&mut tx, &shown.email).await?;
+    if let Some(known) = &known {
+        tx.act_as(known.id).await?;
+        db::users::set_email_verified(&mut tx, known.id, now).await?;
+        tx.commit().await?;
+    }
+    let newcomer = match known {
+        Some(_) => None,
+        None => Some(newcomer(app, &shown, acceptance).await?),
+    };
+    let user_id = known.map(|user| user.id).or(newcomer.as_ref().map(|user| user.id));
+    let user_id = user_id.ok_or_else(token_invalid)?;
+
+    let mut tx = db.begin(CompanyScope::assert_verified(shown.company_id)).await?;
+    if !db::invitations::set_accepted(&mut tx, shown.id, now).await? {
+        return Err(token_invalid());
+    }
+    if let Some(newcomer) = &newcomer {
+        tx.act_as(user_id).await?;
+        db::users::insert(&mut tx, newcomer).await?;
+    }
+    db::members::insert(&mut tx, user_id, shown.role).await?;
+    let by = By::Person(user_id, client);
+    let detail = json!({ "invitation_id": shown.id, "role": shown.role });
+    audit::record(app, &mut tx, by, "member.joined", ("member", Some(user_id.0)), detail).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn newcomer(app: &App, shown: &ShownInvitation, acceptance: Acceptance) -> Result<User> {
+    let missing = |field: &'static str| Error::invalid(field, "needed from who has no account yet");
+    let display_name = name("name", &acceptance.name.ok_or_else(|| missing("name"))?)?;
+    let password = acceptance.password.ok_or_else(|| missing("password"))?;
+    passwords::check(&password)?;
+    Ok(User {
+        id: UserId(app.clock.new_id()),
+        email: shown.email.clone(),
+        name: display_name,
+        password_hash: Some(passwords::hash(password).await?),
+        email_verified_at: Some(app.clock.now()),
+        locale: Locale::default(),
+    })
+}

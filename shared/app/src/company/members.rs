@@ -1,0 +1,74 @@
+//! Members: their roles, and who is shut out.
+
+use db::members::Member;
+use domain::UserId;
+use domain::user::{Permission, Role};
+use serde_json::json;
+
+use crate::App;
+use crate::audit::{self, By};
+use crate::auth::Identity;
+use crate::error::{Error, Result};
+
+/// What shall change of a member.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Change {
+    /// Another role.
+    pub role: Option<Role>,
+    /// Shut out, or let in again.
+    pub active: Option<bool>,
+}
+
+/// The members by name, those who are shut out too.
+///
+/// # Errors
+/// `Forbidden` without the permission.
+pub async fn list(app: &App, identity: &Identity) -> Result<Vec<Member>> {
+    identity.require(Permission::ReadCompany)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    Ok(db::members::list(&mut tx).await?)
+}
+
+/// Changes a member. Who is shut out has no session in this company from now on, and no request of theirs passes after
+/// half a minute.
+///
+/// # Errors
+/// `NotFound` for who is no member; `Forbidden` for a role above the caller's own, for the owner, and for oneself.
+pub async fn change(app: &App, identity: &Identity, user_id: UserId, change: Change) -> Result<Member> {
+    identity.require(Permission::ManageMembers)?;
+    let now = app.clock.now();
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    let member = db::members::find_for_update(&mut tx, user_id).await?.ok_or(Error::NotFound("member"))?;
+    if identity.user_id() == Some(user_id) {
+        return Err(Error::Forbidden("change one's own membership"));
+    }
+    may_assign(identity, member.role)?;
+    if let Some(role) = change.role.filter(|role| *role != member.role) {
+        may_assign(identity, role)?;
+        db::members::set_role(&mut tx, user_id, role).await?;
+        let detail = json!({ "from": member.role, "to": role });
+        let object = ("member", Some(user_id.0));
+        audit::record(app, &mut tx, By::Caller(identity), "member.role_changed", object, detail).await?;
+    }
+    if let Some(active) = change.active.filter(|active| *active != member.deactivated_at.is_none()) {
+        db::members::set_deactivated(&mut tx, user_id, (!active).then_some(now)).await?;
+        if !active {
+            db::login_sessions::end_of_member(&mut tx, user_id, "deactivated", now).await?;
+        }
+        let action = if active { "member.activated" } else { "member.deactivated" };
+        let object = ("member", Some(user_id.0));
+        audit::record(app, &mut tx, By::Caller(identity), action, object, json!({})).await?;
+    }
+    let member = db::members::find_for_update(&mut tx, user_id).await?.ok_or(Error::NotFound("member"))?;
+    tx.commit().await?;
+    Ok(member)
+}
+
+/// Refuses a caller who may not give `role` to somebody, or take it away. An API key reaches as far as an admin.
+pub(super) fn may_assign(identity: &Identity, role: Role) -> Result<()> {
+    if identity.role().unwrap_or(Role::Admin).may_assign(role) {
+        Ok(())
+    } else {
+        Err(Error::Forbidden("give or take this role"))
+    }
+}

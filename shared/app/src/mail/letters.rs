@@ -1,0 +1,186 @@
+//! What the mails say, in both languages.
+
+use domain::user::Locale;
+
+/// One letter: paragraphs, and a link to follow.
+pub(super) struct Letter {
+    pub(super) subject: String,
+    greeting: String,
+    paragraphs: Vec<String>,
+    link: String,
+    link_text: &'static str,
+    language: &'static str,
+}
+
+pub(super) fn verify_email(locale: Locale, name: &str, link: &str) -> Letter {
+    match locale {
+        Locale::Pt => letter(
+            locale,
+            "Confirme seu e-mail",
+            name,
+            &[
+                "Falta um passo para a sua conta na Master IA: confirme que este e-mail é seu.",
+                "O link vale por 24 horas e só uma vez. Se não foi você, ignore esta mensagem.",
+            ],
+            (link, "Confirmar e-mail"),
+        ),
+        Locale::En => letter(
+            locale,
+            "Confirm your email address",
+            name,
+            &[
+                "One more step to your Master IA account: confirm that this address is yours.",
+                "The link is good for 24 hours, and once. If this was not you, ignore this message.",
+            ],
+            (link, "Confirm address"),
+        ),
+    }
+}
+
+pub(super) fn already_registered(locale: Locale, name: &str, link: &str) -> Letter {
+    match locale {
+        Locale::Pt => letter(
+            locale,
+            "Você já tem uma conta",
+            name,
+            &[
+                "Alguém tentou criar uma conta na Master IA com este e-mail, que já tem uma.",
+                "Se foi você, entre com a sua senha ou peça uma nova. Se não foi, nada mudou.",
+            ],
+            (link, "Entrar"),
+        ),
+        Locale::En => letter(
+            locale,
+            "You have an account already",
+            name,
+            &[
+                "Somebody tried to create a Master IA account with this address, which has one.",
+                "If it was you, log in with your password or ask for a new one. If not, nothing has changed.",
+            ],
+            (link, "Log in"),
+        ),
+    }
+}
+
+pub(super) fn reset_password(locale: Locale, name: &str, link: &str) -> Letter {
+    match locale {
+        Locale::Pt => letter(
+            locale,
+            "Crie uma nova senha",
+            name,
+            &[
+                "Recebemos um pedido de nova senha para a sua conta na Master IA.",
+                "O link vale por uma hora e só uma vez. Se não foi você, ignore: a senha continua a mesma.",
+            ],
+            (link, "Criar nova senha"),
+        ),
+        Locale::En => letter(
+            locale,
+            "Choose a new password",
+            name,
+            &[
+                "We were asked for a new password for your Master IA account.",
+                "The link is good for an hour, and once. If this was not you, ignore it: the password stays.",
+            ],
+            (link, "Choose a new password"),
+        ),
+    }
+}
+
+pub(super) fn invitation(locale: Locale, company: &str, link: &str) -> Letter {
+    match locale {
+        Locale::Pt => letter(
+            locale,
+            &format!("Convite: {company} na Master IA"),
+            "",
+            &[
+                &format!("{company} convidou você para a equipe na Master IA."),
+                "O convite vale por 7 dias. Se não conhece a empresa, ignore esta mensagem.",
+            ],
+            (link, "Aceitar convite"),
+        ),
+        Locale::En => letter(
+            locale,
+            &format!("Invitation: {company} on Master IA"),
+            "",
+            &[
+                &format!("{company} invites you to their team on Master IA."),
+                "The invitation is good for 7 days. If you do not know the company, ignore this message.",
+            ],
+            (link, "Accept invitation"),
+        ),
+    }
+}
+
+fn letter(
+    locale: Locale,
+    subject: &str,
+    name: &str,
+    paragraphs: &[&str],
+    (link, link_text): (&str, &'static str),
+) -> Letter {
+    let (hello, language) = match locale {
+        Locale::Pt => ("Olá", "pt-BR"),
+        Locale::En => ("Hello", "en"),
+    };
+    let greeting = if name.is_empty() { format!("{hello}!") } else { format!("{hello}, {name}!") };
+    Letter {
+        subject: subject.to_owned(),
+        greeting,
+        paragraphs: paragraphs.iter().map(|&text| text.to_owned()).collect(),
+        link: link.to_owned(),
+        link_text,
+        language,
+    }
+}
+
+impl Letter {
+    pub(super) fn text(&self) -> String {
+        let Self { greeting, link, link_text, .. } = self;
+        let (first, rest) = self.paragraphs.split_first().map_or(("", &[][..]), |(a, b)| (a.as_str(), b));
+        format!("{greeting}\n\n{first}\n\n{link_text}: {link}\n\n{}\n\nMaster IA\n", rest.join("\n\n"))
+    }
+
+    pub(super) fn html(&self) -> String {
+        let (first, rest) = self.paragraphs.split_first().map_or(("", &[][..]), |(a, b)| (a.as_str(), b));
+        let rest: String =
+            rest.iter().map(|text| format!("<p style=\"color:#667085\">{}</p>", escape(text))).collect();
+        format!(
+            "<!doctype html><html lang=\"{language}\"><body style=\"margin:0;background:#f4f5f7;\
+             font:16px/1.5 system-ui,sans-serif;color:#101828\"><div style=\"max-width:32rem;margin:2rem auto;\
+             padding:2rem;background:#fff;border-radius:12px\"><p>{greeting}</p><p>{first}</p>\
+             <p><a href=\"{link}\" style=\"display:inline-block;padding:.75rem 1.25rem;border-radius:8px;\
+             background:#0a7c5a;color:#fff;text-decoration:none\">{link_text}</a></p>{rest}<p>Master IA</p></div>\
+             </body></html>",
+            language = self.language,
+            greeting = escape(&self.greeting),
+            first = escape(first),
+            link = escape(&self.link),
+            link_text = self.link_text,
+        )
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_wrote_is_text_in_every_letter() {
+        let name = "<b>Ana & \"Cia\"</b>";
+        for locale in [Locale::Pt, Locale::En] {
+            for letter in
+                [verify_email(locale, name, "https://x/#t"), invitation(locale, name, "https://x/#t")]
+            {
+                let html = letter.html();
+                assert!(html.contains("&lt;b&gt;Ana &amp; &quot;Cia&quot;&lt;/b&gt;"), "{html}");
+                assert!(!html.contains("<b>"), "{html}");
+                assert!(letter.text().contains("https://x/#t"));
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Rate limits that many processes share, each decided by one conditional write in DynamoDB.
+//!
+//! Table: partition key `bucket` (string), TTL attribute `expires_at`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::aws::Aws;
+use crate::error::AwsError;
+use crate::table::{Item, TableError, epoch_seconds, string};
+
+/// Attempts in any [`ATTEMPT_WINDOW`].
+pub const ATTEMPTS: usize = 5;
+
+/// The length of a window of attempts; it slides.
+pub const ATTEMPT_WINDOW: TimeDelta = TimeDelta::minutes(15);
+
+/// The times of the last attempts, oldest first, milliseconds since 1970.
+const SLOTS: [&str; ATTEMPTS] = ["a0", "a1", "a2", "a3", "a4"];
+
+/// The table of limits. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RateLimits {
+    aws: Aws,
+    table: Arc<str>,
+}
+
+/// What a limit says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Allowed,
+    /// Not before so long.
+    Wait(Duration),
+}
+
+impl RateLimits {
+    /// Connects at the first request.
+    pub fn new(aws: Aws, table: impl Into<Arc<str>>) -> Self {
+        Self { aws, table: table.into() }
+    }
+
+    /// Counts an attempt, unless [`ATTEMPTS`] of the last [`ATTEMPT_WINDOW`] are counted already. However many come at
+    /// once, no more than that pass: the write that shifts the slots is also the one that checks the oldest.
+    ///
+    /// # Errors
+    /// When the table cannot be written: then nothing is known, and the attempt must not pass.
+    pub async fn attempt(&self, bucket: &str, now: DateTime<Utc>) -> Result<Verdict, TableError> {
+        let cutoff = (now - ATTEMPT_WINDOW).timestamp_millis();
+        let [a0, a1, a2, a3, a4] = SLOTS;
+        let shift = format!(
+            "SET {a0} = if_not_exists({a1}, :none), {a1} = if_not_exists({a2}, :none), \
+             {a2} = if_not_exists({a3}, :none), {a3} = if_not_exists({a4}, :none), {a4} = :now, expires_at = :expires"
+        );
+        let request = self.aws.dynamodb().await.update_item().table_name(&*self.table);
+        let answer = request
+            .key("bucket", string(bucket))
+            .update_expression(shift)
+            .condition_expression(format!("attribute_not_exists({a0}) OR {a0} <= :cutoff"))
+            .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":now", number(now.timestamp_millis()))
+            .expression_attribute_values(":cutoff", number(cutoff))
+            .expression_attribute_values(":expires", epoch_seconds(now + ATTEMPT_WINDOW))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Verdict::Allowed),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    Ok(Verdict::Wait(wait(refused.item(), now)))
+                }
+                _ => Err(AwsError::from_sdk("dynamodb.UpdateItem", error).into()),
+            },
+        }
+    }
+
+    /// Gives the newest attempt back: it succeeded, and only failures shall count.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn forgive(&self, bucket: &str) -> Result<(), TableError> {
+        let [a0, a1, a2, a3, a4] = SLOTS;
+        let request = self.aws.dynamodb().await.update_item().table_name(&*self.table);
+        let answer = request
+            .key("bucket", string(bucket))
+            .update_expression(format!(
+                "SET {a4} = {a3}, {a3} = {a2}, {a2} = {a1}, {a1} = {a0}, {a0} = :none"
+            ))
+            .condition_expression(format!("attribute_exists({a4})"))
+            .expression_attribute_values(":none", number(0))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error)
+                if matches!(
+                    error.as_service_error(),
+                    Some(UpdateItemError::ConditionalCheckFailedException(_))
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(AwsError::from_sdk("dynamodb.UpdateItem", error).into()),
+        }
+    }
+
+    /// Takes `amount` of what a bucket has for the current minute.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn take(
+        &self,
+        bucket: &str,
+        amount: u32,
+        limit: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Verdict, TableError> {
+        let second = now.timestamp();
+        let minute = second - second.rem_euclid(60);
+        let request = self.aws.dynamodb().await.update_item().table_name(&*self.table);
+        let answer = request
+            .key("bucket", string(format!("{bucket}#{minute}")))
+            .update_expression("ADD used :amount SET expires_at = :expires")
+            .condition_expression("attribute_not_exists(used) OR used <= :room")
+            .expression_attribute_values(":amount", number(i64::from(amount)))
+            .expression_attribute_values(":room", number(i64::from(limit.saturating_sub(amount))))
+            .expression_attribute_values(":expires", epoch_seconds(now + TimeDelta::minutes(5)))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Verdict::Allowed),
+            Err(error)
+                if matches!(
+                    error.as_service_error(),
+                    Some(UpdateItemError::ConditionalCheckFailedException(_))
+                ) =>
+            {
+                let left = u64::try_from(minute + 60 - second).unwrap_or(60);
+                Ok(Verdict::Wait(Duration::from_secs(left)))
+            }
+            Err(error) => Err(AwsError::from_sdk("dynamodb.UpdateItem", error).into()),
+        }
+    }
+}
+
+/// How long until the oldest attempt has left the window.
+fn wait(item: Option<&HashMap<String, AttributeValue>>, now: DateTime<Utc>) -> Duration {
+    let oldest = item.and_then(|item: &Item| item.get(SLOTS[0])?.as_n().ok()?.parse::<i64>().ok());
+    let oldest = oldest.and_then(DateTime::from_timestamp_millis).unwrap_or(now);
+    (oldest + ATTEMPT_WINDOW - now).to_std().unwrap_or_default().max(Duration::from_secs(1))
+}
+
+fn number(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_waits_for_the_oldest_attempt_to_leave() {
+        let now = DateTime::from_timestamp(1_795_000_000, 0).expect("a time");
+        let oldest = now - TimeDelta::minutes(10);
+        let item = Item::from([(SLOTS[0].to_owned(), number(oldest.timestamp_millis()))]);
+        assert_eq!(wait(Some(&item), now), Duration::from_secs(300));
+        assert_eq!(wait(None, now), Duration::from_secs(900));
+    }
+}

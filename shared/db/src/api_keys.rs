@@ -1,0 +1,155 @@
+//! API keys: found by their hash before a company is known, managed by the company.
+
+use chrono::{DateTime, Utc};
+use domain::{ApiKeyId, CompanyId, UserId};
+
+use crate::error::OnConstraint;
+use crate::{IdentityTx, Result, TenantTx};
+
+/// What a key that was shown may do.
+#[derive(Clone, Debug)]
+pub struct ShownKey {
+    /// The company that it speaks for.
+    pub company_id: CompanyId,
+    /// Its id.
+    pub id: ApiKeyId,
+    /// Names of permissions.
+    pub permissions: Vec<String>,
+    /// Until when it is good.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was last seen, to the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+/// A key as its company sees it: never the key itself.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// What people call it.
+    pub name: String,
+    /// Its last four characters.
+    pub hint: String,
+    /// Names of permissions.
+    pub permissions: Vec<String>,
+    /// Who made it.
+    pub created_by: Option<UserId>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Until when it is good; for ever without one.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// Since when it is refused.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// Finds the key whose hash `tx` was told, unless it was revoked.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_shown(tx: &mut IdentityTx, key_hash: &str) -> Result<Option<ShownKey>> {
+    Ok(sqlx::query_as!(
+        ShownKey,
+        r#"SELECT company_id AS "company_id: CompanyId", id AS "id: ApiKeyId", permissions, expires_at, last_used_at
+           FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL"#,
+        key_hash
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// Notes that a key was used.
+///
+/// # Errors
+/// Database errors only.
+pub async fn touch(tx: &mut TenantTx, id: ApiKeyId, now: DateTime<Utc>) -> Result<()> {
+    let company_id = tx.company_id();
+    tx.relax_durability().await?;
+    sqlx::query!(
+        "UPDATE api_keys SET last_used_at = greatest(last_used_at, $3) WHERE company_id = $1 AND id = $2",
+        company_id.0,
+        id.0,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Lists the keys, newest first, the revoked ones too.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list(tx: &mut TenantTx) -> Result<Vec<ApiKey>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        ApiKey,
+        r#"SELECT id AS "id: ApiKeyId", name, hint, permissions, created_by AS "created_by: UserId", created_at,
+                  expires_at, last_used_at, revoked_at
+           FROM api_keys WHERE company_id = $1 ORDER BY created_at DESC, id DESC"#,
+        company_id.0
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Finds one.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find(tx: &mut TenantTx, id: ApiKeyId) -> Result<Option<ApiKey>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        ApiKey,
+        r#"SELECT id AS "id: ApiKeyId", name, hint, permissions, created_by AS "created_by: UserId", created_at,
+                  expires_at, last_used_at, revoked_at
+           FROM api_keys WHERE company_id = $1 AND id = $2"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// Makes a key; only its hash is kept.
+///
+/// # Errors
+/// `Conflict` when the key exists.
+pub async fn insert(tx: &mut TenantTx, key: &ApiKey, key_hash: &str) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "INSERT INTO api_keys (company_id, id, name, key_hash, hint, permissions, created_by, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        company_id.0,
+        key.id.0,
+        key.name,
+        key_hash,
+        key.hint,
+        &key.permissions,
+        key.created_by.map(|user| user.0),
+        key.created_at,
+        key.expires_at
+    )
+    .execute(tx.connection())
+    .await
+    .on_constraint("api_keys_key_hash_key", "this key exists already")?;
+    Ok(())
+}
+
+/// Refuses a key from now on; whether it was good until now.
+///
+/// # Errors
+/// Database errors only.
+pub async fn revoke(tx: &mut TenantTx, id: ApiKeyId, now: DateTime<Utc>) -> Result<bool> {
+    let company_id = tx.company_id();
+    let done = sqlx::query!(
+        "UPDATE api_keys SET revoked_at = $3 WHERE company_id = $1 AND id = $2 AND revoked_at IS NULL",
+        company_id.0,
+        id.0,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() > 0)
+}

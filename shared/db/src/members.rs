@@ -1,0 +1,126 @@
+//! Members: the people of a company, seen from the company.
+
+use chrono::{DateTime, Utc};
+use domain::user::Role;
+use domain::{DepartmentId, UserId};
+
+use crate::error::OnConstraint;
+use crate::{Result, TenantTx};
+
+/// A person of the company.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The person.
+    pub user_id: UserId,
+    /// Display name.
+    pub name: String,
+    /// Address.
+    pub email: String,
+    /// What they may do.
+    pub role: Role,
+    /// Since when they belong to the company.
+    pub joined_at: DateTime<Utc>,
+    /// Since when they may no longer enter.
+    pub deactivated_at: Option<DateTime<Utc>>,
+    /// The departments that they work in.
+    pub department_ids: Vec<DepartmentId>,
+}
+
+/// Makes a person a member of the company; one who had left is back.
+///
+/// # Errors
+/// `Conflict` when the person is an active member already.
+pub async fn insert(tx: &mut TenantTx, user_id: UserId, role: Role) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "INSERT INTO memberships (company_id, user_id, role) VALUES ($1, $2, $3)",
+        company_id.0,
+        user_id.0,
+        role as _
+    )
+    .execute(tx.connection())
+    .await
+    .on_constraint("memberships_pkey", "this person is a member already")?;
+    Ok(())
+}
+
+/// Lists the members by name.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list(tx: &mut TenantTx) -> Result<Vec<Member>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Member,
+        r#"SELECT m.user_id AS "user_id: UserId", u.name, u.email::text AS "email!", m.role AS "role: Role",
+                  m.created_at AS joined_at, m.deactivated_at,
+                  ARRAY(SELECT d.department_id FROM department_members d
+                        WHERE d.company_id = $1 AND d.user_id = m.user_id ORDER BY d.department_id)
+                      AS "department_ids!: Vec<DepartmentId>"
+           FROM memberships m JOIN users u ON u.id = m.user_id
+           WHERE m.company_id = $1 ORDER BY lower(u.name), m.user_id"#,
+        company_id.0
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Finds a member and keeps others from changing them until the end of the transaction.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_for_update(tx: &mut TenantTx, user_id: UserId) -> Result<Option<Member>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Member,
+        r#"SELECT m.user_id AS "user_id: UserId", u.name, u.email::text AS "email!", m.role AS "role: Role",
+                  m.created_at AS joined_at, m.deactivated_at,
+                  ARRAY(SELECT d.department_id FROM department_members d
+                        WHERE d.company_id = $1 AND d.user_id = m.user_id ORDER BY d.department_id)
+                      AS "department_ids!: Vec<DepartmentId>"
+           FROM memberships m JOIN users u ON u.id = m.user_id
+           WHERE m.company_id = $1 AND m.user_id = $2 FOR UPDATE OF m"#,
+        company_id.0,
+        user_id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// Gives a member another role.
+///
+/// # Errors
+/// Database errors only.
+pub async fn set_role(tx: &mut TenantTx, user_id: UserId, role: Role) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE memberships SET role = $3 WHERE company_id = $1 AND user_id = $2",
+        company_id.0,
+        user_id.0,
+        role as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Shuts a member out, or lets them in again with `None`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn set_deactivated(
+    tx: &mut TenantTx,
+    user_id: UserId,
+    deactivated_at: Option<DateTime<Utc>>,
+) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE memberships SET deactivated_at = $3 WHERE company_id = $1 AND user_id = $2",
+        company_id.0,
+        user_id.0,
+        deactivated_at
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! The product in the test's own process: real handlers over the PostgreSQL and the emulator of a running stack, step by
+//! step, so that a test decides what time it is, in which order things happen and where a process dies.
+//!
+//! Queues and bus are the flow's own, so that the deployed functions do not compete for what is on them; tables, buckets,
+//! secrets, the database and the stand-in for third parties are the stack's. The stand-in posts its webhooks to an
+//! address that the flow serves.
+//!
+//! Rooms: [`clock`] time · [`queues`] what stands between the functions · [`death`] of a process.
+
+mod clock;
+mod death;
+mod queues;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use app::{App, Settings};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Method;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use chrono::TimeDelta;
+use db::Db;
+use domain::job::Queue;
+use serde_json::Value;
+use sqlx::PgPool;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use crate::{Answer, Cloud, PATIENCE, Sandbox, Stack, Tenant, TenantOptions};
+pub use clock::FlowClock;
+use queues::Queues;
+
+/// The secret that the launcher makes beside the template.
+const OPENAI_KEY_SECRET: &str = "master-ia-local/openai-key";
+
+/// As many connections as a function has.
+const CONNECTIONS: u32 = 2;
+
+/// Longer than the claim on a row of the outbox.
+const CLAIM_RUNS_OUT: TimeDelta = TimeDelta::minutes(1);
+
+/// The functions of one company in this process.
+pub struct Flow {
+    /// The stack, with the flow's own webhook address.
+    pub stack: Stack,
+    /// Third parties.
+    pub sandbox: Sandbox,
+    /// The company.
+    pub tenant: Tenant,
+    /// The time of every handler.
+    pub clock: Arc<FlowClock>,
+    /// PostgreSQL as the superuser.
+    pub admin: PgPool,
+    aws: cloud::Aws,
+    settings: Settings,
+    queues: Queues,
+    app: Mutex<App>,
+    server: JoinHandle<()>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The queue was empty.
+    Nothing,
+    /// The consumer came to its end, and the queue heard what it said.
+    Done,
+    /// The consumer died; the batch comes again.
+    Died,
+}
+
+impl Flow {
+    /// A company of its own on the stack that runs, with queues of its own.
+    ///
+    /// # Panics
+    /// When there is no stack, or it refuses.
+    pub async fn start(options: TenantOptions) -> Self {
+        let mut stack = Stack::load();
+        let cloud = Cloud::of(&stack).await;
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        stack.webhook_urls.meta = format!("http://{address}");
+        let tenant = Tenant::seed_with(&stack, &cloud, options).await;
+        let queues = Queues::make(&cloud).await;
+        let clock = Arc::new(FlowClock::ahead());
+        let (settings, aws) = (settings(&stack, &cloud, &queues), cloud.aws().clone());
+        let app = process(&stack, &tenant, clock.clone(), settings.clone(), &aws);
+        let router = runtime::http::finish(webhooks::meta::router(), app.clone());
+        let server = tokio::spawn(async move {
+            axum::serve(listener, router).await.expect("the listener stays open");
+        });
+        let (sandbox, admin, app) = (Sandbox::of(&stack), stack.admin(), Mutex::new(app));
+        Self { stack, sandbox, tenant, clock, admin, aws, settings, queues, app, server }
+    }
+
+    fn app(&self) -> App {
+        self.app.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whoever goes on after a death is another process: no connection and nothing remembered is left.
+    fn replace_process(&self) {
+        let app = process(&self.stack, &self.tenant, self.clock.clone(), self.settings.clone(), &self.aws);
+        *self.app.lock().unwrap_or_else(PoisonError::into_inner) = app;
+    }
+
+    /// Does `work` of this flow unless its process dies: `dies` is asked whenever an answer is there that `work` waits
+    /// for, before it hears it. `None` when it died.
+    pub async fn unless<T>(
+        &self,
+        work: impl Future<Output = T>,
+        dies: impl AsyncFnMut() -> bool,
+    ) -> Option<T> {
+        let outcome = death::unless(work, dies).await;
+        if outcome.is_none() {
+            self.replace_process();
+        }
+        outcome
+    }
+
+    /// A call of the company's webhook.
+    ///
+    /// # Panics
+    /// When the signature fits into no header.
+    pub async fn webhook(&self, body: impl Into<Vec<u8>>, signature: Option<&str>) -> Answer {
+        let mut request =
+            Request::post(format!("/{}", self.tenant.slug)).header(CONTENT_TYPE, "application/json");
+        if let Some(signature) = signature {
+            request = request.header("x-hub-signature-256", signature);
+        }
+        let request = request.body(Body::from(body.into())).expect("a request");
+        self.call(webhooks::meta::router(), request).await
+    }
+
+    /// A call of the company's webhook with the right signature.
+    pub async fn deliver(&self, body: &str) -> Answer {
+        let signature = crate::webhook::sign(&self.tenant.app_secret, body.as_bytes());
+        self.webhook(body, Some(&signature)).await
+    }
+
+    /// A call of the HTTP API with the company's key; `path` below `/api/v1/`.
+    ///
+    /// # Panics
+    /// When there is no such path.
+    pub async fn api(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let groups = api::auth::router()
+            .merge(api::contacts::router())
+            .merge(api::conversations::router())
+            .merge(api::messages::router())
+            .merge(api::sessions::router());
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}/{path}", api::PREFIX))
+            .header(AUTHORIZATION, format!("Bearer {}", self.tenant.api_key))
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.map_or_else(Body::empty, |body| Body::from(body.to_string())))
+            .expect("a request");
+        self.call(api::serve(groups), request).await
+    }
+
+    async fn call(&self, router: Router<App>, request: Request) -> Answer {
+        let router = runtime::http::finish(router, self.app());
+        let Ok(response) = router.oneshot(request).await;
+        let (head, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.expect("an answer has a whole body");
+        Answer::new(head.status.as_u16(), head.headers, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Hands a batch to its consumer. What that reports as failed comes again, without its pause.
+    pub async fn step(&self, queue: Queue) -> Step {
+        self.step_unless(queue, async || false).await
+    }
+
+    /// As [`Self::step`], but the consumer dies when `dies` says so; see [`Self::unless`].
+    pub async fn step_unless(&self, queue: Queue, dies: impl AsyncFnMut() -> bool) -> Step {
+        let Some(delivery) = self.queues.receive(queue).await else { return Step::Nothing };
+        match self.unless(handle(self.app(), queue, delivery.event()), dies).await {
+            Some(response) => {
+                self.queues.settle(&delivery, &response).await;
+                Step::Done
+            }
+            None => {
+                self.queues.give_back(&delivery).await;
+                Step::Died
+            }
+        }
+    }
+
+    /// As [`Self::step`], but the consumer dies when it has done everything and the queue has not heard of it.
+    pub async fn step_unheard(&self, queue: Queue) -> Step {
+        let Some(delivery) = self.queues.receive(queue).await else { return Step::Nothing };
+        handle(self.app(), queue, delivery.event()).await;
+        self.replace_process();
+        self.queues.give_back(&delivery).await;
+        Step::Died
+    }
+
+    /// Steps until every queue is empty.
+    pub async fn pump(&self) {
+        let mut quiet = false;
+        while !quiet {
+            quiet = true;
+            for queue in queues::ALL {
+                while self.step(queue).await != Step::Nothing {
+                    quiet = false;
+                }
+            }
+        }
+    }
+
+    /// Lets the claims of dead processes run out, and hands over what these left in the outbox; how many rows went.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn relay(&self) -> usize {
+        let deadline = self.clock.pass(CLAIM_RUNS_OUT) + TimeDelta::hours(1);
+        app::outbox::relay(&self.app(), deadline).await.expect("the outbox is relayed")
+    }
+
+    /// Everything that comes after a death: what was delivered comes again, and the relay runs, until nothing is left.
+    pub async fn recover(&self) {
+        self.pump().await;
+        while self.relay().await > 0 {
+            self.pump().await;
+        }
+    }
+
+    /// Steps until `probe` gives something: for what third parties take their time for.
+    ///
+    /// # Panics
+    /// When it gives nothing within [`PATIENCE`]; `what` says what was waited for.
+    pub async fn until<T>(&self, what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.pump().await;
+            if let Some(found) = probe().await {
+                return found;
+            }
+            assert!(Instant::now() < end, "waited {}s for {what}", PATIENCE.as_secs());
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// How many messages are on a queue, delivered ones included.
+    ///
+    /// # Panics
+    /// When the emulator does not say.
+    pub async fn queued(&self, queue: Queue) -> u64 {
+        self.count(self.queues.url(queue)).await
+    }
+
+    async fn count(&self, queue_url: &str) -> u64 {
+        let queue = self.app().queues.attributes(queue_url).await.expect("the queue answers");
+        queue.waiting + queue.in_flight + queue.delayed
+    }
+
+    /// Every event that was told so far, in no order; one that was told twice stands there twice.
+    pub async fn events(&self) -> Vec<Value> {
+        self.queues.told().await
+    }
+
+    /// Deletes the queues. A test that fails before this leaves them, to be looked at.
+    ///
+    /// # Panics
+    /// When a job is left anywhere.
+    pub async fn end(self) {
+        for queue in queues::ALL {
+            assert_eq!(self.queued(queue).await, 0, "jobs are left on {queue:?}");
+        }
+        assert_eq!(self.count(&self.queues.dead_letters).await, 0, "dead letters");
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox WHERE company_id = $1")
+            .bind(self.tenant.company_id)
+            .fetch_one(&self.admin)
+            .await
+            .expect("the database answers");
+        assert_eq!(left, 0, "rows are left in the outbox");
+        self.server.abort();
+        self.queues.remove().await;
+    }
+}
+
+/// Boxed: the AWS SDK's futures nest deeper than the compiler lays out in one go.
+async fn handle(app: App, queue: Queue, event: SqsEvent) -> SqsBatchResponse {
+    match queue {
+        Queue::Inbound => Box::pin(consumers::inbound::handle(&app, event)).await,
+        Queue::Turns => Box::pin(consumers::turns::handle(&app, event)).await,
+        Queue::AiReply => Box::pin(consumers::ai_reply::handle(&app, event)).await,
+        Queue::Outbound => Box::pin(consumers::outbound::handle(&app, event)).await,
+        Queue::Mail => Box::pin(consumers::mail::handle(&app, event)).await,
+    }
+}
+
+fn settings(stack: &Stack, cloud: &Cloud, queues: &Queues) -> Settings {
+    let sandbox = stack.sandbox_url.trim_end_matches('/');
+    let output = |name: &str| cloud.output(name).to_owned();
+    Settings {
+        master_key_secret: output("MasterKeySecretArn"),
+        token_key_secret: output("TokenKeySecretArn"),
+        openai_key_secret: OPENAI_KEY_SECRET.to_owned(),
+        inbound_queue_url: queues.url(Queue::Inbound).to_owned(),
+        outbound_queue_url: queues.url(Queue::Outbound).to_owned(),
+        turns_queue_url: queues.url(Queue::Turns).to_owned(),
+        ai_reply_queue_url: queues.url(Queue::AiReply).to_owned(),
+        mail_queue_url: queues.url(Queue::Mail).to_owned(),
+        dead_letter_queue_url: queues.dead_letters.clone(),
+        event_bus: queues.bus.clone(),
+        webhook_routes_table: output("WebhookRoutesTableName"),
+        sockets_table: output("SocketsTableName"),
+        rate_limits_table: output("RateLimitsTableName"),
+        overflow_bucket: output("OverflowBucketName"),
+        graph_base_url: format!("{sandbox}/graph"),
+        openai_base_url: format!("{sandbox}/openai/v1"),
+        environment: "local".to_owned(),
+        ..Settings::default()
+    }
+}
+
+fn process(
+    stack: &Stack,
+    tenant: &Tenant,
+    clock: Arc<FlowClock>,
+    settings: Settings,
+    aws: &cloud::Aws,
+) -> App {
+    let db = |url: &str| Db::lazy(url, CONNECTIONS).expect("a PostgreSQL URL");
+    App::new(clock, settings, aws)
+        .with_databases(db(&stack.database_url), db(&as_company(&stack.database_url, tenant.company_id)))
+}
+
+/// The system's role sees the outbox of every company, so a relay of ours would take the rows of other tests. The
+/// application's role sees those of the company that its connection was opened for.
+fn as_company(database_url: &str, company_id: Uuid) -> String {
+    let mut url = reqwest::Url::parse(database_url).expect("a PostgreSQL URL");
+    url.query_pairs_mut().append_pair("options[app.company_id]", &company_id.to_string());
+    url.into()
+}

@@ -1,0 +1,172 @@
+//! Who belongs to a company, and may do what.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use testkit::{Api, PATIENCE, eventually, new_word};
+
+use super::person::Person;
+
+/// Somebody who joined by an invitation.
+struct Colleague {
+    id: String,
+    email: String,
+    password: String,
+    api: Api,
+}
+
+async fn invite(owner: &Person, owner_api: &Api, role: &str) -> Colleague {
+    let email = format!("{}@example.com", new_word("colega-"));
+    let body = json!({ "email": email, "role": role });
+    let invitation = owner_api.post("invitations", &body).await.expect_status(201).body;
+    assert_eq!(invitation["role"], role);
+    let letter = owner.mails.nth(&email, 1).await;
+    assert_eq!(letter.subject, "Convite: Loja da Ana na Master IA");
+    let password = new_word("minha senha ");
+    let acceptance =
+        json!({ "token": letter.token(), "name": format!("Colega {role}"), "password": password });
+    let anonymous = owner.anonymous.elsewhere();
+    let _answer = anonymous.post("invitations/accept", &acceptance).await.expect_status(204);
+    let credentials = json!({ "email": email, "password": password });
+    let body = anonymous.post("auth/login", &credentials).await.expect_status(200).body;
+    let api = anonymous.with(body["token"].as_str().unwrap());
+    Colleague { id: body["user"]["id"].as_str().unwrap().to_owned(), email, password, api }
+}
+
+async fn change(api: &Api, id: &str, change: &Value) -> testkit::Answer {
+    api.send(Method::PATCH, &format!("members/{id}"), Some(change.to_string()), &[]).await
+}
+
+#[tokio::test]
+async fn an_invitation_makes_a_member_once() {
+    let owner = Person::registered().await;
+    let api = owner.api().await;
+    let body = json!({ "email": format!("{}@example.com", new_word("bia-")), "role": "agent" });
+    let _answer = api.post("invitations", &body).await.expect_status(201);
+    let _problem = api.post("invitations", &body).await.expect_problem(409, "conflict");
+    let token = owner.mails.nth(body["email"].as_str().unwrap(), 1).await.token();
+    let stranger = owner.anonymous.elsewhere();
+    let nameless = stranger.post("invitations/accept", &json!({ "token": token })).await;
+    assert_eq!(nameless.expect_problem(422, "invalid")["errors"][0]["field"], "name");
+    let acceptance = json!({ "token": token, "name": "Bia", "password": "uma senha da Bia" });
+    let _answer = stranger.post("invitations/accept", &acceptance).await.expect_status(204);
+    let _problem =
+        stranger.post("invitations/accept", &acceptance).await.expect_problem(409, "token_invalid");
+    let members = api.get("members").await.expect_status(200).body;
+    let names: Vec<_> = members["items"].as_array().unwrap().iter().map(|m| m["name"].clone()).collect();
+    assert_eq!(names, ["Ana", "Bia"]);
+    assert!(api.get("invitations").await.body["items"].as_array().unwrap().is_empty());
+    let _problem = api.post("invitations", &body).await.expect_problem(409, "conflict");
+}
+
+#[tokio::test]
+async fn one_person_in_two_companies_switches_between_them() {
+    let (first, second) = (Person::registered().await, Person::registered().await);
+    let invitation = json!({ "email": second.email, "role": "viewer" });
+    let _answer = first.api().await.post("invitations", &invitation).await.expect_status(201);
+    let token = first.mails.nth(&second.email, 2).await.token();
+    let _answer =
+        second.anonymous.post("invitations/accept", &json!({ "token": token })).await.expect_status(204);
+    let body = second.log_in().await;
+    let companies = body["companies"].as_array().unwrap();
+    assert_eq!(companies.len(), 2);
+    assert_eq!((&companies[0]["role"], &companies[1]["role"]), (&json!("owner"), &json!("viewer")));
+    assert_eq!(body["company_id"], companies[0]["id"]);
+    let api = second.anonymous.with(body["token"].as_str().unwrap());
+    let target = json!({ "company_id": companies[1]["id"] });
+    let switched = api.post("auth/switch-company", &target).await.expect_status(200).body;
+    assert_eq!(switched["permissions"], json!(["read_inbox", "read_company"]));
+    let api = second.anonymous.with(switched["token"].as_str().unwrap());
+    assert_eq!(api.get("company").await.expect_status(200).body["id"], companies[1]["id"]);
+    let renewed = json!({ "refresh_token": body["refresh_token"] });
+    let renewed = api.post("auth/refresh", &renewed).await.expect_status(200).body;
+    assert_eq!(renewed["company_id"], companies[1]["id"], "the session stays where it is");
+    let nowhere = json!({ "company_id": testkit::new_id() });
+    let _problem = api.post("auth/switch-company", &nowhere).await.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn who_is_shut_out_is_out_within_a_minute() {
+    let owner = Person::registered().await;
+    let api = owner.api().await;
+    let agent = invite(&owner, &api, "agent").await;
+    let _answer = agent.api.get("conversations").await.expect_status(200);
+    let shut_out = change(&api, &agent.id, &json!({ "active": false })).await.expect_status(200);
+    assert_eq!(shut_out.body["active"], false);
+    eventually("a member to be out", PATIENCE, async || {
+        (agent.api.get("conversations").await.status == 401).then_some(())
+    })
+    .await;
+    let credentials = json!({ "email": agent.email, "password": agent.password });
+    let login = owner.anonymous.elsewhere().post("auth/login", &credentials).await;
+    let _problem = login.expect_problem(403, "forbidden");
+    let _answer = change(&api, &agent.id, &json!({ "active": true })).await.expect_status(200);
+    let login = owner.anonymous.elsewhere().post("auth/login", &credentials).await;
+    assert_eq!(login.status, 200);
+}
+
+#[tokio::test]
+async fn nobody_reaches_above_their_own_role() {
+    let owner = Person::registered().await;
+    let api = owner.api().await;
+    let (admin, agent) = (invite(&owner, &api, "admin").await, invite(&owner, &api, "agent").await);
+    let owner_id = api.get("auth/me").await.body["user"]["id"].as_str().unwrap().to_owned();
+    for (who, id, body) in [
+        (&admin.api, &owner_id, json!({ "role": "agent" })),
+        (&admin.api, &owner_id, json!({ "active": false })),
+        (&admin.api, &agent.id, json!({ "role": "owner" })),
+        (&admin.api, &admin.id, json!({ "active": false })),
+        (&agent.api, &admin.id, json!({ "role": "viewer" })),
+        (&api, &owner_id, json!({ "role": "viewer" })),
+    ] {
+        let _problem = change(who, id, &body).await.expect_problem(403, "forbidden");
+    }
+    let invitation = json!({ "email": "dono@example.com", "role": "owner" });
+    let _problem = admin.api.post("invitations", &invitation).await.expect_problem(403, "forbidden");
+    let transfer = json!({ "user_id": admin.id });
+    let _problem =
+        admin.api.post("company/transfer-ownership", &transfer).await.expect_problem(403, "forbidden");
+    let _answer = api.post("company/transfer-ownership", &transfer).await.expect_status(204);
+    let members = api.get("members").await.expect_status(200).body;
+    let role = |id: &str| {
+        let members = members["items"].as_array().unwrap();
+        members.iter().find(|member| member["id"] == id).unwrap()["role"].clone()
+    };
+    assert_eq!((role(&admin.id), role(&owner_id)), (json!("owner"), json!("admin")));
+}
+
+#[tokio::test]
+async fn departments_have_members_and_the_log_knows_who_did_it() {
+    let owner = Person::registered().await;
+    let api = owner.api().await;
+    let agent = invite(&owner, &api, "agent").await;
+    let new = json!({ "name": "Vendas", "member_ids": [agent.id] });
+    let made = api.post("departments", &new).await.expect_status(201).body;
+    assert_eq!(made["member_ids"], json!([agent.id]));
+    let _problem = api.post("departments", &new).await.expect_problem(409, "conflict");
+    let stranger = json!({ "name": "Pós-venda", "member_ids": [testkit::new_id()] });
+    let problem = api.post("departments", &stranger).await.expect_problem(422, "invalid");
+    assert_eq!(problem["errors"][0]["field"], "member_ids");
+    let path = format!("departments/{}", made["id"].as_str().unwrap());
+    let patch = json!({ "name": "Comercial", "member_ids": [] }).to_string();
+    let changed = api.send(Method::PATCH, &path, Some(patch), &[]).await.expect_status(200).body;
+    assert_eq!((&changed["name"], &changed["member_ids"]), (&json!("Comercial"), &json!([])));
+    let _problem = agent.api.send(Method::DELETE, &path, None, &[]).await.expect_problem(403, "forbidden");
+    let _answer = api.send(Method::DELETE, &path, None, &[]).await.expect_status(204);
+    let _problem = api.get(&path).await.expect_problem(404, "not_found");
+
+    let log = api.all("audit-log", 3).await;
+    let actions: Vec<_> = log.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(
+        actions,
+        [
+            "department.deleted",
+            "department.changed",
+            "department.created",
+            "member.joined",
+            "invitation.created",
+            "company.registered"
+        ]
+    );
+    assert!(log.iter().all(|entry| entry["ip"].as_str().unwrap().starts_with("127.")), "{log:?}");
+    let _problem = agent.api.get("audit-log").await.expect_problem(403, "forbidden");
+}

@@ -1,0 +1,10 @@
+//! Accounts: `life` from registration to log-out · `sessions` what keeps people in, and what throws them out · `tokens`
+//! forged and foreign credentials · `limits` how often one may try · `members` who belongs to a company, and may do what ·
+//! `person` somebody who registers.
+
+mod life;
+mod limits;
+mod members;
+mod person;
+mod sessions;
+mod tokens;

@@ -1,0 +1,59 @@
+//! Somebody who registers, at an address of their own: limits that count addresses count them alone.
+
+use serde_json::{Value, json};
+use testkit::{Api, Mailbox, Stack, new_word};
+
+pub(super) struct Person {
+    pub(super) stack: Stack,
+    pub(super) mails: Mailbox,
+    pub(super) anonymous: Api,
+    pub(super) email: String,
+    pub(super) password: String,
+}
+
+impl Person {
+    /// Nobody knows them yet.
+    pub(super) fn new() -> Self {
+        let stack = Stack::load();
+        Self {
+            mails: Mailbox::of(&stack),
+            anonymous: Api::anonymous(&stack).elsewhere(),
+            email: format!("{}@example.com", new_word("pessoa-")),
+            password: new_word("uma senha "),
+            stack,
+        }
+    }
+
+    /// Registered, and their address proved.
+    pub(super) async fn registered() -> Self {
+        let person = Self::new();
+        person.register().await;
+        let token = person.mails.nth(&person.email, 1).await.token();
+        let _answer =
+            person.anonymous.post("auth/verify-email", &json!({ "token": token })).await.expect_status(204);
+        person
+    }
+
+    pub(super) async fn register(&self) {
+        let body = json!({
+            "company_name": "Loja da Ana", "name": "Ana", "email": self.email, "password": self.password,
+        });
+        let answer = self.anonymous.post("auth/register", &body).await.expect_status(202);
+        assert_eq!(answer.body, Value::Null);
+    }
+
+    pub(super) fn credentials(&self) -> Value {
+        json!({ "email": self.email, "password": self.password })
+    }
+
+    /// The answer to a log-in that succeeds.
+    pub(super) async fn log_in(&self) -> Value {
+        self.anonymous.post("auth/login", &self.credentials()).await.expect_status(200).body
+    }
+
+    /// A client that is logged in.
+    pub(super) async fn api(&self) -> Api {
+        let body = self.log_in().await;
+        self.anonymous.with(body["token"].as_str().unwrap())
+    }
+}
