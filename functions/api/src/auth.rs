@@ -1,4 +1,8 @@
 //! `/auth`: registration, log-in, sessions, forgotten passwords, who am I.
+//!
+//! Room: [`oauth`] Google and Facebook.
+
+pub mod oauth;
 
 use app::App;
 use app::auth::log_in::{Account, LoggedIn};
@@ -34,6 +38,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(switch_company))
         .routes(routes!(list_sessions))
         .routes(routes!(end_session))
+        .merge(oauth::router())
 }
 
 /// A company and its owner.

@@ -21,6 +21,15 @@ pub const WABA_ID: &str = "100000000000001";
 /// The key that it takes in place of OpenAI's.
 pub const OPENAI_KEY: &str = "sandbox";
 
+/// Our application at its Google.
+pub const GOOGLE_CLIENT_ID: &str = "sandbox.apps.googleusercontent.com";
+/// The key of it.
+pub const GOOGLE_CLIENT_SECRET: &str = "sandbox-google-secret";
+/// Our application at its Facebook.
+pub const FACEBOOK_APP_ID: &str = "100000000000099";
+/// The key of it.
+pub const FACEBOOK_APP_SECRET: &str = "sandbox-facebook-secret";
+
 /// Its origin: also the page that is a customer's phone.
 pub fn url(ports: Ports) -> String {
     format!("http://127.0.0.1:{}", ports.sandbox)
@@ -34,6 +43,16 @@ pub fn graph_url(ports: Ports) -> String {
 /// Where it stands in for OpenAI.
 pub fn openai_url(ports: Ports) -> String {
     format!("{}/openai/v1", url(ports))
+}
+
+/// Where it stands in for Google's log-in.
+pub fn google_url(ports: Ports) -> String {
+    format!("{}/google", url(ports))
+}
+
+/// Where it stands in for Facebook's.
+pub fn facebook_url(ports: Ports) -> String {
+    format!("{}/facebook", url(ports))
 }
 
 /// Starts it and waits until it answers.
@@ -62,6 +81,10 @@ pub async fn start(
             ("SANDBOX_PHONE_NUMBER_ID", text(PHONE_NUMBER_ID)),
             ("SANDBOX_WABA_ID", text(WABA_ID)),
             ("SANDBOX_OPENAI_KEY", text(OPENAI_KEY)),
+            ("SANDBOX_GOOGLE_CLIENT_ID", text(GOOGLE_CLIENT_ID)),
+            ("SANDBOX_GOOGLE_CLIENT_SECRET", text(GOOGLE_CLIENT_SECRET)),
+            ("SANDBOX_FACEBOOK_APP_ID", text(FACEBOOK_APP_ID)),
+            ("SANDBOX_FACEBOOK_APP_SECRET", text(FACEBOOK_APP_SECRET)),
         ],
         directory: layout.state.clone(),
         log: layout.log(NAME),

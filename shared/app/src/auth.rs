@@ -2,10 +2,11 @@
 //!
 //! Rooms: here the caller of a request · [`tokens`] what a browser shows · [`passwords`] hashing · [`log_in`] sessions,
 //! from log-in to log-out · [`registration`] a company and its owner · [`recovery`] a forgotten password · [`gate`] how
-//! often one may try to get in · [`throttle`] how much one may ask once inside.
+//! often one may try to get in · [`oauth`] Google and Facebook · [`throttle`] how much one may ask once inside.
 
 pub mod gate;
 pub mod log_in;
+pub mod oauth;
 pub mod passwords;
 pub mod recovery;
 pub mod registration;

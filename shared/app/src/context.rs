@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use cloud::seal::MasterKey;
 use db::Db;
+use providers::oauth;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -62,6 +63,12 @@ pub struct Settings {
     pub graph_base_url: String,
     /// OpenAI-compatible API, with its `/v1`.
     pub openai_base_url: String,
+    /// Our applications at identity providers.
+    pub google: Application,
+    /// Facebook's.
+    pub facebook: Application,
+    /// Where Facebook's log-in page is; Graph has an address of its own, for this.
+    pub facebook_graph_base_url: String,
     /// Which installation this is; part of every token.
     pub environment: String,
     /// Origin under which people reach panel and API, without a slash at its end.
@@ -70,6 +77,17 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// Who writes the mails to people.
     pub mail_from: String,
+}
+
+/// An application of ours at an identity provider; without an id there is none.
+#[derive(Clone, Debug, Default)]
+pub struct Application {
+    /// Its public id.
+    pub client_id: String,
+    /// Secret with its client secret.
+    pub client_secret: String,
+    /// Where the provider is; empty for the real one.
+    pub base_url: String,
 }
 
 /// Everything that use cases work with. Cheap to clone.
@@ -108,6 +126,8 @@ struct Lazy {
     db: OnceCell<Db>,
     system_db: OnceCell<Db>,
     master_key: OnceCell<MasterKey>,
+    google: OnceCell<oauth::Client>,
+    facebook: OnceCell<oauth::Client>,
     http: std::sync::OnceLock<reqwest::Client>,
 }
 
@@ -194,6 +214,49 @@ impl App {
                 MasterKey::derive(&secret).map_err(internal)
             })
             .await
+    }
+
+    /// An identity provider; `None` when this installation has no application there.
+    ///
+    /// # Errors
+    /// When the application's secret cannot be read, or an address is none.
+    pub async fn identity_provider(&self, provider: oauth::Provider) -> Result<Option<&oauth::Client>> {
+        let (application, cell) = match provider {
+            oauth::Provider::Google => (&self.settings.google, &self.lazy.google),
+            oauth::Provider::Facebook => (&self.settings.facebook, &self.lazy.facebook),
+        };
+        if application.client_id.is_empty() {
+            return Ok(None);
+        }
+        cell.get_or_try_init(|| self.open_identity_provider(provider, application)).await.map(Some)
+    }
+
+    async fn open_identity_provider(
+        &self,
+        provider: oauth::Provider,
+        application: &Application,
+    ) -> Result<oauth::Client> {
+        let registration = oauth::Registration {
+            client_id: application.client_id.clone(),
+            client_secret: self.secrets.get(&application.client_secret).await.map_err(internal)?,
+            redirect_uri: format!("{}/api/v1/auth/oauth/{provider}/callback", self.settings.public_url),
+        };
+        let http = self.http().clone();
+        let base = application.base_url.as_str();
+        Ok(match provider {
+            oauth::Provider::Google if base.is_empty() => {
+                oauth::Client::google(registration, oauth::google::Endpoints::of_google(), http)
+            }
+            oauth::Provider::Google => {
+                let endpoints = oauth::google::Endpoints::below(base).map_err(internal)?;
+                oauth::Client::google(registration, endpoints, http)
+            }
+            oauth::Provider::Facebook => {
+                let graph = &self.settings.facebook_graph_base_url;
+                let endpoints = oauth::facebook::Endpoints::below(base, graph).map_err(internal)?;
+                oauth::Client::facebook(registration, endpoints, http)
+            }
+        })
     }
 
     /// The HTTP client of all providers: connections are reused, redirects are not followed.

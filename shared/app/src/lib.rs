@@ -30,7 +30,7 @@ pub mod trace;
 pub mod turns;
 pub mod webhooks;
 
-pub use context::{App, Clock, Settings};
+pub use context::{App, Application, Clock, Settings};
 pub use error::{Error, Result};
 
 /// A position in a keyset-paged list: the last row's time and id.

@@ -3,7 +3,7 @@
 //! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox ·
 //! one file of queries a resource ([`contacts`], [`conversations`], [`messages`], [`sessions`], [`turns`],
 //! [`connections`], [`personas`]; of accounts [`users`], [`companies`], [`members`], [`departments`], [`invitations`],
-//! [`api_keys`], [`login_sessions`], [`account_tokens`]) · [`audit`] who did what · [`journal`] what providers told us ·
+//! [`api_keys`], [`identities`], [`login_sessions`], [`account_tokens`]) · [`audit`] who did what · [`journal`] what providers told us ·
 //! [`outbox`] what has to leave · [`idempotency`] repeated POSTs · [`error`] what can go wrong.
 //!
 //! A function here is one query with a verb for a name. Tenant queries take `&mut TenantTx` first and name
@@ -21,6 +21,7 @@ pub mod conversations;
 pub mod departments;
 pub mod error;
 pub mod idempotency;
+pub mod identities;
 pub mod invitations;
 pub mod journal;
 pub mod login_sessions;

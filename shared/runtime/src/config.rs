@@ -1,6 +1,6 @@
 //! The environment, read here and nowhere else. `template.yaml` gives each function the variables that it uses.
 
-use app::Settings;
+use app::{Application, Settings};
 
 /// The settings of this function. A variable that it was not given is empty; provider addresses have defaults.
 pub fn settings() -> Settings {
@@ -24,6 +24,17 @@ pub fn settings() -> Settings {
         websocket_endpoint: variable("WEBSOCKET_ENDPOINT"),
         graph_base_url: variable_or("GRAPH_BASE_URL", "https://graph.facebook.com"),
         openai_base_url: variable_or("OPENAI_BASE_URL", "https://api.openai.com/v1"),
+        google: Application {
+            client_id: variable("GOOGLE_CLIENT_ID"),
+            client_secret: variable("GOOGLE_CLIENT_SECRET"),
+            base_url: variable("GOOGLE_BASE_URL"),
+        },
+        facebook: Application {
+            client_id: variable("FACEBOOK_APP_ID"),
+            client_secret: variable("FACEBOOK_APP_SECRET"),
+            base_url: variable_or("FACEBOOK_BASE_URL", "https://www.facebook.com"),
+        },
+        facebook_graph_base_url: variable_or("FACEBOOK_GRAPH_BASE_URL", "https://graph.facebook.com"),
         environment: variable_or("ENVIRONMENT", "local"),
         public_url: variable("PUBLIC_URL"),
         allowed_origins: list("ALLOWED_ORIGINS"),

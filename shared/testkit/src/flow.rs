@@ -90,6 +90,7 @@ impl Flow {
         let clock = Arc::new(FlowClock::ahead());
         let (settings, aws) = (settings(&stack, &cloud, &queues), cloud.aws().clone());
         let app = process(&stack, &tenant, clock.clone(), settings.clone(), &aws);
+        connect(&app).await;
         let router = runtime::http::finish(webhooks::meta::router(), app.clone());
         let server = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("the listener stays open");
@@ -103,8 +104,9 @@ impl Flow {
     }
 
     /// Whoever goes on after a death is another process: no connection and nothing remembered is left.
-    fn replace_process(&self) {
+    async fn replace_process(&self) {
         let app = process(&self.stack, &self.tenant, self.clock.clone(), self.settings.clone(), &self.aws);
+        connect(&app).await;
         *self.app.lock().unwrap_or_else(PoisonError::into_inner) = app;
     }
 
@@ -117,7 +119,7 @@ impl Flow {
     ) -> Option<T> {
         let outcome = death::unless(work, dies).await;
         if outcome.is_none() {
-            self.replace_process();
+            self.replace_process().await;
         }
         outcome
     }
@@ -194,7 +196,7 @@ impl Flow {
     pub async fn step_unheard(&self, queue: Queue) -> Step {
         let Some(delivery) = self.queues.receive(queue).await else { return Step::Nothing };
         handle(self.app(), queue, delivery.event()).await;
-        self.replace_process();
+        self.replace_process().await;
         self.queues.give_back(&delivery).await;
         Step::Died
     }
@@ -329,6 +331,14 @@ fn process(
     let db = |url: &str| Db::lazy(url, CONNECTIONS).expect("a PostgreSQL URL");
     App::new(clock, settings, aws)
         .with_databases(db(&stack.database_url), db(&as_company(&stack.database_url, tenant.company_id)))
+}
+
+/// Opens a process's connections: while it logs in the client pauses hundreds of times, and none of these is a place to
+/// die at.
+async fn connect(app: &App) {
+    let db = app.db().await.expect("the database is named");
+    let (one, other) = futures::join!(db.ping(), db.ping());
+    one.and(other).expect("the database answers");
 }
 
 /// The system's role sees the outbox of every company, so a relay of ours would take the rows of other tests. The

@@ -1,10 +1,11 @@
 //! Accounts: `life` from registration to log-out · `sessions` what keeps people in, and what throws them out · `tokens`
-//! forged and foreign credentials · `limits` how often one may try · `members` who belongs to a company, and may do what ·
+//! forged and foreign credentials · `oauth` Google and Facebook · `limits` how often one may try · `members` who belongs to a company, and may do what ·
 //! `person` somebody who registers.
 
 mod life;
 mod limits;
 mod members;
+mod oauth;
 mod person;
 mod sessions;
 mod tokens;

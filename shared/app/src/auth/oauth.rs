@@ -1,0 +1,260 @@
+//! Log-in by Google and Facebook.
+//!
+//! What names an account is the provider's id of the person, never their address. An address opens an existing account
+//! only when the provider runs that mailbox; otherwise its owner links the two while logged in.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use cloud::seal::Sealed;
+use db::Principal;
+use db::users::User;
+use domain::job::Mail;
+use domain::user::{Locale, Role, is_email};
+use domain::{CompanyId, CompanyScope, UserId};
+use providers::oauth::{
+    Callback, Client as Provider, Exchange, OAuthClass, Profile, Provider as Name, Secrets,
+};
+use rand::RngCore as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::log_in::{LoggedIn, begin};
+use super::registration::send_to;
+use super::{Client, Identity};
+use crate::App;
+use crate::audit::{self, By};
+use crate::error::{Error, Result, internal};
+use crate::outbox::{self, Outgoing};
+
+/// How long a person may take at the provider.
+pub const FLOW_LIFE: TimeDelta = TimeDelta::minutes(10);
+
+/// What the sealed state of a flow is bound to.
+const FLOW: [&str; 2] = ["oauth-flow", "state"];
+
+/// A flow that was begun: where to send the browser, and what it must bring back in a cookie.
+#[derive(Debug)]
+pub struct Started {
+    /// The provider's page.
+    pub url: String,
+    /// Sealed; for a cookie of the browser that started.
+    pub flow: String,
+}
+
+/// What became of a flow.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A session began.
+    LoggedIn(Box<LoggedIn>),
+    /// The account is linked to the person who was logged in.
+    Linked,
+    /// An account was made; its address has to be proved first.
+    MailSent,
+}
+
+/// What is remembered between start and callback, sealed in the browser.
+#[derive(Serialize, Deserialize)]
+struct Flow {
+    provider: Name,
+    state: String,
+    nonce: String,
+    code_verifier: String,
+    /// Who links, if somebody does.
+    user_id: Option<UserId>,
+    expires_at: DateTime<Utc>,
+}
+
+/// Begins a flow; with `linking` the account will be linked to that caller.
+///
+/// # Errors
+/// `NotFound` for a provider that this installation has no application at, `Forbidden` for an API key.
+pub async fn start(app: &App, name: Name, linking: Option<&Identity>) -> Result<Started> {
+    let provider = app.identity_provider(name).await?.ok_or(Error::NotFound("identity provider"))?;
+    let user_id = match linking {
+        Some(identity) => Some(identity.user_id().ok_or(Error::Forbidden("link an account to an API key"))?),
+        None => None,
+    };
+    let started = provider.start(&secrets());
+    let flow = Flow {
+        provider: name,
+        state: started.state,
+        nonce: started.nonce,
+        code_verifier: started.code_verifier.expose_secret().to_owned(),
+        user_id,
+        expires_at: app.clock.now() + FLOW_LIFE,
+    };
+    let text = SecretString::from(serde_json::to_string(&flow).map_err(internal)?);
+    let sealed = app.master_key().await?.seal(&text, &FLOW).map_err(internal)?;
+    Ok(Started { url: started.url.into(), flow: sealed.as_str().to_owned() })
+}
+
+/// Ends a flow with what the browser brought back.
+///
+/// # Errors
+/// `Rule` with a code for the page that the browser is sent to: `flow_expired` for a callback that this browser did not
+/// begin, `refused` when the person said no, `link_required` for an address that has an account, `email_needed` for a
+/// person without one; `Provider` when the provider fails.
+pub async fn callback(
+    app: &App,
+    client: &Client,
+    name: Name,
+    callback: &Callback,
+    flow: Option<&str>,
+) -> Result<Outcome> {
+    let provider = app.identity_provider(name).await?.ok_or(Error::NotFound("identity provider"))?;
+    let flow = open(app, name, callback, flow).await?;
+    let profile = exchange(app, provider, callback, &flow).await?;
+    let subject = &profile.subject;
+    let db = app.db().await?;
+    let mut tx = db.begin_identity(&db::identities::principal(name.as_str(), subject)).await?;
+    let known = db::identities::find_shown(&mut tx, name.as_str(), subject).await?;
+    match (flow.user_id, known) {
+        (Some(user_id), Some(owner)) if owner == user_id => Ok(Outcome::Linked),
+        (Some(_), Some(_)) => Err(Error::Conflict("this account is linked to somebody already")),
+        (Some(user_id), None) => {
+            tx.act_as(user_id).await?;
+            let now = app.clock.now();
+            db::identities::insert(&mut tx, &identity(name, &profile, user_id, now)).await?;
+            tx.commit().await?;
+            Ok(Outcome::Linked)
+        }
+        (None, Some(user_id)) => {
+            tx.act_as(user_id).await?;
+            let user = db::users::find(&mut tx, user_id).await?.ok_or(Error::Unauthenticated)?;
+            drop(tx);
+            enter(app, client, user).await
+        }
+        (None, None) => {
+            drop(tx);
+            first_log_in(app, client, name, profile).await
+        }
+    }
+}
+
+/// Somebody whom the provider vouches for the first time.
+async fn first_log_in(app: &App, client: &Client, name: Name, profile: Profile) -> Result<Outcome> {
+    let email = profile.email.clone().filter(|email| is_email(email)).ok_or_else(email_needed)?;
+    let now = app.clock.now();
+    let db = app.db().await?;
+    let mut tx = db.begin_identity(&Principal::Email(email.clone())).await?;
+    if let Some(user) = db::users::find_by_email(&mut tx, &email).await? {
+        // Whoever has the mailbox has the account, and nobody else: an account whose address was never proved may have
+        // been made by somebody else, with a password that they know.
+        if !profile.email_authoritative || user.email_verified_at.is_none() {
+            return Err(link_required());
+        }
+        tx.act_as(user.id).await?;
+        db::identities::insert(&mut tx, &identity(name, &profile, user.id, now)).await?;
+        tx.commit().await?;
+        return enter(app, client, user).await;
+    }
+    drop(tx);
+    let user = create(app, client, name, &profile, email).await?;
+    enter(app, client, user).await
+}
+
+/// Lets a person in whose address is proved; anybody else gets a mail first.
+async fn enter(app: &App, client: &Client, user: User) -> Result<Outcome> {
+    if user.email_verified_at.is_none() {
+        send_to(app, user.id, Mail::VerifyEmail { user_id: user.id }).await?;
+        return Ok(Outcome::MailSent);
+    }
+    Ok(Outcome::LoggedIn(Box::new(begin(app, client, user).await?)))
+}
+
+/// A new account with a company of its own, to be renamed.
+async fn create(app: &App, client: &Client, name: Name, profile: &Profile, email: String) -> Result<User> {
+    let now = app.clock.now();
+    let shown = if profile.name.trim().is_empty() { &email } else { profile.name.trim() };
+    let user = User {
+        id: UserId(app.clock.new_id()),
+        name: shown.chars().filter(|c| !c.is_control()).take(200).collect(),
+        email,
+        password_hash: None,
+        email_verified_at: profile.email_verified.then_some(now),
+        locale: Locale::default(),
+    };
+    let scope = CompanyScope::assert_verified(CompanyId(app.clock.new_id()));
+    let mut tx = app.db().await?.begin(scope).await?;
+    tx.act_as(user.id).await?;
+    db::users::insert(&mut tx, &user).await?;
+    db::companies::insert(&mut tx, &user.name).await?;
+    db::members::insert(&mut tx, user.id, Role::Owner).await?;
+    db::identities::insert_new(&mut tx, &identity(name, profile, user.id, now)).await?;
+    let company = ("company", Some(scope.company_id().0));
+    let detail = serde_json::json!({ "provider": name });
+    audit::record(app, &mut tx, By::Person(user.id, client), "company.registered", company, detail).await?;
+    outbox::commit(app, tx, Outgoing::default()).await?;
+    Ok(user)
+}
+
+fn identity(
+    name: Name,
+    profile: &Profile,
+    user_id: UserId,
+    created_at: DateTime<Utc>,
+) -> db::identities::Identity<'_> {
+    let Profile { subject, email, .. } = profile;
+    db::identities::Identity {
+        provider: name.as_str(),
+        subject,
+        user_id,
+        email: email.as_deref(),
+        created_at,
+    }
+}
+
+async fn open(app: &App, name: Name, callback: &Callback, flow: Option<&str>) -> Result<Flow> {
+    let sealed: Sealed = flow.and_then(|flow| flow.parse().ok()).ok_or_else(flow_expired)?;
+    let text = app.master_key().await?.open(&sealed, &FLOW).map_err(|_| flow_expired())?;
+    let flow: Flow = serde_json::from_str(text.expose_secret()).map_err(|_| flow_expired())?;
+    let same = callback
+        .state
+        .as_deref()
+        .is_some_and(|state| subtle::ConstantTimeEq::ct_eq(state.as_bytes(), flow.state.as_bytes()).into());
+    if same && flow.provider == name && flow.expires_at > app.clock.now() {
+        Ok(flow)
+    } else {
+        Err(flow_expired())
+    }
+}
+
+async fn exchange(app: &App, provider: &Provider, callback: &Callback, flow: &Flow) -> Result<Profile> {
+    let name = flow.provider.as_str();
+    let refused = |error: providers::oauth::OAuthError| match error.class() {
+        OAuthClass::Refused => rule("refused", "the log-in was cancelled"),
+        OAuthClass::CodeInvalid => flow_expired(),
+        OAuthClass::Unavailable => Error::Provider { provider: name, retryable: true, source: error.into() },
+        OAuthClass::TokenRejected | OAuthClass::Configuration => {
+            Error::Provider { provider: name, retryable: false, source: error.into() }
+        }
+    };
+    let code = callback.code().map_err(refused)?;
+    let code_verifier = SecretString::from(flow.code_verifier.clone());
+    let exchange = Exchange { code, code_verifier: &code_verifier, nonce: &flow.nonce };
+    provider.exchange(exchange, app.clock.now()).await.map_err(refused)
+}
+
+fn secrets() -> Secrets {
+    let random = || {
+        let mut bytes = [0; 32];
+        rand::rng().fill_bytes(&mut bytes);
+        bytes
+    };
+    Secrets { state: random(), nonce: random(), code_verifier: random() }
+}
+
+fn rule(code: &'static str, message: &str) -> Error {
+    Error::Rule { code, message: message.to_owned() }
+}
+
+fn flow_expired() -> Error {
+    rule("flow_expired", "this log-in was not begun in this browser, or took too long; begin again")
+}
+
+fn link_required() -> Error {
+    rule("link_required", "this address has an account: log in with its password and link the two there")
+}
+
+fn email_needed() -> Error {
+    rule("email_needed", "the provider tells no email address; register with one")
+}

@@ -1,0 +1,166 @@
+//! Log-in by Google and Facebook, through the real redirects of stand-ins.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use testkit::{Answer, Api, Sandbox, new_word};
+
+use super::person::Person;
+
+/// An account at a provider.
+struct Account {
+    provider: &'static str,
+    subject: String,
+}
+
+impl Account {
+    async fn make(person: &Person, provider: &'static str, about: Value) -> Self {
+        let subject = testkit::new_id().as_u128().to_string();
+        let mut account = json!({ "provider": provider, "subject": subject, "name": "Ana Souza" });
+        account.as_object_mut().unwrap().extend(about.as_object().unwrap().clone());
+        Sandbox::of(&person.stack).post("identity/accounts", &account).await;
+        Self { provider, subject }
+    }
+}
+
+fn cookie(answer: &Answer, name: &str) -> String {
+    let cookies = answer.headers.get_all("set-cookie");
+    let found =
+        cookies.iter().filter_map(|value| value.to_str().ok()).find(|cookie| cookie.starts_with(name));
+    found.unwrap_or_else(|| panic!("no cookie {name}")).split(';').next().unwrap().to_owned()
+}
+
+fn location(answer: &Answer) -> String {
+    answer.headers["location"].to_str().unwrap().to_owned()
+}
+
+/// Goes to the provider, says yes, and comes back as far as the callback's address; with the cookie of the flow.
+async fn to_callback(
+    api: &Api,
+    account: &Account,
+    query: &str,
+    cookies: &[(&str, &str)],
+) -> (String, String) {
+    let start = format!("auth/oauth/{}/start{query}", account.provider);
+    let answer = api.send(Method::GET, &start, None, cookies).await.expect_status(303);
+    let flow = cookie(&answer, "__Secure-oauth");
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let page = format!("{}&login_hint={}", location(&answer), account.subject);
+    let back = http.get(page).send().await.unwrap();
+    assert!(back.status().is_redirection(), "{}", back.text().await.unwrap());
+    let back = back.headers()["location"].to_str().unwrap().to_owned();
+    let (_, path) = back.split_once("/api/v1/").expect("back to us");
+    (path.to_owned(), flow)
+}
+
+async fn through(api: &Api, account: &Account, query: &str, cookies: &[(&str, &str)]) -> Answer {
+    let (path, flow) = to_callback(api, account, query, cookies).await;
+    api.send(Method::GET, &path, None, &[("cookie", &flow)]).await.expect_status(303)
+}
+
+async fn me(api: &Api, answer: &Answer) -> Value {
+    let session = cookie(answer, "__Host-session");
+    api.send(Method::GET, "auth/me", None, &[("cookie", &session)]).await.expect_status(200).body
+}
+
+#[tokio::test]
+async fn googles_word_makes_an_account_and_opens_it_again() {
+    let person = Person::new();
+    let about = json!({ "email": person.email, "email_verified": true });
+    let account = Account::make(&person, "google", about).await;
+    let api = &person.anonymous;
+    let first = through(api, &account, "", &[]).await;
+    assert_eq!(location(&first), format!("{}/", person.stack.origin()));
+    let body = me(api, &first).await;
+    assert_eq!((&body["user"]["email"], &body["user"]["name"]), (&json!(person.email), &json!("Ana Souza")));
+    assert_eq!(body["companies"][0]["role"], "owner");
+    let second = through(api, &account, "", &[]).await;
+    assert_eq!(me(api, &second).await["user"]["id"], body["user"]["id"]);
+    assert!(person.mails.all(&person.email).await.is_empty(), "nothing to prove");
+    // There is no password to guess.
+    let _problem = api.post("auth/login", &person.credentials()).await.expect_problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn facebooks_addresses_are_proved_first() {
+    let person = Person::new();
+    let account = Account::make(&person, "facebook", json!({ "email": person.email })).await;
+    let api = &person.anonymous;
+    let first = through(api, &account, "", &[]).await;
+    assert_eq!(location(&first), format!("{}/login?notice=verify_email", person.stack.origin()));
+    let token = person.mails.nth(&person.email, 1).await.token();
+    let _answer = api.post("auth/verify-email", &json!({ "token": token })).await.expect_status(204);
+    let second = through(api, &account, "", &[]).await;
+    assert_eq!(me(api, &second).await["user"]["email"], json!(person.email));
+
+    let nameless = Account::make(&person, "facebook", json!({})).await;
+    let answer = through(api, &nameless, "", &[]).await;
+    assert_eq!(location(&answer), format!("{}/login?error=email_needed", person.stack.origin()));
+}
+
+#[tokio::test]
+async fn an_address_alone_opens_no_account_of_others() {
+    let person = Person::registered().await;
+    let api = &person.anonymous;
+    let refused = format!("{}/login?error=link_required", person.stack.origin());
+    for (provider, about) in [
+        ("facebook", json!({ "email": person.email })),
+        ("google", json!({ "email": person.email, "email_verified": false })),
+        // Google saw it once, but does not run that mailbox.
+        ("google", json!({ "email": person.email, "email_verified": true })),
+    ] {
+        let account = Account::make(&person, provider, about).await;
+        assert_eq!(location(&through(api, &account, "", &[]).await), refused, "{provider}");
+    }
+    // Its owner links one, and is let in by it.
+    let about = json!({ "email": format!("{}@example.com", new_word("outra-")), "email_verified": true });
+    let account = Account::make(&person, "google", about).await;
+    let body = person.log_in().await;
+    let session = format!("__Host-session={}", body["token"].as_str().unwrap());
+    let nobody = api.send(Method::GET, "auth/oauth/google/start?link=true", None, &[]).await;
+    let _problem = nobody.expect_problem(401, "unauthenticated");
+    let linked = through(api, &account, "?link=true", &[("cookie", &session)]).await;
+    assert_eq!(location(&linked), format!("{}/account?linked=google", person.stack.origin()));
+    let entered = through(api, &account, "", &[]).await;
+    assert_eq!(me(api, &entered).await["user"]["id"], body["user"]["id"]);
+    // It is not anybody else's to link.
+    let other = Person::registered().await;
+    let session = format!("__Host-session={}", other.log_in().await["token"].as_str().unwrap());
+    let taken = through(&other.anonymous, &account, "?link=true", &[("cookie", &session)]).await;
+    assert_eq!(location(&taken), format!("{}/login?error=conflict", person.stack.origin()));
+}
+
+#[tokio::test]
+async fn a_mailbox_that_google_runs_opens_its_account() {
+    let person = Person::registered().await;
+    let about = json!({ "email": person.email, "email_verified": true, "hosted_domain": "example.com" });
+    let account = Account::make(&person, "google", about).await;
+    let entered = through(&person.anonymous, &account, "", &[]).await;
+    assert_eq!(me(&person.anonymous, &entered).await["user"]["email"], json!(person.email));
+}
+
+#[tokio::test]
+async fn a_callback_belongs_to_the_browser_that_began() {
+    let person = Person::new();
+    let about = json!({ "email": person.email, "email_verified": true });
+    let account = Account::make(&person, "google", about).await;
+    let api = &person.anonymous;
+    let expired = format!("{}/login?error=flow_expired", person.stack.origin());
+    let (path, _) = to_callback(api, &account, "", &[]).await;
+    let bare = api.send(Method::GET, &path, None, &[]).await.expect_status(303);
+    assert_eq!(location(&bare), expired, "without the cookie");
+    let (_, other_flow) = to_callback(api, &account, "", &[]).await;
+    let crossed = api.send(Method::GET, &path, None, &[("cookie", &other_flow)]).await.expect_status(303);
+    assert_eq!(location(&crossed), expired, "with another flow's");
+    let (path, flow) = to_callback(api, &account, "", &[]).await;
+    let elsewhere = path.replace("google", "facebook");
+    let crossed = api.send(Method::GET, &elsewhere, None, &[("cookie", &flow)]).await.expect_status(303);
+    assert_eq!(location(&crossed), expired, "at another provider");
+    let used = api.send(Method::GET, &path, None, &[("cookie", &flow)]).await.expect_status(303);
+    assert_eq!(location(&used), format!("{}/", person.stack.origin()));
+    let again = api.send(Method::GET, &path, None, &[("cookie", &flow)]).await.expect_status(303);
+    assert_eq!(location(&again), expired, "a code is good once");
+    let no = path.split('?').next().unwrap().to_owned() + "?error=access_denied";
+    let _answer = api.send(Method::GET, &no, None, &[("cookie", &flow)]).await.expect_status(303);
+    let unknown = api.get("auth/oauth/myspace/start").await;
+    let _problem = unknown.expect_problem(404, "not_found");
+}
