@@ -5,7 +5,9 @@
 #   infra/deploy.sh staging                  the application (what `make deploy` does)
 #   infra/deploy.sh staging network          one of: network, database, application, observability
 #
-# The application needs PUBLIC_URL (https://app.example.com) and OPENAI_KEY_SECRET_ARN; observability takes ALARM_EMAIL.
+# The application needs PUBLIC_URL (https://app.example.com), OPENAI_KEY_SECRET_ARN, MAIL_FROM and MAIL_IDENTITY_ARN, and
+# takes ALLOWED_ORIGINS, GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET_ARN, FACEBOOK_APP_ID, FACEBOOK_APP_SECRET_ARN;
+# observability takes ALARM_EMAIL.
 # REGION defaults to us-east-1. What a stack needs of another one is read from that one's outputs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -59,11 +61,16 @@ main() {
         application)
             : "${PUBLIC_URL:?is the origin under which people reach the API}"
             : "${OPENAI_KEY_SECRET_ARN:?is the ARN of the secret that is the OpenAI API key}"
+            : "${MAIL_FROM:?is who writes the mails, an address that SES verified}"
+            : "${MAIL_IDENTITY_ARN:?is the ARN of the SES identity of MAIL_FROM}"
             subnets=$(output network SubnetIds)
             security_group=$(output network SecurityGroupIds)
             database_secret=$(output database DatabaseSecretArn)
             system_secret=$(output database SystemDatabaseSecretArn)
             deploy template.yaml "PublicUrl=$PUBLIC_URL" "OpenAiKeySecretArn=$OPENAI_KEY_SECRET_ARN" \
+                "MailFrom=$MAIL_FROM" "MailIdentityArn=$MAIL_IDENTITY_ARN" "AllowedOrigins=${ALLOWED_ORIGINS:-}" \
+                "GoogleClientId=${GOOGLE_CLIENT_ID:-}" "GoogleClientSecretArn=${GOOGLE_CLIENT_SECRET_ARN:-}" \
+                "FacebookAppId=${FACEBOOK_APP_ID:-}" "FacebookAppSecretArn=${FACEBOOK_APP_SECRET_ARN:-}" \
                 "SubnetIds=$subnets" "SecurityGroupIds=$security_group" \
                 "DatabaseSecretArn=$database_secret" "SystemDatabaseSecretArn=$system_secret"
             ;;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use app::App;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -17,6 +17,10 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::Config;
 
 use crate::{PREFIX, auth, company, contacts, conversations, messages, sessions};
+
+/// The page loads its own files, with styles and icons inside them.
+const OWN_PAGE: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -77,7 +81,10 @@ async fn document() -> Json<&'static utoipa::openapi::OpenApi> {
 async fn page(Path(file): Path<String>) -> Response {
     let config = Arc::new(Config::from("../openapi.json"));
     match utoipa_swagger_ui::serve(&file, config) {
-        Ok(Some(file)) => ([(CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response(),
+        Ok(Some(file)) => {
+            let headers = [(CONTENT_TYPE, file.content_type), (CONTENT_SECURITY_POLICY, OWN_PAGE.to_owned())];
+            (headers, file.bytes.into_owned()).into_response()
+        }
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Err(error) => {
             tracing::error!(%error, "page of the API's documentation not made");

@@ -1,12 +1,13 @@
 //! Every figure that the documentation quotes: start-up, throughput, processor time and memory of the functions, each
 //! beside a baseline of the same run.
 //!
-//! Rooms: [`cold_start`], [`webhooks`], [`inbound`] what is measured · [`worker`] a function as a process ·
+//! Rooms: [`cold_start`], [`webhooks`], [`inbound`], [`accounts`] what is measured · [`worker`] a function as a process ·
 //! [`runtime_api`] what feeds it · [`aws_stand_in`] what it calls · [`load`] callers · [`payloads`] what they send ·
 //! [`setup`], [`database`] what stands around · [`measure`], [`report`] figures and what is written of them.
 //!
 //! No figure fails the run: only what does not work does.
 
+mod accounts;
 mod aws_stand_in;
 mod cold_start;
 mod database;
@@ -37,7 +38,7 @@ use webhooks::Calls;
 const HELP: &str = "\
 Measures the functions that stand beside this program, and writes infra/bench/RESULTS.md.
 
-  bench [--quick] [cold-start|webhooks|inbound]
+  bench [--quick] [cold-start|webhooks|inbound|accounts]
 
   --quick   seconds instead of minutes: shows that everything works, not how fast
 
@@ -54,6 +55,7 @@ enum Part {
     ColdStart,
     Webhooks,
     Inbound,
+    Accounts,
 }
 
 /// How much is measured.
@@ -63,6 +65,7 @@ struct Plan {
     rounds: usize,
     calls: [Calls; 3],
     inbound: Size,
+    accounts: accounts::Size,
 }
 
 impl Plan {
@@ -75,6 +78,7 @@ impl Plan {
                 rounds: 1,
                 calls: [calls(1, 50), calls(10, 20), calls(100, 10)],
                 inbound: Size { messages: 2_000, events: 100, rounds: 1 },
+                accounts: accounts::Size { log_ins: 10, requests: 100, rounds: 1 },
             };
         }
         Self {
@@ -83,6 +87,7 @@ impl Plan {
             rounds: 3,
             calls: [calls(1, 4_000), calls(10, 1_000), calls(100, 200)],
             inbound: Size { messages: 1_000_000, events: 3_000, rounds: 3 },
+            accounts: accounts::Size { log_ins: 100, requests: 5_000, rounds: 3 },
         }
     }
 }
@@ -107,6 +112,7 @@ async fn run() -> anyhow::Result<ExitCode> {
             "cold-start" => part = Part::ColdStart,
             "webhooks" => part = Part::Webhooks,
             "inbound" => part = Part::Inbound,
+            "accounts" => part = Part::Accounts,
             "--help" | "-h" | "help" => {
                 println!("{HELP}");
                 return Ok(ExitCode::SUCCESS);
@@ -145,6 +151,9 @@ async fn measure_parts(
     }
     if matches!(part, Part::All | Part::Inbound) {
         inbound::measure(setup, report, plan.inbound).await?;
+    }
+    if matches!(part, Part::All | Part::Accounts) {
+        accounts::measure(setup, report, plan.accounts).await?;
     }
     Ok(())
 }

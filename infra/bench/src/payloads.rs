@@ -109,15 +109,19 @@ fn wa_id(customer: u64) -> String {
 
 /// The function URL's event (payload format 2.0) of a signed POST of `body`.
 pub(crate) fn function_url_event(app_secret: &SecretString, body: &[u8]) -> Bytes {
+    let signature = signature::sign(app_secret, body);
+    api_event("POST", &format!("/{SLUG}"), &[("x-hub-signature-256", &signature)], body)
+}
+
+/// The event (payload format 2.0) of an HTTP request.
+pub(crate) fn api_event(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Bytes {
     let host = "bench.lambda-url.us-east-1.on.aws";
-    let path = format!("/{SLUG}");
-    json!({
+    let mut event = json!({
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
         "rawQueryString": "",
         "headers": {
-            "x-hub-signature-256": signature::sign(app_secret, body),
             "content-length": body.len().to_string(),
             "x-amzn-tls-cipher-suite": "TLS_AES_128_GCM_SHA256",
             "x-amzn-tls-version": "TLSv1.3",
@@ -136,7 +140,7 @@ pub(crate) fn function_url_event(app_secret: &SecretString, body: &[u8]) -> Byte
             "domainName": host,
             "domainPrefix": "bench",
             "http": {
-                "method": "POST",
+                "method": method,
                 "path": path,
                 "protocol": "HTTP/1.1",
                 "sourceIp": "173.252.87.10",
@@ -150,9 +154,11 @@ pub(crate) fn function_url_event(app_secret: &SecretString, body: &[u8]) -> Byte
         },
         "body": String::from_utf8_lossy(body),
         "isBase64Encoded": false
-    })
-    .to_string()
-    .into()
+    });
+    for (name, value) in headers {
+        event["headers"][*name] = json!(value);
+    }
+    event.to_string().into()
 }
 
 /// The event of an inbound queue's batch: the events of a webhook body, as the webhook function puts them there.

@@ -24,6 +24,13 @@ use crate::worker::Worker;
 const APP_SECRET: &str = "0123456789abcdef0123456789abcdef";
 const MASTER_KEY: &str = "bench-master-key-bench-master-key-bench-master-key";
 
+/// The demo company's owner.
+pub(crate) const EMAIL: &str = "bench@example.com";
+/// Their password.
+pub(crate) const PASSWORD: &str = "bench-password";
+/// Its API key.
+pub(crate) const API_KEY: &str = "mia_bench";
+
 /// Everything that measurements run in.
 pub(crate) struct Setup {
     /// AWS.
@@ -60,6 +67,11 @@ impl Setup {
         let logs = checkout().join(".local/bench/logs");
         std::fs::create_dir_all(&logs).context("cannot make the folder of the logs")?;
         Ok(Self { aws, database, home, app_secret: APP_SECRET.into(), programs, logs })
+    }
+
+    /// The use cases, in this process.
+    pub(crate) fn app(&self) -> App {
+        app(&self.aws)
     }
 
     /// Starts a function.
@@ -101,6 +113,8 @@ impl Setup {
             ("DEAD_LETTER_QUEUE_URL", queue("dead.fifo")),
             ("EVENT_BUS", "domain-events".to_owned()),
             ("WEBHOOK_ROUTES_TABLE", ROUTES_TABLE.to_owned()),
+            ("MAIL_QUEUE_URL", queue("mail")),
+            ("RATE_LIMITS_TABLE", "rate-limits".to_owned()),
             ("SOCKETS_TABLE", "sockets".to_owned()),
             ("OVERFLOW_BUCKET", "overflow".to_owned()),
             ("WEBSOCKET_ENDPOINT", self.aws.url()),
@@ -154,6 +168,9 @@ fn app(aws: &AwsStandIn) -> App {
     let settings = Settings {
         database_secret: "database".to_owned(),
         master_key_secret: "master-key".to_owned(),
+        token_key_secret: "token-key".to_owned(),
+        rate_limits_table: "rate-limits".to_owned(),
+        environment: "bench".to_owned(),
         webhook_routes_table: ROUTES_TABLE.to_owned(),
         ..Settings::default()
     };
@@ -165,9 +182,9 @@ fn demo(home: Home) -> Demo {
         company_id: home.company_id,
         company_name: "Loja da medição".to_owned(),
         user_id: UserId(SystemClock.new_id()),
-        email: "bench@example.com".to_owned(),
-        password: "bench-password".into(),
-        api_key: "bench-key".into(),
+        email: EMAIL.to_owned(),
+        password: PASSWORD.into(),
+        api_key: API_KEY.into(),
         api_key_id: ApiKeyId(SystemClock.new_id()),
         persona: Persona {
             id: PersonaId(SystemClock.new_id()),

@@ -119,6 +119,7 @@ pub async fn deploy(
         ("EnvironmentName", "local".to_owned()),
         ("PublicUrl", format!("http://127.0.0.1:{}", ports.front_door)),
         ("MailFrom", format!("Master IA <{MAIL_ADDRESS}>")),
+        ("MailIdentityArn", format!("arn:aws:ses:{REGION}:000000000000:identity/{MAIL_ADDRESS}")),
         ("GoogleClientId", sandbox::GOOGLE_CLIENT_ID.to_owned()),
         ("GoogleClientSecretArn", secrets.create("google", sandbox::GOOGLE_CLIENT_SECRET).await?),
         ("GoogleBaseUrl", sandbox::google_url(ports)),

@@ -16,7 +16,7 @@ pub mod tokens;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use cloud::cache::{Cache, Policy};
 use db::{Db, Principal};
 use domain::user::{Permission, Role};
@@ -69,6 +69,8 @@ pub struct Identity {
     pub actor: Actor,
     /// Where from.
     pub client: Client,
+    /// When what they showed is over; `None` for never.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// Who acts.
@@ -156,7 +158,7 @@ async fn identify_key(app: &App, key: &str, client: Client) -> Result<Identity> 
         tx.commit().await?;
     }
     let permissions = key.permissions.iter().filter_map(|name| Permission::parse(name)).collect();
-    Ok(Identity { scope, actor: Actor::Key { id: key.id, permissions }, client })
+    Ok(Identity { scope, actor: Actor::Key { id: key.id, permissions }, client, expires_at: key.expires_at })
 }
 
 async fn identify_token(app: &App, token: &str, client: Client) -> Result<Identity> {
@@ -168,6 +170,7 @@ async fn identify_token(app: &App, token: &str, client: Client) -> Result<Identi
         scope: CompanyScope::assert_verified(claims.company),
         actor: Actor::Person { user_id: claims.sub, session_id: claims.session, role },
         client,
+        expires_at: DateTime::from_timestamp(claims.exp, 0),
     })
 }
 

@@ -35,14 +35,16 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// A connection that was opened at `connected_at` and lives for [`SOCKET_LIFE`].
+    /// A connection that was opened at `connected_at` and lives for [`SOCKET_LIFE`], or as long as what was shown for it.
     pub fn opened(
         connection_id: impl Into<String>,
         company_id: CompanyId,
         user_id: Option<UserId>,
         connected_at: DateTime<Utc>,
+        credential_ends: Option<DateTime<Utc>>,
     ) -> Self {
-        let expires_at = connected_at + SOCKET_LIFE;
+        let life = connected_at + SOCKET_LIFE;
+        let expires_at = credential_ends.map_or(life, |end| end.min(life));
         Self { connection_id: connection_id.into(), company_id, user_id, connected_at, expires_at }
     }
 

@@ -302,7 +302,8 @@ async fn sockets_are_listed_by_company() {
     let table = table(&aws, "connection_id", Some(("by-company", "company_id"))).await;
     let sockets = Sockets::new(aws, table.as_str());
     let (ours, theirs) = (CompanyId(Uuid::from_u128(1)), CompanyId(Uuid::from_u128(2)));
-    let open = |id: &str, company| Socket::opened(id, company, Some(UserId(Uuid::from_u128(3))), noon());
+    let open =
+        |id: &str, company| Socket::opened(id, company, Some(UserId(Uuid::from_u128(3))), noon(), None);
     for (id, company) in [("a=", ours), ("b=", theirs), ("c=", ours)] {
         sockets.put(&open(id, company)).await.unwrap();
     }

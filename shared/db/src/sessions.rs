@@ -103,11 +103,10 @@ pub async fn ensure_open(
                ORDER BY conversation_id
                ON CONFLICT (company_id, conversation_id) WHERE status <> 'CLOSED'
                DO UPDATE SET updated_at = EXCLUDED.updated_at
-               RETURNING s.company_id, s.id, s.conversation_id, s.contact_id, s.status, s.concat_timeout,
-                         s.ai_blocked_until)
+               RETURNING s.id, s.conversation_id, s.contact_id, s.status, s.concat_timeout, s.ai_blocked_until)
            SELECT o.id AS "id: SessionId", o.conversation_id AS "conversation_id: ConversationId",
                   o.status AS "status: SessionStatus", o.concat_timeout, o.ai_blocked_until, p.bypass_bots
-           FROM opened o JOIN contacts p ON p.company_id = o.company_id AND p.id = o.contact_id"#,
+           FROM opened o JOIN contacts p ON p.company_id = $1 AND p.id = o.contact_id"#,
         company_id.0,
         &ids,
         &conversations,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::message::{Direction, MessageStatus};
-use crate::{CompanyId, ContactId, ConversationId, MessageId, SessionId};
+use crate::{CompanyId, ContactId, ConversationId, MessageId, SessionId, UserId};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,12 @@ pub enum Event {
         /// Its conversation.
         conversation_id: ConversationId,
     },
+    /// A person was shut out of the company: what listens for them is cut off, and hears nothing of it.
+    #[serde(rename = "member.shut_out")]
+    MemberShutOut {
+        /// The person.
+        user_id: UserId,
+    },
     /// The AI could not answer; a person has to.
     #[serde(rename = "session.needs_human")]
     SessionNeedsHuman {
@@ -72,6 +78,7 @@ impl Event {
             Self::MessageStatusChanged { .. } => "message.status",
             Self::ConversationRead { .. } => "conversation.read",
             Self::SessionChanged { .. } => "session.changed",
+            Self::MemberShutOut { .. } => "member.shut_out",
             Self::SessionNeedsHuman { .. } => "session.needs_human",
         }
     }

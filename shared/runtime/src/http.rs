@@ -26,6 +26,12 @@ pub use problem::{ApiError, Problem};
 /// API Gateway takes 10 MB, Lambda 6 MB; a webhook brings 3 MB at most.
 const LARGEST_BODY: usize = 6 * 1024 * 1024;
 
+/// Browsers that came by HTTPS once come by nothing else; over plain HTTP they ignore it.
+const TWO_YEARS: &str = "max-age=63072000; includeSubDomains";
+
+/// What the API answers is never a page, and loads nothing.
+const NO_PAGE: &str = "default-src 'none'; frame-ancestors 'none'";
+
 /// Serves `router` as a Lambda behind API Gateway or a function URL.
 ///
 /// # Errors
@@ -60,6 +66,9 @@ async fn around(State(app): State<App>, request: Request, next: Next) -> Respons
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TWO_YEARS));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NO_PAGE));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

@@ -74,6 +74,16 @@ impl Cloud {
         self.outputs.get(name).unwrap_or_else(|| panic!("the stack has no output {name}"))
     }
 
+    /// How many WebSockets of a company are open.
+    ///
+    /// # Panics
+    /// When the emulator does not say.
+    pub async fn open_sockets(&self, company_id: uuid::Uuid) -> usize {
+        let sockets = cloud::sockets::Sockets::new(self.aws.clone(), self.output("SocketsTableName"));
+        let company_id = domain::CompanyId(company_id);
+        sockets.list_for_company(company_id).await.unwrap_or_else(|error| panic!("{error}")).len()
+    }
+
     /// How full a queue is; `output` names it.
     ///
     /// # Panics

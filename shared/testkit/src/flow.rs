@@ -5,10 +5,12 @@
 //! secrets, the database and the stand-in for third parties are the stack's. The stand-in posts its webhooks to an
 //! address that the flow serves.
 //!
-//! Rooms: [`clock`] time · [`queues`] what stands between the functions · [`death`] of a process.
+//! Rooms: [`clock`] time · [`queues`] what stands between the functions · [`line`] the way to PostgreSQL · [`death`] of a
+//! process.
 
 mod clock;
 mod death;
+mod line;
 mod queues;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +35,7 @@ use uuid::Uuid;
 
 use crate::{Answer, Cloud, PATIENCE, Sandbox, Stack, Tenant, TenantOptions};
 pub use clock::FlowClock;
+use line::Line;
 use queues::Queues;
 
 /// The secret that the launcher makes beside the template.
@@ -59,8 +62,14 @@ pub struct Flow {
     aws: cloud::Aws,
     settings: Settings,
     queues: Queues,
-    app: Mutex<App>,
+    process: Mutex<Process>,
     server: JoinHandle<()>,
+}
+
+/// A function's process.
+struct Process {
+    app: App,
+    _line: Line,
 }
 
 /// What became of a batch.
@@ -89,29 +98,28 @@ impl Flow {
         let queues = Queues::make(&cloud).await;
         let clock = Arc::new(FlowClock::ahead());
         let (settings, aws) = (settings(&stack, &cloud, &queues), cloud.aws().clone());
-        let app = process(&stack, &tenant, clock.clone(), settings.clone(), &aws);
-        connect(&app).await;
-        let router = runtime::http::finish(webhooks::meta::router(), app.clone());
+        let process = Process::start(&stack, &tenant, clock.clone(), settings.clone(), &aws).await;
+        let router = runtime::http::finish(webhooks::meta::router(), process.app.clone());
         let server = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("the listener stays open");
         });
-        let (sandbox, admin, app) = (Sandbox::of(&stack), stack.admin(), Mutex::new(app));
-        Self { stack, sandbox, tenant, clock, admin, aws, settings, queues, app, server }
+        let (sandbox, admin, process) = (Sandbox::of(&stack), stack.admin(), Mutex::new(process));
+        Self { stack, sandbox, tenant, clock, admin, aws, settings, queues, process, server }
     }
 
     fn app(&self) -> App {
-        self.app.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.process.lock().unwrap_or_else(PoisonError::into_inner).app.clone()
     }
 
     /// Whoever goes on after a death is another process: no connection and nothing remembered is left.
     async fn replace_process(&self) {
-        let app = process(&self.stack, &self.tenant, self.clock.clone(), self.settings.clone(), &self.aws);
-        connect(&app).await;
-        *self.app.lock().unwrap_or_else(PoisonError::into_inner) = app;
+        let (clock, settings) = (self.clock.clone(), self.settings.clone());
+        let process = Process::start(&self.stack, &self.tenant, clock, settings, &self.aws).await;
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
     }
 
     /// Does `work` of this flow unless its process dies: `dies` is asked whenever an answer is there that `work` waits
-    /// for, before it hears it. `None` when it died.
+    /// for, before it hears it. `None` when it died. In a runtime of one thread, no answer is missed.
     pub async fn unless<T>(
         &self,
         work: impl Future<Output = T>,
@@ -321,24 +329,22 @@ fn settings(stack: &Stack, cloud: &Cloud, queues: &Queues) -> Settings {
     }
 }
 
-fn process(
-    stack: &Stack,
-    tenant: &Tenant,
-    clock: Arc<FlowClock>,
-    settings: Settings,
-    aws: &cloud::Aws,
-) -> App {
-    let db = |url: &str| Db::lazy(url, CONNECTIONS).expect("a PostgreSQL URL");
-    App::new(clock, settings, aws)
-        .with_databases(db(&stack.database_url), db(&as_company(&stack.database_url, tenant.company_id)))
-}
-
-/// Opens a process's connections: while it logs in the client pauses hundreds of times, and none of these is a place to
-/// die at.
-async fn connect(app: &App) {
-    let db = app.db().await.expect("the database is named");
-    let (one, other) = futures::join!(db.ping(), db.ping());
-    one.and(other).expect("the database answers");
+impl Process {
+    async fn start(
+        stack: &Stack,
+        tenant: &Tenant,
+        clock: Arc<FlowClock>,
+        settings: Settings,
+        aws: &cloud::Aws,
+    ) -> Self {
+        let line = Line::to(&stack.database_url).await;
+        let db = |url: &str| Db::lazy(url, CONNECTIONS).expect("a PostgreSQL URL");
+        let (db, system_db) = (db(line.url()), db(&as_company(line.url(), tenant.company_id)));
+        // While a client logs in it pauses hundreds of times, and none of these is a place to die at.
+        let (one, other) = futures::join!(db.ping(), db.ping());
+        one.and(other).expect("the database answers");
+        Self { app: App::new(clock, settings, aws).with_databases(db, system_db), _line: line }
+    }
 }
 
 /// The system's role sees the outbox of every company, so a relay of ours would take the rows of other tests. The

@@ -2,35 +2,10 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use testkit::{Api, PATIENCE, eventually, new_word};
+use testkit::{Api, Cloud, PATIENCE, Socket, eventually, new_word};
 
+use super::colleague::invite;
 use super::person::Person;
-
-/// Somebody who joined by an invitation.
-struct Colleague {
-    id: String,
-    email: String,
-    password: String,
-    api: Api,
-}
-
-async fn invite(owner: &Person, owner_api: &Api, role: &str) -> Colleague {
-    let email = format!("{}@example.com", new_word("colega-"));
-    let body = json!({ "email": email, "role": role });
-    let invitation = owner_api.post("invitations", &body).await.expect_status(201).body;
-    assert_eq!(invitation["role"], role);
-    let letter = owner.mails.nth(&email, 1).await;
-    assert_eq!(letter.subject, "Convite: Loja da Ana na Master IA");
-    let password = new_word("minha senha ");
-    let acceptance =
-        json!({ "token": letter.token(), "name": format!("Colega {role}"), "password": password });
-    let anonymous = owner.anonymous.elsewhere();
-    let _answer = anonymous.post("invitations/accept", &acceptance).await.expect_status(204);
-    let credentials = json!({ "email": email, "password": password });
-    let body = anonymous.post("auth/login", &credentials).await.expect_status(200).body;
-    let api = anonymous.with(body["token"].as_str().unwrap());
-    Colleague { id: body["user"]["id"].as_str().unwrap().to_owned(), email, password, api }
-}
 
 async fn change(api: &Api, id: &str, change: &Value) -> testkit::Answer {
     api.send(Method::PATCH, &format!("members/{id}"), Some(change.to_string()), &[]).await
@@ -90,8 +65,14 @@ async fn who_is_shut_out_is_out_within_a_minute() {
     let api = owner.api().await;
     let agent = invite(&owner, &api, "agent").await;
     let _answer = agent.api.get("conversations").await.expect_status(200);
+    let cloud = Cloud::of(&owner.stack).await;
+    let company = api.get("company").await.body["id"].as_str().unwrap().parse().unwrap();
+    let _socket = Socket::open(&owner.stack, agent.api.credential().unwrap()).await;
+    assert_eq!(cloud.open_sockets(company).await, 1);
     let shut_out = change(&api, &agent.id, &json!({ "active": false })).await.expect_status(200);
     assert_eq!(shut_out.body["active"], false);
+    eventually("nobody to listen", PATIENCE, async || (cloud.open_sockets(company).await == 0).then_some(()))
+        .await;
     eventually("a member to be out", PATIENCE, async || {
         (agent.api.get("conversations").await.status == 401).then_some(())
     })

@@ -3,17 +3,17 @@
 use serde_json::{Value, json};
 use testkit::{Api, Mailbox, Stack, new_word};
 
-pub(super) struct Person {
-    pub(super) stack: Stack,
-    pub(super) mails: Mailbox,
-    pub(super) anonymous: Api,
-    pub(super) email: String,
-    pub(super) password: String,
+pub(crate) struct Person {
+    pub(crate) stack: Stack,
+    pub(crate) mails: Mailbox,
+    pub(crate) anonymous: Api,
+    pub(crate) email: String,
+    pub(crate) password: String,
 }
 
 impl Person {
     /// Nobody knows them yet.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let stack = Stack::load();
         Self {
             mails: Mailbox::of(&stack),
@@ -25,7 +25,7 @@ impl Person {
     }
 
     /// Registered, and their address proved.
-    pub(super) async fn registered() -> Self {
+    pub(crate) async fn registered() -> Self {
         let person = Self::new();
         person.register().await;
         let token = person.mails.nth(&person.email, 1).await.token();
@@ -34,7 +34,7 @@ impl Person {
         person
     }
 
-    pub(super) async fn register(&self) {
+    pub(crate) async fn register(&self) {
         let body = json!({
             "company_name": "Loja da Ana", "name": "Ana", "email": self.email, "password": self.password,
         });
@@ -42,17 +42,17 @@ impl Person {
         assert_eq!(answer.body, Value::Null);
     }
 
-    pub(super) fn credentials(&self) -> Value {
+    pub(crate) fn credentials(&self) -> Value {
         json!({ "email": self.email, "password": self.password })
     }
 
     /// The answer to a log-in that succeeds.
-    pub(super) async fn log_in(&self) -> Value {
+    pub(crate) async fn log_in(&self) -> Value {
         self.anonymous.post("auth/login", &self.credentials()).await.expect_status(200).body
     }
 
     /// A client that is logged in.
-    pub(super) async fn api(&self) -> Api {
+    pub(crate) async fn api(&self) -> Api {
         let body = self.log_in().await;
         self.anonymous.with(body["token"].as_str().unwrap())
     }

@@ -84,7 +84,6 @@ async fn die(flow: &Flow, customer: &Customer, queue: Queue, death: Death) {
             (Death::AtEveryAnswer, Step::Died) => answers += 1,
             (Death::AtEveryAnswer, Step::Done) => {
                 assert!(answers > 3, "it came through after {answers} answers");
-                eprintln!("DEBUG {queue:?} answers {answers}");
                 return;
             }
             (Death::Unheard(shows), Step::Died) if !shows(&customer.stored(flow).await) => {}
@@ -111,6 +110,7 @@ async fn end_as_usual(queue: Queue, deaths: &[(&str, Death)]) {
         let customer = Customer::asks_for(&flow, word).await;
         die(&flow, &customer, queue, *death).await;
         flow.recover().await;
+        assert_eq!(customer.received(&flow).await.len(), 1, "answers on the phone after it died {name}");
         customers.push((name, customer));
     }
     for (_, customer) in &customers {

@@ -3,6 +3,7 @@
 
 mod customer;
 mod graph;
+mod headers;
 mod idempotency;
 mod killed;
 mod lists;

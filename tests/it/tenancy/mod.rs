@@ -1,4 +1,13 @@
-//! Who sees what: row-level security as the catalogue of PostgreSQL tells it, and the API before strangers.
+//! Who sees what. The matrices are made from the OpenAPI document: a new route is covered, or missed by name, the day it
+//! appears.
+//!
+//! Rooms: `document` what is known of each route · `strangers` those without credentials · `neighbours` one company
+//! before another's things · `roles` who may do what · `catalogue` row-level security as PostgreSQL has it · `queries`
+//! every query of the product.
 
 mod catalogue;
+mod document;
+mod neighbours;
+mod queries;
+mod roles;
 mod strangers;

@@ -2,6 +2,7 @@
 
 use db::members::Member;
 use domain::UserId;
+use domain::event::Event;
 use domain::user::{Permission, Role};
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use crate::App;
 use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
+use crate::outbox::{self, Outgoing};
 
 /// What shall change of a member.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,6 +39,7 @@ pub async fn list(app: &App, identity: &Identity) -> Result<Vec<Member>> {
 pub async fn change(app: &App, identity: &Identity, user_id: UserId, change: Change) -> Result<Member> {
     identity.require(Permission::ManageMembers)?;
     let now = app.clock.now();
+    let mut outgoing = Outgoing::default();
     let mut tx = app.db().await?.begin(identity.scope).await?;
     let member = db::members::find_for_update(&mut tx, user_id).await?.ok_or(Error::NotFound("member"))?;
     if identity.user_id() == Some(user_id) {
@@ -54,13 +57,14 @@ pub async fn change(app: &App, identity: &Identity, user_id: UserId, change: Cha
         db::members::set_deactivated(&mut tx, user_id, (!active).then_some(now)).await?;
         if !active {
             db::login_sessions::end_of_member(&mut tx, user_id, "deactivated", now).await?;
+            outgoing.event(identity.scope, Event::MemberShutOut { user_id })?;
         }
         let action = if active { "member.activated" } else { "member.deactivated" };
         let object = ("member", Some(user_id.0));
         audit::record(app, &mut tx, By::Caller(identity), action, object, json!({})).await?;
     }
     let member = db::members::find_for_update(&mut tx, user_id).await?.ok_or(Error::NotFound("member"))?;
-    tx.commit().await?;
+    outbox::commit(app, tx, outgoing).await?;
     Ok(member)
 }
 

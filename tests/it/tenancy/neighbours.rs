@@ -1,0 +1,271 @@
+//! One company before another's things: what belongs to another company does not exist, wherever its id is put.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::join;
+use reqwest::Method;
+use serde_json::{Value, json};
+use testkit::{Api, PATIENCE, Socket, new_word};
+
+use super::document::{Operation, fill, guarded};
+use crate::inbox::Inbox;
+
+/// What an id in a path names, by what stands before it.
+const IN_PATHS: [(&str, &str); 10] = [
+    ("api-keys", "api_key"),
+    ("auth/sessions", "login_session"),
+    ("contacts", "contact"),
+    ("conversations", "conversation"),
+    ("departments", "department"),
+    ("invitations", "invitation"),
+    ("members", "member"),
+    ("messages", "message"),
+    ("sessions", "session"),
+    ("sessions/by-contact", "contact"),
+];
+
+/// Ids in query strings: route, parameter, what it names.
+const IN_QUERIES: [(&str, &str, &str); 5] = [
+    ("GET /api/v1/conversations", "connection_id", "connection"),
+    ("GET /api/v1/conversations", "contact_id", "contact"),
+    ("GET /api/v1/sessions", "agent_id", "member"),
+    ("GET /api/v1/sessions", "contact_id", "contact"),
+    ("GET /api/v1/sessions", "department_id", "department"),
+];
+
+/// Ids in bodies: route, property, how another company's is answered, and a body that is right with one's own.
+const IN_BODIES: [(&str, &str, u16, &str); 9] = [
+    (
+        "PATCH /api/v1/departments/{id}",
+        "member_ids",
+        422,
+        r#"{ "name": "Comercial", "member_ids": ["$member"] }"#,
+    ),
+    ("POST /api/v1/auth/switch-company", "company_id", 404, r#"{ "company_id": "$company" }"#),
+    ("POST /api/v1/company/transfer-ownership", "user_id", 404, r#"{ "user_id": "$member" }"#),
+    ("POST /api/v1/departments", "member_ids", 422, r#"{ "name": "Compras", "member_ids": ["$member"] }"#),
+    (
+        "POST /api/v1/messages",
+        "connection_id",
+        404,
+        r#"{ "contact_id": "$contact", "connection_id": "$connection", "type": "text", "text": "Oi" }"#,
+    ),
+    (
+        "POST /api/v1/messages",
+        "contact_id",
+        404,
+        r#"{ "contact_id": "$contact", "connection_id": "$connection", "type": "text", "text": "Oi" }"#,
+    ),
+    (
+        "POST /api/v1/messages",
+        "conversation_id",
+        404,
+        r#"{ "conversation_id": "$conversation", "type": "text", "text": "Oi" }"#,
+    ),
+    (
+        "POST /api/v1/messages",
+        "reply_to_id",
+        404,
+        r#"{ "conversation_id": "$conversation", "reply_to_id": "$message", "type": "text", "text": "Oi" }"#,
+    ),
+    (
+        "POST /api/v1/messages",
+        REACTION,
+        404,
+        r#"{ "conversation_id": "$conversation", "type": "reaction",
+             "reaction": { "message_id": "$message", "emoji": "👍" } }"#,
+    ),
+];
+
+/// An id within what the document shows as an object of any shape.
+const REACTION: &str = "reaction.message_id";
+
+/// A company that has one of everything, and its owner.
+struct Company {
+    inbox: Inbox,
+    owner: Api,
+    ids: BTreeMap<&'static str, String>,
+}
+
+impl Company {
+    async fn open() -> Self {
+        let inbox = Inbox::open(false).await;
+        let message = inbox.messages().await.remove(0);
+        let anonymous = Api::anonymous(&inbox.stack).elsewhere();
+        let credentials = json!({ "email": inbox.tenant.email, "password": inbox.tenant.password });
+        let on_phone = anonymous.post("auth/login", &credentials).await.expect_status(200).body;
+        let phone = anonymous.with(on_phone["token"].as_str().unwrap());
+        let open = phone.get("auth/sessions").await.expect_status(200).body;
+        let on_laptop = anonymous.post("auth/login", &credentials).await.expect_status(200).body;
+        let owner = anonymous.with(on_laptop["token"].as_str().unwrap());
+        let make = async |path: &str, body: Value| owner.post(path, &body).await.expect_status(201).body;
+        let department = make("departments", json!({ "name": "Vendas" })).await;
+        let email = format!("{}@example.com", new_word("convite-"));
+        let invitation = make("invitations", json!({ "email": email, "role": "agent" })).await;
+        let key = make("api-keys", json!({ "name": "ERP", "permissions": ["read_inbox"] })).await;
+        let id = |of: &Value| of.as_str().unwrap().to_owned();
+        let ids = BTreeMap::from([
+            ("api_key", id(&key["id"])),
+            ("company", inbox.tenant.company_id.to_string()),
+            ("connection", inbox.tenant.connection_id.to_string()),
+            ("contact", inbox.contact_id.clone()),
+            ("conversation", inbox.conversation_id.clone()),
+            ("department", id(&department["id"])),
+            ("invitation", id(&invitation["id"])),
+            ("login_session", id(&open["items"][0]["id"])),
+            ("member", id(&on_laptop["user"]["id"])),
+            ("message", id(&message["id"])),
+            ("session", id(&message["session_id"])),
+        ]);
+        Self { inbox, owner, ids }
+    }
+
+    async fn two() -> (Self, Self) {
+        join!(Self::open(), Self::open())
+    }
+
+    /// What would show that somebody changed something: the log, the messages, who the owner is.
+    async fn state(&self) -> Value {
+        let me = self.owner.get("auth/me").await.expect_status(200).body;
+        let audit_log = self.owner.all("audit-log", 100).await;
+        json!([audit_log, self.inbox.messages().await, me])
+    }
+
+    /// The path of an operation with this company's thing in it.
+    fn path(&self, operation: &Operation) -> Option<String> {
+        let prefix = operation.prefix()?;
+        let known = IN_PATHS.iter().find(|(before, _)| *before == prefix);
+        let (_, thing) = known.unwrap_or_else(|| panic!("{}: what is its id of?", operation.route));
+        Some(operation.path(&self.ids[thing]))
+    }
+}
+
+fn body_of(operation: &Operation) -> Option<Value> {
+    operation.has_body.then(|| json!({}))
+}
+
+#[test]
+fn every_id_that_a_route_takes_is_known_here() {
+    let mut in_queries = BTreeSet::new();
+    let mut in_bodies = BTreeSet::from([("POST /api/v1/messages".to_owned(), REACTION.to_owned())]);
+    for operation in super::document::operations() {
+        let route = &operation.route;
+        in_queries.extend(operation.query_ids.into_iter().map(|name| (route.clone(), name)));
+        in_bodies.extend(operation.body_ids.into_iter().map(|name| (route.clone(), name)));
+    }
+    let owned = |(route, name): (&str, &str)| (route.to_owned(), name.to_owned());
+    let known: BTreeSet<_> = IN_QUERIES.iter().map(|(route, name, _)| owned((route, name))).collect();
+    assert_eq!(in_queries, known);
+    let known: BTreeSet<_> = IN_BODIES.iter().map(|(route, name, ..)| owned((route, name))).collect();
+    assert_eq!(in_bodies, known);
+}
+
+#[tokio::test]
+async fn another_companys_things_are_404() {
+    let (ours, theirs) = Company::two().await;
+    let before = ours.state().await;
+    // Deletions last, for below the owner takes the same way.
+    let (last, first): (Vec<_>, Vec<_>) =
+        guarded().into_iter().partition(|operation| operation.method == Method::DELETE);
+    let with_an_id: Vec<_> = first
+        .into_iter()
+        .chain(last)
+        .filter_map(|operation| ours.path(&operation).map(|path| (operation, path)))
+        .collect();
+    assert!(with_an_id.len() >= 17, "only {} routes with an id", with_an_id.len());
+    for (operation, path) in &with_an_id {
+        let answer = operation.ask(&theirs.owner, path, body_of(operation).as_ref()).await;
+        assert_eq!(answer.status, 404, "{}: {}", operation.route, answer.body);
+        let _problem = answer.expect_problem(404, "not_found");
+    }
+    assert_eq!(ours.state().await, before, "strangers changed something");
+    // That it was the company which made the difference: with the same words its own owner finds everything.
+    for (operation, path) in &with_an_id {
+        let answer = operation.ask(&ours.owner, path, body_of(operation).as_ref()).await;
+        assert!(matches!(answer.status, 200..=299 | 403 | 409), "{}: {}", operation.route, answer.status);
+    }
+}
+
+#[tokio::test]
+async fn another_companys_ids_in_a_body_are_refused() {
+    let (ours, theirs) = Company::two().await;
+    let before = (ours.state().await, theirs.state().await);
+    let operations = guarded();
+    let find = |route: &str| operations.iter().find(|operation| operation.route == route).unwrap();
+    for (route, property, refusal, body) in IN_BODIES {
+        let template: Value = serde_json::from_str(body).unwrap();
+        let pointer = format!("/{}", property.replace('.', "/"));
+        let mut body = fill(&template, &theirs.ids);
+        *body.pointer_mut(&pointer).unwrap() = fill(template.pointer(&pointer).unwrap(), &ours.ids);
+        let operation = find(route);
+        let path = theirs.path(operation).unwrap_or_else(|| operation.path(""));
+        let answer = operation.ask(&theirs.owner, &path, Some(&body)).await;
+        assert_eq!(answer.status, refusal, "{route} {property}: {}", answer.body);
+        if refusal == 422 {
+            assert_eq!(answer.body["errors"][0]["field"], property, "{route}");
+        } else {
+            let _problem = answer.expect_problem(404, "not_found");
+        }
+    }
+    assert_eq!((ours.state().await, theirs.state().await), before, "something was written");
+    // The same bodies with one's own ids are right, or fail for another reason: who owns a company cannot inherit it.
+    for (route, property, _, body) in IN_BODIES {
+        let operation = find(route);
+        let path = theirs.path(operation).unwrap_or_else(|| operation.path(""));
+        let body = fill(&serde_json::from_str(body).unwrap(), &theirs.ids);
+        let answer = operation.ask(&theirs.owner, &path, Some(&body)).await;
+        assert!(
+            matches!(answer.status, 200..=299 | 409),
+            "{route} {property}: {} {}",
+            answer.status,
+            answer.body
+        );
+    }
+}
+
+#[tokio::test]
+async fn lists_hold_nothing_of_another_company() {
+    let (ours, theirs) = Company::two().await;
+    let mut seen_by_owner = String::new();
+    for operation in guarded() {
+        if operation.method != Method::GET || operation.prefix().is_some() {
+            continue;
+        }
+        let path = operation.path("");
+        let body = theirs.owner.get(&path).await.expect_status(200).body.to_string();
+        for (thing, id) in &ours.ids {
+            assert!(!body.contains(id), "{}: shows another company's {thing}", operation.route);
+        }
+        seen_by_owner += &ours.owner.get(&path).await.expect_status(200).body.to_string();
+    }
+    for (thing, id) in &ours.ids {
+        assert!(seen_by_owner.contains(id), "the owner sees the company's {thing} in no list");
+    }
+    for (route, name, thing) in IN_QUERIES {
+        let (_, path) = route.split_once(' ').unwrap();
+        let body =
+            theirs.owner.get(&format!("{path}?{name}={}", ours.ids[thing])).await.expect_status(200).body;
+        assert_eq!(body["items"], json!([]), "{route}?{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_hears_its_own_company_only() {
+    let (ours, theirs) = join!(Inbox::open(false), Inbox::open(false));
+    let our_socket = Socket::open(&ours.stack, &ours.tenant.api_key).await;
+    let their_socket = Socket::open(&theirs.stack, &theirs.tenant.api_key).await;
+    // What happens at the second company comes after what happened at the first, and by the same way.
+    let _id = ours.send("Olá").await;
+    let id = theirs.send("Olá").await;
+    for (inbox, socket) in [(&ours, &our_socket), (&theirs, &their_socket)] {
+        let company = json!(inbox.tenant.company_id);
+        socket.wait_for("an event of one's own", PATIENCE, |event| event["company_id"] == company).await;
+    }
+    let done = ["sent", "delivered", "read"];
+    let _message = theirs.reaches(&id, &done).await;
+    for (inbox, socket) in [(&ours, &our_socket), (&theirs, &their_socket)] {
+        let company = json!(inbox.tenant.company_id);
+        let foreign = socket.events().into_iter().find(|event| event["company_id"] != company);
+        assert_eq!(foreign, None, "a socket is told about its own company only");
+    }
+}

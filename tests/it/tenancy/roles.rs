@@ -1,0 +1,147 @@
+//! Who may do what: every route before every role, and before an API key of every single permission.
+//!
+//! Nothing here changes anything: ids are of nothing, and values such that who is let in is told 404 or 422.
+
+use std::collections::BTreeMap;
+
+use domain::user::Permission::{
+    self, ManageApiKeys, ManageCompany, ManageDepartments, ManageMembers, ReadAuditLog, ReadCompany,
+    ReadInbox, TransferOwnership, WriteInbox,
+};
+use domain::user::Role;
+use futures::future::join_all;
+use serde_json::{Value, json};
+use testkit::Api;
+
+use super::document::{Operation, fill, guarded};
+use crate::accounts::colleague::invite;
+use crate::accounts::person::Person;
+
+/// What a route asks of who calls it.
+#[derive(Clone, Copy)]
+enum Asks {
+    /// To be a person, of any role.
+    Person,
+    /// To hold a permission.
+    For(Permission),
+}
+use Asks::For;
+
+/// Every guarded route: what it asks, and a body of the right shape for those that take one.
+const ROUTES: [(&str, Asks, &str); 36] = [
+    ("DELETE /api/v1/api-keys/{id}", For(ManageApiKeys), ""),
+    ("DELETE /api/v1/auth/sessions/{id}", Asks::Person, ""),
+    ("DELETE /api/v1/departments/{id}", For(ManageDepartments), ""),
+    ("DELETE /api/v1/invitations/{id}", For(ManageMembers), ""),
+    ("GET /api/v1/api-keys", For(ManageApiKeys), ""),
+    ("GET /api/v1/audit-log", For(ReadAuditLog), ""),
+    ("GET /api/v1/auth/me", Asks::Person, ""),
+    ("GET /api/v1/auth/sessions", Asks::Person, ""),
+    ("GET /api/v1/company", For(ReadCompany), ""),
+    ("GET /api/v1/contacts", For(ReadInbox), ""),
+    ("GET /api/v1/contacts/{id}", For(ReadInbox), ""),
+    ("GET /api/v1/conversations", For(ReadInbox), ""),
+    ("GET /api/v1/conversations/{id}", For(ReadInbox), ""),
+    ("GET /api/v1/conversations/{id}/messages", For(ReadInbox), ""),
+    ("GET /api/v1/departments", For(ReadCompany), ""),
+    ("GET /api/v1/departments/{id}", For(ReadCompany), ""),
+    ("GET /api/v1/invitations", For(ManageMembers), ""),
+    ("GET /api/v1/members", For(ReadCompany), ""),
+    ("GET /api/v1/messages", For(ReadInbox), ""),
+    ("GET /api/v1/messages/{id}", For(ReadInbox), ""),
+    ("GET /api/v1/sessions", For(ReadInbox), ""),
+    ("GET /api/v1/sessions/by-contact/{contact_id}", For(ReadInbox), ""),
+    ("GET /api/v1/sessions/{id}", For(ReadInbox), ""),
+    ("GET /api/v1/sessions/{id}/ai-status", For(ReadInbox), ""),
+    ("GET /api/v1/sessions/{id}/messages", For(ReadInbox), ""),
+    ("PATCH /api/v1/company", For(ManageCompany), r#"{ "name": "" }"#),
+    ("PATCH /api/v1/departments/{id}", For(ManageDepartments), "{}"),
+    ("PATCH /api/v1/members/{id}", For(ManageMembers), "{}"),
+    ("POST /api/v1/api-keys", For(ManageApiKeys), r#"{ "name": "", "permissions": [] }"#),
+    ("POST /api/v1/auth/switch-company", Asks::Person, r#"{ "company_id": "$nothing" }"#),
+    ("POST /api/v1/company/transfer-ownership", For(TransferOwnership), r#"{ "user_id": "$nothing" }"#),
+    ("POST /api/v1/conversations/{id}/read", For(WriteInbox), ""),
+    ("POST /api/v1/departments", For(ManageDepartments), r#"{ "name": "" }"#),
+    ("POST /api/v1/invitations", For(ManageMembers), r#"{ "email": "", "role": "viewer" }"#),
+    (
+        "POST /api/v1/messages",
+        For(WriteInbox),
+        r#"{ "conversation_id": "$nothing", "type": "text", "text": "Oi" }"#,
+    ),
+    ("POST /api/v1/messages/{id}/retry", For(WriteInbox), ""),
+];
+
+/// Asks every route of `api`: 403 exactly where `lets_in` says no.
+async fn ask_all(who: &str, api: &Api, lets_in: impl Fn(Asks) -> bool) {
+    let nothing = BTreeMap::from([("nothing", testkit::new_id().to_string())]);
+    let operations = guarded();
+    for (route, asks, body) in ROUTES {
+        let operation = operations.iter().find(|operation| operation.route == route).unwrap();
+        let body = (!body.is_empty()).then(|| fill(&serde_json::from_str(body).unwrap(), &nothing));
+        let answer = operation.ask(api, &path(operation, &nothing["nothing"]), body.as_ref()).await;
+        let status = answer.status;
+        if lets_in(asks) {
+            assert!(matches!(status, 200 | 404 | 422), "{who}: {route}: {status} {}", answer.body);
+        } else {
+            assert_eq!(status, 403, "{who}: {route}: {}", answer.body);
+            let _problem = answer.expect_problem(403, "forbidden");
+        }
+    }
+}
+
+/// With a page of no rows where there are pages: a permission is asked before that is noticed.
+fn path(operation: &Operation, id: &str) -> String {
+    let page = if operation.query.contains("limit") { "?limit=0" } else { "" };
+    format!("{}{page}", operation.path(id))
+}
+
+#[test]
+fn every_guarded_route_is_known_here() {
+    let documented: Vec<_> = guarded().into_iter().map(|o| (o.route, o.has_body)).collect();
+    let known: Vec<_> =
+        ROUTES.iter().map(|(route, _, body)| ((*route).to_owned(), !body.is_empty())).collect();
+    assert_eq!(documented, known);
+}
+
+#[tokio::test]
+async fn every_role_is_refused_what_it_has_no_permission_for() {
+    let owner = Person::registered().await;
+    let owner_api = owner.api().await;
+    let others = [Role::Admin, Role::Supervisor, Role::Agent, Role::Viewer];
+    let colleagues = join_all(others.map(|role| invite(&owner, &owner_api, role.as_str()))).await;
+    let mut people = vec![(Role::Owner, owner_api.clone())];
+    people.extend(others.into_iter().zip(colleagues.into_iter().map(|colleague| colleague.api)));
+    assert_eq!(people.iter().map(|(role, _)| *role).collect::<Vec<_>>(), Role::ALL);
+
+    let before = owner_api.all("audit-log", 100).await;
+    join_all(people.iter().map(|(role, api)| {
+        ask_all(role.as_str(), api, |asks| match asks {
+            Asks::Person => true,
+            For(permission) => role.allows(permission),
+        })
+    }))
+    .await;
+    assert_eq!(owner_api.all("audit-log", 100).await, before, "something was changed");
+}
+
+#[tokio::test]
+async fn a_key_is_refused_what_it_was_not_made_for() {
+    let owner = Person::registered().await;
+    let owner_api = owner.api().await;
+    let mut keys = Vec::new();
+    for permission in Permission::all().filter(|permission| permission.is_for_keys()) {
+        let new = json!({ "name": permission.as_str(), "permissions": [permission] });
+        let created: Value = owner_api.post("api-keys", &new).await.expect_status(201).body;
+        keys.push((permission, owner.anonymous.with(created["key"].as_str().unwrap())));
+    }
+    let before = owner_api.all("audit-log", 100).await;
+    join_all(keys.iter().map(|(permission, api)| {
+        ask_all(permission.as_str(), api, |asks| match asks {
+            // A key is no person.
+            Asks::Person => false,
+            For(wanted) => wanted == *permission,
+        })
+    }))
+    .await;
+    assert_eq!(owner_api.all("audit-log", 100).await, before, "something was changed");
+}
