@@ -1,6 +1,6 @@
 # What one does in this repository. The longer steps are scripts in infra/, which run from any folder.
 .DEFAULT_GOAL := help
-.PHONY: help run down test check bench soak build fmt prepare invoke deploy clean
+.PHONY: help run down test check audit bench soak build fmt prepare invoke deploy clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -16,9 +16,12 @@ down: ## Stop a stack whose `make run` was killed
 test: ## Every test, against a stack of its own (ARGS="-E 'test(outage)'" for some of them)
 	@infra/test.sh $(ARGS)
 
-check: ## What must pass before a commit: format, lints, licences, templates, query cache, tests
+check: ## What must pass before a commit: format, lints, audit, templates, query cache, tests
 	@infra/check.sh
 	@infra/test.sh
+
+audit: ## Crates (advisories, bans, licences, sources) and secrets in files (ARGS=--install fetches cargo-deny)
+	@infra/audit.sh $(ARGS)
 
 bench: ## Measure, and write infra/bench/RESULTS.md (takes minutes; the machine should do nothing else)
 	@infra/bench.sh $(ARGS)

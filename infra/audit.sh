@@ -37,7 +37,7 @@ audit_crates() {
     cargo deny --log-level error check bans licenses sources || findings+=("bans, licences or sources of crates")
     # The list of advisories is a git repository elsewhere: a machine that cannot reach it still checks the rest.
     if cargo deny --log-level error fetch db >/dev/null 2>&1; then
-        cargo deny --log-level error check --disable-fetch advisories || findings+=("advisories against crates")
+        cargo deny --log-level error check advisories || findings+=("advisories against crates")
     else
         unchecked+=("advisories: their list (github.com/rustsec/advisory-db) cannot be fetched")
     fi
@@ -46,7 +46,7 @@ audit_crates() {
 main() {
     local line
     audit_crates "${1:-}"
-    python3 infra/secrets.py || findings+=("secrets in files")
+    python3 infra/find_secrets.py || findings+=("secrets in files")
     for line in ${unchecked[@]+"${unchecked[@]}"}; do
         echo "NOT CHECKED: $line"
     done

@@ -4,3 +4,8 @@
 //! Rooms: [`meta`] the WhatsApp Cloud API.
 
 pub mod meta;
+
+/// A webhook's work is many small, short-lived allocations: a seventh of its processor time with the platform's own
+/// allocator. Other functions keep that one: this one takes most of a millisecond to start, and eight megabytes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

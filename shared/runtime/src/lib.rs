@@ -17,11 +17,6 @@ use std::sync::Arc;
 
 use app::App;
 
-/// A function's work is many small, short-lived allocations: a seventh of a webhook's processor time with the
-/// platform's own allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Starts a function: logs, settings, and an [`App`] that connects to nothing yet.
 pub fn bootstrap(function: &'static str) -> App {
     telemetry::init(function);

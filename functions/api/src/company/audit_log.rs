@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use db::audit::AuditEntry;
+use domain::user::Permission;
 use runtime::http::{ApiError, Caller, PageBody, PageQuery, Problem, ValidQuery};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -65,6 +66,8 @@ async fn list(
     caller: Caller,
     ValidQuery(query): ValidQuery<PageQuery>,
 ) -> Result<Json<PageBody<AuditEntryBody>>, ApiError> {
+    // Before the page is looked at: who may not read is not told what is wrong with it.
+    caller.require(Permission::ReadAuditLog)?;
     let page = app::audit::list(&app, caller.identity(), query.position()?, query.limit()?).await?;
     Ok(Json(PageBody::from_page(page, AuditEntryBody::from)))
 }
