@@ -30,6 +30,7 @@ async fn what_a_log_in_answers() {
     insta::assert_json_snapshot!("auth_me", shape(&me));
     let mut body = answer.body.clone();
     assert!(body["token"].take().as_str().unwrap().split('.').count() == 3, "a JWT");
+    assert!(body["refresh_token"].take().as_str().unwrap().starts_with("mir_"));
     insta::assert_json_snapshot!("auth_login", redacted(&body));
 
     let wrong = json!({ "email": demo.email, "password": "errada" });
