@@ -3,12 +3,14 @@
 Never started by hand: infra/local gives it a clean environment, which the functions inherit.
 """
 
+import json
 import os
 import signal
 import socketserver
 import sys
 import threading
 import time
+from email.utils import parseaddr
 
 functions_log = open(sys.argv[1], "a", buffering=1, encoding="utf-8", errors="replace")
 sys.argv = sys.argv[:1]
@@ -35,6 +37,19 @@ from ministack.services import eventbridge, lambda_svc, scheduler, sqs  # noqa: 
 for module, name in ((scheduler, "_SCHEDULE_TICK_INTERVAL"), (eventbridge, "_SCHEDULER_TICK_INTERVAL")):
     assert hasattr(module, name), f"{module.__name__}.{name} is gone: look for its successor"
     setattr(module, name, 1)
+
+ses_resource = iam_actions._ses_v2_resource_arn
+
+
+def ses_resource_of_sender(method, path, body, region, account):
+    """Sending is a right to an identity, that of the sender; here it would be a right to everything or nothing."""
+    sender = json.loads(body).get("FromEmailAddress") if path.endswith("/outbound-emails") and body else None
+    if sender:
+        return f"arn:aws:ses:{region}:{account}:identity/{parseaddr(sender)[1]}"
+    return ses_resource(method, path, body, region, account)
+
+
+iam_actions._ses_v2_resource_arn = ses_resource_of_sender
 
 complete = sqs._ensure_msg_fields
 # Every poll completes every message of a queue: with some ten thousand of them it would take a second. `seq` comes last.

@@ -98,7 +98,8 @@ async fn post(app: &App, to: &str, letter: &Letter) -> Result<()> {
         html: letter.html(),
     };
     let sent = app.mailer.send(mail).await.map_err(|error| {
-        let retryable = error.retryable();
+        // A sender that is not verified, or a right that is missing, is mended without the mail.
+        let retryable = error.code() != Some("BadRequestException");
         Error::Provider { provider: "ses", retryable, source: error.into() }
     })?;
     tracing::info!(mail.id = sent, "mail sent");
