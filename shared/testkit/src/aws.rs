@@ -74,6 +74,19 @@ impl Cloud {
         self.outputs.get(name).unwrap_or_else(|| panic!("the stack has no output {name}"))
     }
 
+    /// Gives a secret another text, as a rotation does; makes it when there is none.
+    ///
+    /// # Panics
+    /// When the emulator refuses.
+    pub async fn set_secret(&self, name: &str, text: &str) {
+        let secrets = aws_sdk_secretsmanager::Client::new(self.aws.config().await);
+        if secrets.create_secret().name(name).secret_string(text).send().await.is_ok() {
+            return;
+        }
+        let put = secrets.put_secret_value().secret_id(name).secret_string(text).send().await;
+        put.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    }
+
     /// How many WebSockets of a company are open.
     ///
     /// # Panics

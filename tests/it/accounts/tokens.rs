@@ -1,5 +1,6 @@
 //! Credentials that are forged, foreign or over: all the same to us.
 
+use app::App;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -54,8 +55,8 @@ async fn forged_tokens_are_refused() {
     assert_eq!(fine.status, 200);
 }
 
-/// A token of our own making, signed with the installation's key.
-async fn issue(stack: &Stack, environment: &str, at: DateTime<Utc>, claims: &Value) -> String {
+/// The use cases in this process, at a time and with a token key of the test's choice.
+fn app_at(cloud: &Cloud, environment: &str, token_key_secret: &str, at: DateTime<Utc>) -> App {
     struct At(DateTime<Utc>);
     impl app::Clock for At {
         fn now(&self) -> DateTime<Utc> {
@@ -65,19 +66,27 @@ async fn issue(stack: &Stack, environment: &str, at: DateTime<Utc>, claims: &Val
             testkit::new_id()
         }
     }
-    let cloud = Cloud::of(stack).await;
     let settings = app::Settings {
-        token_key_secret: cloud.output("TokenKeySecretArn").to_owned(),
+        token_key_secret: token_key_secret.to_owned(),
         environment: environment.to_owned(),
         ..app::Settings::default()
     };
-    let app = app::App::new(std::sync::Arc::new(At(at)), settings, cloud.aws());
+    App::new(std::sync::Arc::new(At(at)), settings, cloud.aws())
+}
+
+async fn issue_by(app: &App, claims: &Value) -> String {
     let id = |name: &str| serde_json::from_value(claims[name].clone()).unwrap();
     let (user, session, company) =
         (domain::UserId(id("sub")), domain::LoginSessionId(id("sid")), domain::CompanyId(id("company")));
     let role = domain::user::Role::Owner;
-    let issued = app::auth::tokens::issue(&app, user, session, company, role).await.unwrap();
+    let issued = app::auth::tokens::issue(app, user, session, company, role).await.unwrap();
     secrecy::ExposeSecret::expose_secret(&issued.0).to_owned()
+}
+
+/// A token of our own making, signed with the installation's key.
+async fn issue(stack: &Stack, environment: &str, at: DateTime<Utc>, claims: &Value) -> String {
+    let cloud = Cloud::of(stack).await;
+    issue_by(&app_at(&cloud, environment, cloud.output("TokenKeySecretArn"), at), claims).await
 }
 
 #[tokio::test]
@@ -98,6 +107,28 @@ async fn genuine_tokens_of_another_time_or_place_are_refused() {
     let mut elsewhere = claims.clone();
     elsewhere["company"] = json!(stack.demo.company_id);
     refused(stack, &issue(stack, "local", now, &elsewhere).await, "a company of others").await;
+}
+
+#[tokio::test]
+async fn a_rotated_key_opens_what_the_one_before_signed() {
+    let cloud = Cloud::of(&Stack::load()).await;
+    let name = testkit::new_word("token-key-");
+    let now = DateTime::from_timestamp(testkit::now_seconds(), 0).unwrap();
+    let fresh = || app_at(&cloud, "test", &name, now);
+    let claims = json!({ "sub": testkit::new_id(), "sid": testkit::new_id(), "company": testkit::new_id() });
+    let verify = async |app: &App, token: &str| app::auth::tokens::verify(app, token).await.is_ok();
+
+    cloud.set_secret(&name, "a primeira chave").await;
+    let long_running = fresh();
+    let first = issue_by(&long_running, &claims).await;
+    cloud.set_secret(&name, "a segunda chave").await;
+    let second = issue_by(&fresh(), &claims).await;
+    assert!(verify(&fresh(), &first).await, "the key before the rotation");
+    assert!(verify(&long_running, &second).await, "a process that knew the key before only");
+    assert!(verify(&long_running, &first).await);
+    cloud.set_secret(&name, "a terceira chave").await;
+    assert!(!verify(&fresh(), &first).await, "two rotations are too many");
+    assert!(verify(&fresh(), &second).await);
 }
 
 #[tokio::test]

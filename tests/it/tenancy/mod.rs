@@ -3,11 +3,12 @@
 //!
 //! Rooms: `document` what is known of each route · `strangers` those without credentials · `neighbours` one company
 //! before another's things · `roles` who may do what · `catalogue` row-level security as PostgreSQL has it · `queries`
-//! every query of the product.
+//! every query of the product · `promises` what the threat model names.
 
 mod catalogue;
 mod document;
 mod neighbours;
+mod promises;
 mod queries;
 mod roles;
 mod strangers;

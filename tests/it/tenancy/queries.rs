@@ -154,7 +154,8 @@ fn every_query_is_a_checked_one() {
     assert!(checked >= 100, "only {checked} queries");
 }
 
-fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+/// Every Rust file below a folder.
+pub(super) fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
