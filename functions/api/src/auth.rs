@@ -6,7 +6,7 @@ pub mod oauth;
 
 use app::App;
 use app::auth::log_in::{Account, LoggedIn};
-use app::auth::registration::Registration;
+use app::auth::registration::{Proof, Registration};
 use app::auth::{log_in as sessions, recovery, registration};
 use axum::Json;
 use axum::extract::State;
@@ -59,12 +59,15 @@ pub struct Register {
     locale: Locale,
 }
 
-/// A token that was sent by mail.
+/// What proves an address: the token that was sent to it, in the browser that registered, or with the password.
 #[derive(Deserialize, ToSchema)]
-pub struct MailedToken {
+pub struct VerifyEmail {
     /// What stands behind `#token=` in the link.
     #[schema(value_type = String)]
     token: SecretString,
+    /// The password that was chosen; only needed in another browser than the one that registered.
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<SecretString>,
 }
 
 /// An email address.
@@ -227,7 +230,7 @@ fn account_body(account: Account, company_id: CompanyId) -> AccountBody {
 
 /// Registers a company and its owner. Whether the address is registered already shows in its mail only.
 #[utoipa::path(post, path = "/auth/register", tag = "auth", request_body = Register, responses(
-    (status = 202, description = "A mail is on its way"),
+    (status = 202, description = "A mail is on its way; a cookie shows where the registration was made"),
     (status = 422, body = Problem),
     (status = 429, body = Problem),
 ))]
@@ -235,26 +238,30 @@ async fn register(
     State(app): State<App>,
     Client(client): Client,
     ValidJson(new): ValidJson<Register>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<(StatusCode, HeaderMap), ApiError> {
     let Register { company_name, name, email, password, locale } = new;
     let new = Registration { company_name, name, email, password, locale };
-    registration::register(&app, &client, new).await?;
-    Ok(StatusCode::ACCEPTED)
+    let proof = registration::register(&app, &client, new).await?;
+    Ok((StatusCode::ACCEPTED, cookies::set_registration(&proof)))
 }
 
-/// Proves an email address by the token that was sent to it; good once, for a day.
-#[utoipa::path(post, path = "/auth/verify-email", tag = "auth", request_body = MailedToken, responses(
+/// Proves an email address by the token that was sent to it; good once, for a day. The caller is the browser that
+/// registered, or knows the password: anybody can register an address, and its owner may follow the link by mistake.
+#[utoipa::path(post, path = "/auth/verify-email", tag = "auth", request_body = VerifyEmail, responses(
     (status = 204),
-    (status = 409, description = "`token_invalid`", body = Problem),
+    (status = 409, description = "`token_invalid`, `registration_unproved`", body = Problem),
     (status = 429, body = Problem),
 ))]
 async fn verify_email(
     State(app): State<App>,
     Client(client): Client,
-    ValidJson(shown): ValidJson<MailedToken>,
-) -> Result<StatusCode, ApiError> {
-    registration::verify_email(&app, &client, &shown.token).await?;
-    Ok(StatusCode::NO_CONTENT)
+    headers: HeaderMap,
+    ValidJson(shown): ValidJson<VerifyEmail>,
+) -> Result<(StatusCode, HeaderMap), ApiError> {
+    let registration = cookies::read(&headers, cookies::REGISTRATION).map(SecretString::from);
+    let VerifyEmail { token, password } = shown;
+    registration::verify_email(&app, &client, Proof { token, registration, password }).await?;
+    Ok((StatusCode::NO_CONTENT, cookies::clear_registration()))
 }
 
 /// Sends a new link, if the address is registered and not proved; the last one is void.

@@ -85,6 +85,7 @@ pub async fn seed(app: &App, demo: &Demo) -> Result<()> {
         name: "Dona da Loja".to_owned(),
         password_hash: Some(passwords::hash(demo.password.clone()).await?),
         email_verified_at: Some(now),
+        registration_hash: None,
         locale: Locale::Pt,
     };
     db::users::insert(&mut tx, &user).await?;

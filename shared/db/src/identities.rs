@@ -2,10 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use domain::UserId;
-use sqlx::PgConnection;
 
 use crate::error::OnConstraint;
-use crate::{IdentityTx, Principal, Result, TenantTx};
+use crate::{IdentityTx, PersonTx, Principal, Result};
 
 /// An account at a provider, and whose it is.
 #[derive(Clone, Copy, Debug)]
@@ -45,19 +44,7 @@ pub async fn find_shown(tx: &mut IdentityTx, provider: &str, subject: &str) -> R
 ///
 /// # Errors
 /// `Conflict` when the account is somebody's already, or the person has another one of this provider.
-pub async fn insert(tx: &mut IdentityTx, identity: &Identity<'_>) -> Result<()> {
-    insert_by(tx.connection(), identity).await
-}
-
-/// As [`insert`], for a person who is made in the same transaction.
-///
-/// # Errors
-/// As [`insert`].
-pub async fn insert_new(tx: &mut TenantTx, identity: &Identity<'_>) -> Result<()> {
-    insert_by(tx.connection(), identity).await
-}
-
-async fn insert_by(connection: &mut PgConnection, identity: &Identity<'_>) -> Result<()> {
+pub async fn insert(tx: &mut impl PersonTx, identity: &Identity<'_>) -> Result<()> {
     let inserted = sqlx::query!(
         "INSERT INTO user_identities (provider, subject, user_id, email, created_at) VALUES ($1, $2, $3, $4, $5)",
         identity.provider,
@@ -66,7 +53,7 @@ async fn insert_by(connection: &mut PgConnection, identity: &Identity<'_>) -> Re
         identity.email,
         identity.created_at
     )
-    .execute(connection)
+    .execute(tx.connection())
     .await;
     match inserted.on_constraint("user_identities_pkey", "this account is linked to somebody already") {
         Err(crate::Error::Sqlx(error)) => {

@@ -35,7 +35,7 @@ pub mod tx;
 pub mod users;
 
 pub use error::{Error, Result};
-pub use tx::{Db, IdentityTx, Principal, SystemTx, TenantTx};
+pub use tx::{Db, IdentityTx, PersonTx, Principal, SystemTx, TenantTx};
 
 /// The schema's history. Run it as the owner role; see [`migrate`].
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

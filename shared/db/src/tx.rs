@@ -41,6 +41,31 @@ pub struct IdentityTx {
     tx: PgTransaction<'static>,
 }
 
+/// A transaction that can act as a person: one of a principal, or of a company that the person joins.
+pub trait PersonTx: sealed::Connected {}
+
+impl PersonTx for IdentityTx {}
+impl PersonTx for TenantTx {}
+
+pub(crate) mod sealed {
+    /// Keeps the connection inside this crate.
+    pub trait Connected {
+        fn connection(&mut self) -> &mut sqlx::PgConnection;
+    }
+}
+
+impl sealed::Connected for IdentityTx {
+    fn connection(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+}
+
+impl sealed::Connected for TenantTx {
+    fn connection(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+}
+
 /// A transaction of a role that sees every company's rows in the tables that its policies name.
 #[derive(Debug)]
 pub struct SystemTx {

@@ -5,7 +5,7 @@ use domain::user::{Locale, Role};
 use domain::{CompanyId, UserId};
 
 use crate::error::OnConstraint;
-use crate::{IdentityTx, Result, TenantTx};
+use crate::{IdentityTx, PersonTx, Result, TenantTx};
 
 /// A person.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct User {
     pub password_hash: Option<String>,
     /// When the address was proved.
     pub email_verified_at: Option<DateTime<Utc>>,
+    /// SHA-256 of the registration's proof; `None` once the address is proved.
+    pub registration_hash: Option<String>,
     /// The language of what they are written.
     pub locale: Locale,
 }
@@ -43,7 +45,7 @@ pub async fn find_by_email(tx: &mut IdentityTx, email: &str) -> Result<Option<Us
     Ok(sqlx::query_as!(
         User,
         r#"SELECT id AS "id: UserId", email::text AS "email!", name, password_hash, email_verified_at,
-                  locale AS "locale: Locale"
+                  registration_hash, locale AS "locale: Locale"
            FROM users WHERE email = $1::text::citext"#,
         email
     )
@@ -59,7 +61,7 @@ pub async fn find(tx: &mut IdentityTx, user_id: UserId) -> Result<Option<User>> 
     Ok(sqlx::query_as!(
         User,
         r#"SELECT id AS "id: UserId", email::text AS "email!", name, password_hash, email_verified_at,
-                  locale AS "locale: Locale"
+                  registration_hash, locale AS "locale: Locale"
            FROM users WHERE id = $1"#,
         user_id.0
     )
@@ -89,13 +91,14 @@ pub async fn list_memberships(tx: &mut IdentityTx, user_id: UserId) -> Result<Ve
 /// `Conflict` when the address is taken.
 pub async fn insert(tx: &mut TenantTx, user: &User) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO users (id, email, name, password_hash, email_verified_at, locale)
-         VALUES ($1, $2::text::citext, $3, $4, $5, $6)",
+        "INSERT INTO users (id, email, name, password_hash, email_verified_at, registration_hash, locale)
+         VALUES ($1, $2::text::citext, $3, $4, $5, $6, $7)",
         user.id.0,
         user.email,
         user.name,
         user.password_hash,
         user.email_verified_at,
+        user.registration_hash,
         user.locale as _
     )
     .execute(tx.connection())
@@ -104,19 +107,89 @@ pub async fn insert(tx: &mut TenantTx, user: &User) -> Result<()> {
     Ok(())
 }
 
-/// Notes that the person proved their address; what was proved before stays as it was.
+/// Writes who registers again over a registration whose address is not proved; `false` when it was proved meanwhile.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn set_email_verified(tx: &mut IdentityTx, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+pub async fn register_again(tx: &mut TenantTx, user: &User) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE users SET name = $2, password_hash = $3, registration_hash = $4, locale = $5
+         WHERE id = $1 AND email_verified_at IS NULL",
+        user.id.0,
+        user.name,
+        user.password_hash,
+        user.registration_hash,
+        user.locale as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Puts another proof in the place of a registration's last one.
+///
+/// # Errors
+/// Database errors only.
+pub async fn set_registration_hash(tx: &mut IdentityTx, user_id: UserId, hash: &str) -> Result<()> {
     sqlx::query!(
-        "UPDATE users SET email_verified_at = coalesce(email_verified_at, $2) WHERE id = $1",
+        "UPDATE users SET registration_hash = $2 WHERE id = $1 AND email_verified_at IS NULL",
         user_id.0,
-        now
+        hash
     )
     .execute(tx.connection())
     .await?;
     Ok(())
+}
+
+/// Notes that the address of the registration with this proof is proved; `false` when there is none any more.
+///
+/// # Errors
+/// Database errors only.
+pub async fn set_email_verified(
+    tx: &mut IdentityTx,
+    user_id: UserId,
+    registration_hash: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE users SET email_verified_at = $3, registration_hash = NULL
+         WHERE id = $1 AND email_verified_at IS NULL AND registration_hash IS NOT DISTINCT FROM $2",
+        user_id.0,
+        registration_hash,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Gives an account whose address is not proved to who just proved it: no way in that was there before is left.
+/// `false` when the address was proved meanwhile; then nothing changes.
+///
+/// # Errors
+/// Database errors only.
+pub async fn claim(
+    tx: &mut impl PersonTx,
+    user_id: UserId,
+    name: &str,
+    password_hash: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE users SET name = $2, password_hash = $3, email_verified_at = $4, registration_hash = NULL
+         WHERE id = $1 AND email_verified_at IS NULL",
+        user_id.0,
+        name,
+        password_hash,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    forget_ways_in(tx, user_id).await?;
+    Ok(true)
 }
 
 /// Sets a new password.
@@ -127,5 +200,20 @@ pub async fn set_password(tx: &mut IdentityTx, user_id: UserId, password_hash: &
     sqlx::query!("UPDATE users SET password_hash = $2 WHERE id = $1", user_id.0, password_hash)
         .execute(tx.connection())
         .await?;
+    Ok(())
+}
+
+/// Forgets the person's accounts at identity providers, and the links that were mailed.
+///
+/// # Errors
+/// Database errors only.
+pub async fn forget_ways_in(tx: &mut impl PersonTx, user_id: UserId) -> Result<()> {
+    sqlx::query!(
+        "WITH identities AS (DELETE FROM user_identities WHERE user_id = $1)
+         DELETE FROM account_tokens WHERE user_id = $1",
+        user_id.0
+    )
+    .execute(tx.connection())
+    .await?;
     Ok(())
 }

@@ -4,16 +4,16 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::{Answer, Api, Sandbox, new_word};
 
-use super::person::Person;
+use super::person::{Person, cookie, verify};
 
 /// An account at a provider.
-struct Account {
+pub(super) struct Account {
     provider: &'static str,
     subject: String,
 }
 
 impl Account {
-    async fn make(person: &Person, provider: &'static str, about: Value) -> Self {
+    pub(super) async fn make(person: &Person, provider: &'static str, about: Value) -> Self {
         let subject = testkit::new_id().as_u128().to_string();
         let mut account = json!({ "provider": provider, "subject": subject, "name": "Ana Souza" });
         account.as_object_mut().unwrap().extend(about.as_object().unwrap().clone());
@@ -22,14 +22,7 @@ impl Account {
     }
 }
 
-fn cookie(answer: &Answer, name: &str) -> String {
-    let cookies = answer.headers.get_all("set-cookie");
-    let found =
-        cookies.iter().filter_map(|value| value.to_str().ok()).find(|cookie| cookie.starts_with(name));
-    found.unwrap_or_else(|| panic!("no cookie {name}")).split(';').next().unwrap().to_owned()
-}
-
-fn location(answer: &Answer) -> String {
+pub(super) fn location(answer: &Answer) -> String {
     answer.headers["location"].to_str().unwrap().to_owned()
 }
 
@@ -52,12 +45,12 @@ async fn to_callback(
     (path.to_owned(), flow)
 }
 
-async fn through(api: &Api, account: &Account, query: &str, cookies: &[(&str, &str)]) -> Answer {
+pub(super) async fn through(api: &Api, account: &Account, query: &str, cookies: &[(&str, &str)]) -> Answer {
     let (path, flow) = to_callback(api, account, query, cookies).await;
     api.send(Method::GET, &path, None, &[("cookie", &flow)]).await.expect_status(303)
 }
 
-async fn me(api: &Api, answer: &Answer) -> Value {
+pub(super) async fn me(api: &Api, answer: &Answer) -> Value {
     let session = cookie(answer, "__Host-session");
     api.send(Method::GET, "auth/me", None, &[("cookie", &session)]).await.expect_status(200).body
 }
@@ -87,8 +80,10 @@ async fn facebooks_addresses_are_proved_first() {
     let api = &person.anonymous;
     let first = through(api, &account, "", &[]).await;
     assert_eq!(location(&first), format!("{}/login?notice=verify_email", person.stack.origin()));
-    let token = person.mails.nth(&person.email, 1).await.token();
-    let _answer = api.post("auth/verify-email", &json!({ "token": token })).await.expect_status(204);
+    let proof = json!({ "token": person.mails.nth(&person.email, 1).await.token() });
+    let elsewhere = api.post("auth/verify-email", &proof).await;
+    let _problem = elsewhere.expect_problem(409, "registration_unproved");
+    let _answer = verify(api, &proof, &first).await.expect_status(204);
     let second = through(api, &account, "", &[]).await;
     assert_eq!(me(api, &second).await["user"]["email"], json!(person.email));
 

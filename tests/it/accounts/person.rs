@@ -1,7 +1,8 @@
 //! Somebody who registers, at an address of their own: limits that count addresses count them alone.
 
+use reqwest::Method;
 use serde_json::{Value, json};
-use testkit::{Api, Mailbox, Stack, new_word};
+use testkit::{Answer, Api, Mailbox, Stack, new_word};
 
 pub(crate) struct Person {
     pub(crate) stack: Stack,
@@ -27,19 +28,21 @@ impl Person {
     /// Registered, and their address proved.
     pub(crate) async fn registered() -> Self {
         let person = Self::new();
-        person.register().await;
+        let _answer = person.register().await;
         let token = person.mails.nth(&person.email, 1).await.token();
-        let _answer =
-            person.anonymous.post("auth/verify-email", &json!({ "token": token })).await.expect_status(204);
+        let proof = json!({ "token": token, "password": person.password });
+        let _answer = person.anonymous.post("auth/verify-email", &proof).await.expect_status(204);
         person
     }
 
-    pub(crate) async fn register(&self) {
+    /// Answers as to anybody; the browser's cookie is in the headers.
+    pub(crate) async fn register(&self) -> Answer {
         let body = json!({
             "company_name": "Loja da Ana", "name": "Ana", "email": self.email, "password": self.password,
         });
         let answer = self.anonymous.post("auth/register", &body).await.expect_status(202);
         assert_eq!(answer.body, Value::Null);
+        answer
     }
 
     pub(crate) fn credentials(&self) -> Value {
@@ -56,4 +59,18 @@ impl Person {
         let body = self.log_in().await;
         self.anonymous.with(body["token"].as_str().unwrap())
     }
+}
+
+/// A cookie that an answer sets, as `name=value`.
+pub(super) fn cookie(answer: &Answer, name: &str) -> String {
+    let cookies = answer.headers.get_all("set-cookie");
+    let found =
+        cookies.iter().filter_map(|value| value.to_str().ok()).find(|cookie| cookie.starts_with(name));
+    found.unwrap_or_else(|| panic!("no cookie {name}")).split(';').next().unwrap().to_owned()
+}
+
+/// Proves an address in the browser that got `registered`, the answer to a registration.
+pub(super) async fn verify(api: &Api, proof: &Value, registered: &Answer) -> Answer {
+    let browser = cookie(registered, "__Secure-registration");
+    api.send(Method::POST, "auth/verify-email", Some(proof.to_string()), &[("cookie", &browser)]).await
 }

@@ -83,7 +83,11 @@ async fn callback(
             headers
         }
         Ok(Outcome::Linked) => location(&format!("{panel}/account?linked={provider}")),
-        Ok(Outcome::MailSent) => location(&format!("{panel}/login?notice=verify_email")),
+        Ok(Outcome::MailSent(proof)) => {
+            let mut headers = cookies::set_registration(&proof);
+            headers.extend(location(&format!("{panel}/login?notice=verify_email")));
+            headers
+        }
         Err(error @ app::Error::NotFound(_)) => return Err(error.into()),
         Err(error) => {
             if error.retryable() || !matches!(error, app::Error::Rule { .. } | app::Error::Conflict(_)) {

@@ -18,8 +18,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::log_in::{LoggedIn, begin};
-use super::registration::send_to;
-use super::{Client, Identity};
+use super::registration::{NAME_CHARS, send_to};
+use super::{Client, Identity, hash_secret, new_secret};
 use crate::App;
 use crate::audit::{self, By};
 use crate::error::{Error, Result, internal};
@@ -47,8 +47,8 @@ pub enum Outcome {
     LoggedIn(Box<LoggedIn>),
     /// The account is linked to the person who was logged in.
     Linked,
-    /// An account was made; its address has to be proved first.
-    MailSent,
+    /// An account was made; its address has to be proved first, in the browser that keeps this.
+    MailSent(SecretString),
 }
 
 /// What is remembered between start and callback, sealed in the browser.
@@ -136,13 +136,17 @@ async fn first_log_in(app: &App, client: &Client, name: Name, profile: Profile) 
     let now = app.clock.now();
     let db = app.db().await?;
     let mut tx = db.begin_identity(&Principal::Email(email.clone())).await?;
-    if let Some(user) = db::users::find_by_email(&mut tx, &email).await? {
-        // Whoever has the mailbox has the account, and nobody else: an account whose address was never proved may have
-        // been made by somebody else, with a password that they know.
-        if !profile.email_authoritative || user.email_verified_at.is_none() {
+    if let Some(mut user) = db::users::find_by_email(&mut tx, &email).await? {
+        // Whoever has the mailbox has the account, and nobody else.
+        if !profile.email_authoritative {
             return Err(link_required());
         }
         tx.act_as(user.id).await?;
+        if user.email_verified_at.is_none() {
+            // Somebody else may have registered it, with a password that they know.
+            db::users::claim(&mut tx, user.id, &shown_name(&profile, &email), None, now).await?;
+            user = db::users::find(&mut tx, user.id).await?.ok_or(Error::Unauthenticated)?;
+        }
         db::identities::insert(&mut tx, &identity(name, &profile, user.id, now)).await?;
         tx.commit().await?;
         return enter(app, client, user).await;
@@ -155,8 +159,12 @@ async fn first_log_in(app: &App, client: &Client, name: Name, profile: Profile) 
 /// Lets a person in whose address is proved; anybody else gets a mail first.
 async fn enter(app: &App, client: &Client, user: User) -> Result<Outcome> {
     if user.email_verified_at.is_none() {
+        let proof = new_secret("");
+        let mut tx = app.db().await?.begin_identity(&Principal::User(user.id)).await?;
+        db::users::set_registration_hash(&mut tx, user.id, &hash_secret(proof.expose_secret())).await?;
+        tx.commit().await?;
         send_to(app, user.id, Mail::VerifyEmail { user_id: user.id }).await?;
-        return Ok(Outcome::MailSent);
+        return Ok(Outcome::MailSent(proof));
     }
     Ok(Outcome::LoggedIn(Box::new(begin(app, client, user).await?)))
 }
@@ -164,13 +172,13 @@ async fn enter(app: &App, client: &Client, user: User) -> Result<Outcome> {
 /// A new account with a company of its own, to be renamed.
 async fn create(app: &App, client: &Client, name: Name, profile: &Profile, email: String) -> Result<User> {
     let now = app.clock.now();
-    let shown = if profile.name.trim().is_empty() { &email } else { profile.name.trim() };
     let user = User {
         id: UserId(app.clock.new_id()),
-        name: shown.chars().filter(|c| !c.is_control()).take(200).collect(),
+        name: shown_name(profile, &email),
         email,
         password_hash: None,
         email_verified_at: profile.email_verified.then_some(now),
+        registration_hash: None,
         locale: Locale::default(),
     };
     let scope = CompanyScope::assert_verified(CompanyId(app.clock.new_id()));
@@ -179,12 +187,17 @@ async fn create(app: &App, client: &Client, name: Name, profile: &Profile, email
     db::users::insert(&mut tx, &user).await?;
     db::companies::insert(&mut tx, &user.name).await?;
     db::members::insert(&mut tx, user.id, Role::Owner).await?;
-    db::identities::insert_new(&mut tx, &identity(name, profile, user.id, now)).await?;
+    db::identities::insert(&mut tx, &identity(name, profile, user.id, now)).await?;
     let company = ("company", Some(scope.company_id().0));
     let detail = serde_json::json!({ "provider": name });
     audit::record(app, &mut tx, By::Person(user.id, client), "company.registered", company, detail).await?;
     outbox::commit(app, tx, Outgoing::default()).await?;
     Ok(user)
+}
+
+fn shown_name(profile: &Profile, email: &str) -> String {
+    let shown = if profile.name.trim().is_empty() { email } else { profile.name.trim() };
+    shown.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect()
 }
 
 fn identity(

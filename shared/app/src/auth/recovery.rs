@@ -27,7 +27,8 @@ pub async fn forgot(app: &App, client: &Client, email: &str) -> Result<()> {
     }
 }
 
-/// Sets a new password by such a link. The link also proves the address.
+/// Sets a new password by such a link. The link also proves the address: of an account whose address was not proved, this
+/// password is the only way in from now on.
 ///
 /// # Errors
 /// `Invalid` for the password, `Rule` `token_invalid` for a token that is not good.
@@ -47,8 +48,10 @@ async fn set(app: &App, token: &SecretString, password: SecretString) -> Result<
     if !db::account_tokens::delete(&mut tx, &token_hash).await? {
         return Err(token_invalid());
     }
-    db::users::set_password(&mut tx, user_id, &password_hash).await?;
-    db::users::set_email_verified(&mut tx, user_id, now).await?;
+    let user = db::users::find(&mut tx, user_id).await?.ok_or_else(token_invalid)?;
+    if !db::users::claim(&mut tx, user_id, &user.name, Some(&password_hash), now).await? {
+        db::users::set_password(&mut tx, user_id, &password_hash).await?;
+    }
     db::login_sessions::end_all(&mut tx, user_id, "password_reset", now).await?;
     Ok(tx.commit().await?)
 }

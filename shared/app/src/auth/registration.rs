@@ -1,6 +1,11 @@
 //! Registration: a company and its owner, whose address has to be proved before anybody gets in.
 //!
 //! No answer tells whether an address is registered: its owner is told, by mail.
+//!
+//! Anybody can register anybody's address. So the link in the mail is not enough: who follows it must also show that the
+//! registration is theirs, by the browser that it was made in or by its password. Whoever proves the address in another
+//! way (a new password, an invitation, a provider that runs the mailbox) claims the account, and nothing of the
+//! registration's ways in is left.
 
 use db::Principal;
 use db::account_tokens::Purpose;
@@ -9,16 +14,17 @@ use domain::job::{Job, Mail};
 use domain::user::{Locale, Role, is_email};
 use domain::{CompanyId, CompanyScope, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
 
 use super::gate::{self, Attempt};
-use super::{Client, hash_secret, passwords};
+use super::{Client, hash_secret, new_secret, passwords};
 use crate::App;
 use crate::audit::{self, By};
 use crate::error::{Error, Result};
 use crate::outbox::{self, Outgoing};
 
 /// The longest name of a person or a company.
-const NAME_CHARS: usize = 200;
+pub(super) const NAME_CHARS: usize = 200;
 
 /// Who registers.
 #[derive(Debug)]
@@ -35,44 +41,53 @@ pub struct Registration {
     pub locale: Locale,
 }
 
+/// What proves that an address is the registration's own to prove.
+#[derive(Debug)]
+pub struct Proof {
+    /// The token of the mail.
+    pub token: SecretString,
+    /// What [`register`] gave to the browser.
+    pub registration: Option<SecretString>,
+    /// The password that was chosen.
+    pub password: Option<SecretString>,
+}
+
 /// Registers a company and its owner, and sends the owner a link that proves the address. Somebody whose address is
-/// registered and proved gets a mail that says so instead; one whose address is not proved yet gets a new link, and the
-/// new password.
+/// registered and proved gets a mail that says so instead; a registration whose address is not proved is replaced.
+///
+/// Returns what the browser keeps until the link is followed, whatever happened.
 ///
 /// # Errors
 /// `Invalid` for a field, `RetryLater` for too many.
-pub async fn register(app: &App, client: &Client, new: Registration) -> Result<()> {
+pub async fn register(app: &App, client: &Client, new: Registration) -> Result<SecretString> {
     let company_name = name("company_name", &new.company_name)?;
     let person_name = name("name", &new.name)?;
     let email = address(&new.email)?;
     passwords::check(&new.password)?;
     gate::pass(app, Attempt::Register, client, Some(&email)).await?;
-    let password_hash = passwords::hash(new.password).await?;
-
-    let mut tx = app.db().await?.begin_identity(&Principal::Email(email.clone())).await?;
-    let known = db::users::find_by_email(&mut tx, &email).await?;
-    let Some(known) = known else {
-        drop(tx);
-        let user = User {
-            id: UserId(app.clock.new_id()),
-            email,
-            name: person_name,
-            password_hash: Some(password_hash),
-            email_verified_at: None,
-            locale: new.locale,
-        };
-        return create(app, client, &user, &company_name).await;
+    let proof = new_secret("");
+    let mut user = User {
+        id: UserId(app.clock.new_id()),
+        email,
+        name: person_name,
+        password_hash: Some(passwords::hash(new.password).await?),
+        email_verified_at: None,
+        registration_hash: Some(hash_secret(proof.expose_secret())),
+        locale: new.locale,
     };
-    let mail = if known.email_verified_at.is_some() {
-        Mail::AlreadyRegistered { user_id: known.id }
-    } else {
-        // Nobody has been let in with the last one, and only the owner of the address will be with this one.
-        tx.act_as(known.id).await?;
-        db::users::set_password(&mut tx, known.id, &password_hash).await?;
-        Mail::VerifyEmail { user_id: known.id }
-    };
-    tx.commit().await?;
-    send_to(app, known.id, mail).await
+    let mut tx = app.db().await?.begin_identity(&Principal::Email(user.email.clone())).await?;
+    let known = db::users::find_by_email(&mut tx, &user.email).await?;
+    drop(tx);
+    match known {
+        None => create(app, client, &user, &company_name).await?,
+        Some(known) => {
+            user.id = known.id;
+            if known.email_verified_at.is_some() || !replace(app, &user, &company_name).await? {
+                send_to(app, known.id, Mail::AlreadyRegistered { user_id: known.id }).await?;
+            }
+        }
+    }
+    Ok(proof)
 }
 
 async fn create(app: &App, client: &Client, user: &User, company_name: &str) -> Result<()> {
@@ -94,26 +109,62 @@ async fn create(app: &App, client: &Client, user: &User, company_name: &str) -> 
     outbox::commit(app, tx, outgoing).await
 }
 
+/// Writes a registration over the last one of its address, whose link is void from here on. `false` when the address is
+/// proved by now.
+async fn replace(app: &App, user: &User, company_name: &str) -> Result<bool> {
+    let Some(scope) = first_company(app, user.id).await? else { return Ok(false) };
+    let mut tx = app.db().await?.begin(scope).await?;
+    tx.act_as(user.id).await?;
+    if !db::users::register_again(&mut tx, user).await? {
+        return Ok(false);
+    }
+    db::users::forget_ways_in(&mut tx, user.id).await?;
+    db::companies::rename(&mut tx, company_name).await?;
+    let mut outgoing = Outgoing::default();
+    outgoing.job(scope, Job::SendMail { mail: Mail::VerifyEmail { user_id: user.id } })?;
+    outbox::commit(app, tx, outgoing).await?;
+    Ok(true)
+}
+
 /// Proves the address that a token was sent to.
 ///
 /// # Errors
-/// `Rule` `token_invalid` for one that is unknown, used, replaced or older than a day.
-pub async fn verify_email(app: &App, client: &Client, token: &SecretString) -> Result<()> {
-    gate::pass(app, Attempt::Token, client, None).await?.forgive_if(app, verify(app, token)).await
+/// `Rule` `token_invalid` for one that is unknown, used, replaced or older than a day, `registration_unproved` when
+/// nothing shows that the registration is the caller's: then the token stays good.
+pub async fn verify_email(app: &App, client: &Client, proof: Proof) -> Result<()> {
+    gate::pass(app, Attempt::Token, client, None).await?.forgive_if(app, verify(app, proof)).await
 }
 
-async fn verify(app: &App, token: &SecretString) -> Result<()> {
+async fn verify(app: &App, proof: Proof) -> Result<()> {
     let now = app.clock.now();
-    let token_hash = hash_secret(token.expose_secret());
+    let token_hash = hash_secret(proof.token.expose_secret());
     let mut tx = app.db().await?.begin_identity(&Principal::KeyHash(token_hash.clone())).await?;
     let user_id = db::account_tokens::find_shown(&mut tx, Purpose::VerifyEmail, &token_hash, now).await?;
     let user_id = user_id.ok_or_else(token_invalid)?;
     tx.act_as(user_id).await?;
-    if !db::account_tokens::delete(&mut tx, &token_hash).await? {
+    let user = db::users::find(&mut tx, user_id).await?.ok_or_else(token_invalid)?;
+    if !is_theirs(&user, proof).await? {
+        return Err(registration_unproved());
+    }
+    let used = db::account_tokens::delete(&mut tx, &token_hash).await?;
+    let registration = user.registration_hash.as_deref();
+    if !used || !db::users::set_email_verified(&mut tx, user_id, registration, now).await? {
         return Err(token_invalid());
     }
-    db::users::set_email_verified(&mut tx, user_id, now).await?;
     Ok(tx.commit().await?)
+}
+
+async fn is_theirs(user: &User, proof: Proof) -> Result<bool> {
+    let shown = proof.registration.map(|secret| hash_secret(secret.expose_secret()));
+    if let (Some(shown), Some(kept)) = (shown, &user.registration_hash) {
+        if bool::from(shown.as_bytes().ct_eq(kept.as_bytes())) {
+            return Ok(true);
+        }
+    }
+    match (proof.password, &user.password_hash) {
+        (Some(password), Some(hash)) => passwords::verify(Some(hash.clone()), password).await,
+        _ => Ok(false),
+    }
 }
 
 /// Sends a new link to an address that is registered and not proved; to any other one nothing.
@@ -134,15 +185,16 @@ pub async fn resend_verification(app: &App, client: &Client, email: &str) -> Res
 
 /// Has a mail sent to a person. A job belongs to a company: the person's first.
 pub(super) async fn send_to(app: &App, user_id: UserId, mail: Mail) -> Result<()> {
-    let db = app.db().await?;
-    let mut tx = db.begin_identity(&Principal::User(user_id)).await?;
-    let memberships = db::users::list_memberships(&mut tx, user_id).await?;
-    drop(tx);
-    let Some(membership) = memberships.first() else { return Ok(()) };
-    let scope = CompanyScope::assert_verified(membership.company_id);
+    let Some(scope) = first_company(app, user_id).await? else { return Ok(()) };
     let mut outgoing = Outgoing::default();
     outgoing.job(scope, Job::SendMail { mail })?;
-    outbox::commit(app, db.begin(scope).await?, outgoing).await
+    outbox::commit(app, app.db().await?.begin(scope).await?, outgoing).await
+}
+
+async fn first_company(app: &App, user_id: UserId) -> Result<Option<CompanyScope>> {
+    let mut tx = app.db().await?.begin_identity(&Principal::User(user_id)).await?;
+    let memberships = db::users::list_memberships(&mut tx, user_id).await?;
+    Ok(memberships.first().map(|first| CompanyScope::assert_verified(first.company_id)))
 }
 
 /// A name that can be shown.
@@ -171,5 +223,14 @@ pub(crate) fn token_invalid() -> Error {
     Error::Rule {
         code: "token_invalid",
         message: "this link was used, replaced or has expired; ask for a new one".to_owned(),
+    }
+}
+
+fn registration_unproved() -> Error {
+    Error::Rule {
+        code: "registration_unproved",
+        message: "open the link in the browser in which you registered, or give the password that you chose there; \
+                  who did not register asks for a new password"
+            .to_owned(),
     }
 }

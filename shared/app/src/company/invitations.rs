@@ -1,12 +1,12 @@
 //! Invitations: a person is asked by mail to join; the link in it proves their address.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use db::Principal;
 use db::invitations::{Invitation, ShownInvitation};
 use db::users::User;
 use domain::job::{Job, Mail};
 use domain::user::{Locale, Permission, Role};
-use domain::{CompanyScope, InvitationId, UserId};
+use domain::{CompanyId, CompanyScope, InvitationId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
@@ -106,7 +106,7 @@ pub async fn revoke(app: &App, identity: &Identity, id: InvitationId) -> Result<
 }
 
 /// Makes who holds the link a member. Somebody who has an account joins with it; anybody else gets one, with the address
-/// proved by the link.
+/// proved by the link, and so does who finds an account that somebody registered and never proved.
 ///
 /// # Errors
 /// `Rule` `token_invalid`; `Invalid` for a name or password that is needed and missing or wrong; `Conflict` for who is
@@ -125,31 +125,65 @@ async fn join(app: &App, client: &Client, acceptance: Acceptance) -> Result<()> 
     let shown = shown.filter(|invitation| invitation.expires_at > now).ok_or_else(token_invalid)?;
     let mut tx = db.begin_identity(&Principal::Email(shown.email.clone())).await?;
     let known = db::users::find_by_email(&mut tx, &shown.email).await?;
-    if let Some(known) = &known {
-        tx.act_as(known.id).await?;
-        db::users::set_email_verified(&mut tx, known.id, now).await?;
-        tx.commit().await?;
-    }
-    let newcomer = match known {
-        Some(_) => None,
-        None => Some(newcomer(app, &shown, acceptance).await?),
+    drop(tx);
+    let (user, standing) = match known {
+        Some(known) if known.email_verified_at.is_some() => (known, Standing::Proved),
+        Some(unproved) => {
+            (User { id: unproved.id, ..newcomer(app, &shown, acceptance).await? }, Standing::Unproved)
+        }
+        None => (newcomer(app, &shown, acceptance).await?, Standing::Unknown),
     };
-    let user_id = known.map(|user| user.id).or(newcomer.as_ref().map(|user| user.id));
-    let user_id = user_id.ok_or_else(token_invalid)?;
 
     let mut tx = db.begin(CompanyScope::assert_verified(shown.company_id)).await?;
     if !db::invitations::set_accepted(&mut tx, shown.id, now).await? {
         return Err(token_invalid());
     }
-    if let Some(newcomer) = &newcomer {
-        tx.act_as(user_id).await?;
-        db::users::insert(&mut tx, newcomer).await?;
+    tx.act_as(user.id).await?;
+    match standing {
+        Standing::Proved => {}
+        Standing::Unproved => {
+            if !db::users::claim(&mut tx, user.id, &user.name, user.password_hash.as_deref(), now).await? {
+                return Err(Error::Conflict(
+                    "this address was confirmed a moment ago; follow the link again",
+                ));
+            }
+        }
+        Standing::Unknown => db::users::insert(&mut tx, &user).await?,
     }
-    db::members::insert(&mut tx, user_id, shown.role).await?;
-    let by = By::Person(user_id, client);
+    db::members::insert(&mut tx, user.id, shown.role).await?;
+    let by = By::Person(user.id, client);
     let detail = json!({ "invitation_id": shown.id, "role": shown.role });
-    audit::record(app, &mut tx, by, "member.joined", ("member", Some(user_id.0)), detail).await?;
-    Ok(tx.commit().await?)
+    audit::record(app, &mut tx, by, "member.joined", ("member", Some(user.id.0)), detail).await?;
+    tx.commit().await?;
+    if matches!(standing, Standing::Unproved) {
+        leave_others(app, user.id, shown.company_id, now).await?;
+    }
+    Ok(())
+}
+
+/// What is known of the person who accepts.
+#[derive(Clone, Copy)]
+enum Standing {
+    /// They have an account.
+    Proved,
+    /// Somebody registered their address and never proved it: the account is theirs from here on.
+    Unproved,
+    /// Nothing.
+    Unknown,
+}
+
+/// Takes a person out of the company that was registered with their address, in which nobody has ever been.
+async fn leave_others(app: &App, user_id: UserId, joined: CompanyId, now: DateTime<Utc>) -> Result<()> {
+    let db = app.db().await?;
+    let mut tx = db.begin_identity(&Principal::User(user_id)).await?;
+    let memberships = db::users::list_memberships(&mut tx, user_id).await?;
+    drop(tx);
+    for membership in memberships.iter().filter(|membership| membership.company_id != joined) {
+        let mut tx = db.begin(CompanyScope::assert_verified(membership.company_id)).await?;
+        db::members::set_deactivated(&mut tx, user_id, Some(now)).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 async fn newcomer(app: &App, shown: &ShownInvitation, acceptance: Acceptance) -> Result<User> {
@@ -163,6 +197,7 @@ async fn newcomer(app: &App, shown: &ShownInvitation, acceptance: Acceptance) ->
         name: display_name,
         password_hash: Some(passwords::hash(password).await?),
         email_verified_at: Some(app.clock.now()),
+        registration_hash: None,
         locale: Locale::default(),
     })
 }

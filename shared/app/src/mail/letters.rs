@@ -20,7 +20,8 @@ pub(super) fn verify_email(locale: Locale, name: &str, link: &str) -> Letter {
             name,
             &[
                 "Falta um passo para a sua conta na Master IA: confirme que este e-mail é seu.",
-                "O link vale por 24 horas e só uma vez. Se não foi você, ignore esta mensagem.",
+                "Abra o link no navegador em que se cadastrou; em outro, pediremos a senha que você escolheu. \
+                 Ele vale por 24 horas e só uma vez. Se não foi você, ignore esta mensagem.",
             ],
             (link, "Confirmar e-mail"),
         ),
@@ -30,7 +31,8 @@ pub(super) fn verify_email(locale: Locale, name: &str, link: &str) -> Letter {
             name,
             &[
                 "One more step to your Master IA account: confirm that this address is yours.",
-                "The link is good for 24 hours, and once. If this was not you, ignore this message.",
+                "Open the link in the browser in which you registered; in another one we ask for the password that you \
+                 chose. It is good for 24 hours, and once. If this was not you, ignore this message.",
             ],
             (link, "Confirm address"),
         ),

@@ -1,6 +1,6 @@
 //! The cookies that keep a person logged in, and who may call with them.
 //!
-//! Both are HttpOnly and Secure, and neither leaves its host. Another site's page can make a browser send them, so that
+//! All are HttpOnly and Secure, and none leaves its host. Another site's page can make a browser send them, so that
 //! a call with cookies that changes something must come from a page of ours: browsers say so in `Origin`.
 
 use app::{App, Error};
@@ -15,8 +15,14 @@ pub const SESSION: &str = "__Host-session";
 /// Carries the refresh token, to the routes of `auth` only.
 pub const REFRESH: &str = "__Secure-refresh";
 
-/// Where the refresh cookie is sent to.
-const REFRESH_PATH: &str = "/api/v1/auth";
+/// Shows that a registration was made in this browser, until its address is proved.
+pub const REGISTRATION: &str = "__Secure-registration";
+
+/// Where the cookies for `auth` alone are sent to.
+const AUTH_PATH: &str = "/api/v1/auth";
+
+/// How long a browser remembers that it registered: longer than a link is good, since a new one can be asked for.
+const REGISTRATION_LIFE: TimeDelta = TimeDelta::days(7);
 
 /// Headers that set both cookies until their ends.
 pub fn set(
@@ -28,7 +34,7 @@ pub fn set(
     let mut headers = HeaderMap::new();
     append(&mut headers, SESSION, token.expose_secret(), "/", seconds(expires_at - now));
     if let Some((token, end)) = refresh {
-        append(&mut headers, REFRESH, token.expose_secret(), REFRESH_PATH, seconds(end - now));
+        append(&mut headers, REFRESH, token.expose_secret(), AUTH_PATH, seconds(end - now));
     }
     headers
 }
@@ -37,7 +43,21 @@ pub fn set(
 pub fn clear() -> HeaderMap {
     let mut headers = HeaderMap::new();
     append(&mut headers, SESSION, "", "/", 0);
-    append(&mut headers, REFRESH, "", REFRESH_PATH, 0);
+    append(&mut headers, REFRESH, "", AUTH_PATH, 0);
+    headers
+}
+
+/// Headers that make the browser remember a registration.
+pub fn set_registration(proof: &SecretString) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    append(&mut headers, REGISTRATION, proof.expose_secret(), AUTH_PATH, REGISTRATION_LIFE.num_seconds());
+    headers
+}
+
+/// Headers that make the browser forget it.
+pub fn clear_registration() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    append(&mut headers, REGISTRATION, "", AUTH_PATH, 0);
     headers
 }
 
