@@ -2,7 +2,7 @@
 # Calls one function of a running local stack with an event and prints its answer.
 #
 #   infra/invoke.sh webhook-meta events/webhook-meta/message.json
-#   STATE=.local/test infra/invoke.sh schedule-outbox events/schedule-outbox/tick.json
+#   STATE=.local/test infra/invoke.sh schedule-outbox events/schedule-outbox/every-minute.json
 #
 # Without an event it lists those that there are.
 set -euo pipefail

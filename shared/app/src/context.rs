@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cloud::seal::MasterKey;
 use db::Db;
 use providers::oauth;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -111,12 +110,13 @@ pub struct App {
     pub push: cloud::push::Push,
     /// Secrets.
     pub secrets: cloud::secrets::Secrets,
+    /// What seals single values at rest.
+    pub sealing: cloud::keys::SealingKeys,
     /// Rate limits.
     pub limits: cloud::limits::RateLimits,
     /// Mails.
     pub mailer: cloud::mail::Mailer,
     pub(crate) sessions: Arc<crate::auth::SessionCache>,
-    pub(crate) keys: Arc<crate::auth::tokens::KeyMemory>,
     pub(crate) leases: Arc<crate::auth::throttle::Leases>,
     lazy: Arc<Lazy>,
 }
@@ -125,7 +125,6 @@ pub struct App {
 struct Lazy {
     db: OnceCell<Db>,
     system_db: OnceCell<Db>,
-    master_key: OnceCell<MasterKey>,
     google: OnceCell<oauth::Client>,
     facebook: OnceCell<oauth::Client>,
     http: std::sync::OnceLock<reqwest::Client>,
@@ -140,6 +139,8 @@ impl App {
         let routes_table = settings.webhook_routes_table.clone();
         let sockets_table = settings.sockets_table.clone();
         let limits_table = settings.rate_limits_table.clone();
+        let secrets = cloud::secrets::Secrets::new(aws.clone());
+        let master_key_secret = settings.master_key_secret.clone();
         Self {
             clock,
             queues: cloud::queue::Queues::new(aws.clone()),
@@ -151,11 +152,11 @@ impl App {
             ),
             sockets: cloud::sockets::Sockets::new(aws.clone(), sockets_table),
             push: cloud::push::Push::new(aws.clone()),
-            secrets: cloud::secrets::Secrets::new(aws.clone()),
+            sealing: cloud::keys::SealingKeys::new(secrets.clone(), master_key_secret),
+            secrets,
             limits: cloud::limits::RateLimits::new(aws.clone(), limits_table),
             mailer: cloud::mail::Mailer::new(aws.clone()),
             sessions: Arc::new(crate::auth::session_cache()),
-            keys: Arc::default(),
             leases: Arc::default(),
             settings: Arc::new(settings),
             lazy: Arc::default(),
@@ -200,20 +201,6 @@ impl App {
         let secret = self.secrets.get(secret_id).await.map_err(internal)?;
         let secret: DatabaseSecret = serde_json::from_str(secret.expose_secret()).map_err(internal)?;
         Db::lazy(secret.url.expose_secret(), CONNECTIONS).map_err(internal)
-    }
-
-    /// The key that provider secrets are sealed with.
-    ///
-    /// # Errors
-    /// When the secret cannot be read.
-    pub async fn master_key(&self) -> Result<&MasterKey> {
-        self.lazy
-            .master_key
-            .get_or_try_init(|| async {
-                let secret = self.secrets.get(&self.settings.master_key_secret).await.map_err(internal)?;
-                MasterKey::derive(&secret).map_err(internal)
-            })
-            .await
     }
 
     /// An identity provider; `None` when this installation has no application there.

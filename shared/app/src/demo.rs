@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::App;
 use crate::auth::{hash_secret, passwords};
 use crate::error::{Result, internal};
-use crate::outbound::CONNECTION_TABLE;
-use crate::webhooks::{ROUTE_TABLE, meta};
+use crate::sealed::{self, Place};
+use crate::webhooks::meta;
 
 /// What the demo company is made of. Ids are handed in: the same ones make the same company, once.
 #[derive(Clone, Debug)]
@@ -113,16 +113,15 @@ pub async fn seed(app: &App, demo: &Demo) -> Result<()> {
 
 async fn put_route(app: &App, demo: &Demo, route_key: String) -> Result<()> {
     let connection = &demo.connection;
-    let master_key = app.master_key().await?;
-    let seal = |field: &str, value: &SecretString| {
-        master_key.seal(value, &[ROUTE_TABLE, field, &route_key]).map_err(internal)
+    let seal = async |column, value: &SecretString| {
+        sealed::seal(app, value, &Place::route(demo.company_id, &route_key, column)).await
     };
     let route = WebhookRoute {
         company_id: demo.company_id,
         connection_id: connection.id,
         provider_account: Some(connection.phone_number_id.clone()),
-        app_secret: seal("app_secret", &connection.app_secret)?,
-        verify_token: seal("verify_token", &connection.verify_token)?,
+        app_secret: seal("app_secret", &connection.app_secret).await?,
+        verify_token: seal("verify_token", &connection.verify_token).await?,
         updated_at: app.clock.now(),
         route_key: route_key.clone(),
     };
@@ -131,11 +130,9 @@ async fn put_route(app: &App, demo: &Demo, route_key: String) -> Result<()> {
 
 async fn sealed_connection(app: &App, demo: &Demo) -> Result<NewConnection> {
     let connection = &demo.connection;
-    let id = connection.id.to_string();
-    let master_key = app.master_key().await?;
-    let seal = |field: &str, value: &SecretString| {
-        let sealed = master_key.seal(value, &[CONNECTION_TABLE, field, &id]).map_err(internal)?;
-        Ok::<_, crate::Error>(sealed.as_str().to_owned())
+    let seal = async |column, value: &SecretString| {
+        let place = Place::connection(demo.company_id, connection.id, column);
+        Ok::<_, crate::Error>(String::from(sealed::seal(app, value, &place).await?))
     };
     Ok(NewConnection {
         id: connection.id,
@@ -144,9 +141,9 @@ async fn sealed_connection(app: &App, demo: &Demo) -> Result<NewConnection> {
         slug: connection.slug.clone(),
         provider_account: connection.phone_number_id.clone(),
         waba_id: Some(connection.waba_id.clone()),
-        access_token: seal("access_token", &connection.access_token)?,
-        app_secret: seal("app_secret", &connection.app_secret)?,
-        verify_token: seal("verify_token", &connection.verify_token)?,
+        access_token: seal("access_token", &connection.access_token).await?,
+        app_secret: seal("app_secret", &connection.app_secret).await?,
+        verify_token: seal("verify_token", &connection.verify_token).await?,
         persona_id: Some(demo.persona.id),
     })
 }

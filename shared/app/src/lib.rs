@@ -4,7 +4,8 @@
 //! causes leave together · [`inbound`] a provider's event becomes messages and statuses · [`turns`] a customer's burst
 //! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
 //! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
-//! [`mail`] what people are written · [`contacts`], [`conversations`], [`messages`], [`sessions`] what the API reads and
+//! [`mail`] what people are written ·
+//! [`sealed`] secrets of connections · [`cleanup`] what has had its time goes · [`contacts`], [`conversations`], [`messages`], [`sessions`] what the API reads and
 //! writes · [`demo`] the company that a new installation begins with.
 //!
 //! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
@@ -12,6 +13,7 @@
 pub mod ai_reply;
 pub mod audit;
 pub mod auth;
+pub mod cleanup;
 pub mod company;
 pub mod contacts;
 pub mod context;
@@ -25,6 +27,7 @@ pub mod messages;
 pub mod outbound;
 pub mod outbox;
 pub mod realtime;
+pub mod sealed;
 pub mod sessions;
 pub mod trace;
 pub mod turns;

@@ -12,7 +12,7 @@ use db::conversations::Recipient as StoredRecipient;
 use db::messages::delivery::{self, Changed, Claimed};
 use domain::inbound::{Address, AddressKind, ProviderFault};
 use domain::message::{MessageStatus, MessageType};
-use domain::{CompanyScope, ConnectionId, MessageId};
+use domain::{CompanyId, CompanyScope, ConnectionId, MessageId};
 use providers::whatsapp_cloud::client::{Accepted, Credentials, WhatsAppCloud};
 use providers::whatsapp_cloud::content::{OutboundContent, OutboundMessage, Recipient};
 use providers::whatsapp_cloud::error::SendError;
@@ -23,10 +23,8 @@ use crate::ai_reply::Attempt;
 use crate::error::{Error, Result, internal};
 use crate::inbound::replay_for;
 use crate::outbox::{self, Outgoing};
+use crate::sealed::{self, Place};
 use crate::{App, inbound};
-
-/// What the sealed values of a connection are bound to.
-pub const CONNECTION_TABLE: &str = "connections";
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(900);
@@ -74,7 +72,7 @@ async fn fail(app: &App, scope: CompanyScope, message_id: MessageId, error: &Err
 
 async fn try_send(app: &App, scope: CompanyScope, message_id: MessageId) -> Result<()> {
     // Before the transaction: the first call of a process asks Secrets Manager.
-    app.master_key().await?;
+    app.sealing.current().await.map_err(internal)?;
     let mut tx = app.db().await?.begin(scope).await?;
     let Some(claimed) = delivery::claim(&mut tx, message_id).await? else {
         return resolve_interrupted(app, scope, tx, message_id).await;
@@ -126,17 +124,21 @@ async fn resolve_interrupted(
 
 async fn prepare(app: &App, tx: &mut db::TenantTx, connection_id: ConnectionId) -> Result<Prepared> {
     let connection = db::connections::find(tx, connection_id).await?.ok_or(Error::NotFound("connection"))?;
-    let access_token = open_token(app, connection_id, connection.access_token).await?;
+    let access_token = open_token(app, tx.company_id(), connection_id, connection.access_token).await?;
     Ok(Prepared {
         client: WhatsAppCloud::new(&app.settings.graph_base_url, app.http().clone()),
         credentials: Credentials { phone_number_id: connection.provider_account, access_token },
     })
 }
 
-async fn open_token(app: &App, connection_id: ConnectionId, sealed: String) -> Result<SecretString> {
-    let id = connection_id.to_string();
-    let sealed = cloud::seal::Sealed::try_from(sealed).map_err(internal)?;
-    app.master_key().await?.open(&sealed, &[CONNECTION_TABLE, "access_token", &id]).map_err(internal)
+async fn open_token(
+    app: &App,
+    company_id: CompanyId,
+    connection_id: ConnectionId,
+    sealed: String,
+) -> Result<SecretString> {
+    let sealed = sealed.parse().map_err(internal)?;
+    sealed::open(app, &sealed, &Place::connection(company_id, connection_id, "access_token")).await
 }
 
 /// The message in the provider's words, or why there are none.
@@ -331,7 +333,7 @@ pub async fn mark_read(
     typing: bool,
     attempt: Attempt,
 ) -> Result<()> {
-    app.master_key().await?;
+    app.sealing.current().await.map_err(internal)?;
     let mut tx = app.db().await?.begin(scope).await?;
     let Some(message) = db::messages::find(&mut tx, message_id).await? else { return Ok(()) };
     let Some(provider_id) = message.provider_message_id else { return Ok(()) };

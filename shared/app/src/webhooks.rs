@@ -11,10 +11,8 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 
 use crate::error::{Error, Result, internal};
+use crate::sealed::{self, Place};
 use crate::{App, trace};
-
-/// What the sealed values of a webhook route are bound to.
-pub const ROUTE_TABLE: &str = "webhook-routes";
 
 /// Room for the envelope's own fields around a payload.
 const ENVELOPE_BYTES: usize = 4 * 1024;
@@ -87,9 +85,8 @@ pub mod meta {
     }
 }
 
-async fn open(app: &App, route: &WebhookRoute, field: &str, sealed: &Sealed) -> Result<SecretString> {
-    let key = app.master_key().await?;
-    key.open(sealed, &[ROUTE_TABLE, field, &route.route_key]).map_err(internal)
+async fn open(app: &App, route: &WebhookRoute, field: &'static str, sealed: &Sealed) -> Result<SecretString> {
+    sealed::open(app, sealed, &Place::route(route.company_id, &route.route_key, field)).await
 }
 
 /// Wraps one event for the inbound queue; a large one goes to the bucket and a pointer on the queue. An event without

@@ -3,7 +3,8 @@
 //! Rooms: [`aws`] the shared configuration and its lazily built clients · [`queue`] SQS · [`bus`] EventBridge ·
 //! [`overflow`] bodies too large for a queue, in S3 · [`routes`] which webhook belongs to whom, in DynamoDB ·
 //! [`sockets`] open browser connections, in DynamoDB · [`push`] a message down one browser connection ·
-//! [`secrets`] Secrets Manager · [`seal`] encryption of single values at rest · [`limits`] rate limits, in DynamoDB ·
+//! [`secrets`] Secrets Manager · [`seal`] encryption of single values at rest ·
+//! [`keys`] the keys for it · [`limits`] rate limits, in DynamoDB ·
 //! [`mail`] SES · [`cache`] memory with single flight and stale on error · [`error`] what AWS answered.
 //! Private: `batch` (chunks, order and retries of batched sends), `table` (items of DynamoDB).
 //!
@@ -17,6 +18,7 @@ mod batch;
 pub mod bus;
 pub mod cache;
 pub mod error;
+pub mod keys;
 pub mod limits;
 pub mod mail;
 pub mod overflow;

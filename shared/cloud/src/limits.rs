@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::aws::Aws;
 use crate::error::AwsError;
-use crate::table::{Item, TableError, epoch_seconds, string};
+use crate::table::{Item, TableError, epoch_seconds, refused, string};
 
 /// Attempts in any [`ATTEMPT_WINDOW`].
 pub const ATTEMPTS: usize = 5;
@@ -98,14 +98,7 @@ impl RateLimits {
             .await;
         match answer {
             Ok(_) => Ok(()),
-            Err(error)
-                if matches!(
-                    error.as_service_error(),
-                    Some(UpdateItemError::ConditionalCheckFailedException(_))
-                ) =>
-            {
-                Ok(())
-            }
+            Err(error) if refused(&error) => Ok(()),
             Err(error) => Err(AwsError::from_sdk("dynamodb.UpdateItem", error).into()),
         }
     }
@@ -135,12 +128,7 @@ impl RateLimits {
             .await;
         match answer {
             Ok(_) => Ok(Verdict::Allowed),
-            Err(error)
-                if matches!(
-                    error.as_service_error(),
-                    Some(UpdateItemError::ConditionalCheckFailedException(_))
-                ) =>
-            {
+            Err(error) if refused(&error) => {
                 let left = u64::try_from(minute + 60 - second).unwrap_or(60);
                 Ok(Verdict::Wait(Duration::from_secs(left)))
             }

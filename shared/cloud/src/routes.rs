@@ -14,7 +14,7 @@ use crate::aws::Aws;
 use crate::cache::{Cache, Policy};
 use crate::error::AwsError;
 use crate::seal::Sealed;
-use crate::table::{Item, TableError, read, read_text, string, time};
+use crate::table::{Item, TableError, read, read_text, refused, string, time};
 
 const POLICY: Policy = Policy {
     fresh: Duration::from_secs(60),
@@ -75,6 +75,15 @@ impl WebhookRoute {
     }
 }
 
+/// Some of a table's routes.
+#[derive(Clone, Debug)]
+pub struct RoutePage {
+    /// The routes, in no order.
+    pub routes: Vec<WebhookRoute>,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<String>,
+}
+
 /// The table of routes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct WebhookRoutes {
@@ -108,6 +117,49 @@ impl WebhookRoutes {
         let answer = request.set_item(Some(route.to_item())).send().await;
         answer.map_err(|error| AwsError::from_sdk("dynamodb.PutItem", error))?;
         Ok(())
+    }
+
+    /// Some routes of the table, from behind the last page's `next`.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or an item is not what [`put`](Self::put) writes.
+    pub async fn list(&self, table: &str, after: Option<String>) -> Result<RoutePage, TableError> {
+        let mut request = self.aws.dynamodb().await.scan().table_name(table).consistent_read(true);
+        if let Some(after) = after {
+            request = request.exclusive_start_key("route_key", string(after));
+        }
+        let answer = request.send().await.map_err(|error| AwsError::from_sdk("dynamodb.Scan", error))?;
+        let next = answer.last_evaluated_key().map(|key| read_text(key, "route_key").map(str::to_owned));
+        let routes = answer.items().iter().map(WebhookRoute::from_item).collect::<Result<_, _>>()?;
+        Ok(RoutePage { routes, next: next.transpose()? })
+    }
+
+    /// Writes the secrets of `new` where those of `old` stand still; `false` when somebody changed them meanwhile.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn replace_sealed(
+        &self,
+        table: &str,
+        old: &WebhookRoute,
+        new: &WebhookRoute,
+    ) -> Result<bool, TableError> {
+        let request = self.aws.dynamodb().await.update_item().table_name(table);
+        let answer = request
+            .key("route_key", string(&old.route_key))
+            .update_expression("SET app_secret = :new_secret, verify_token = :new_token")
+            .condition_expression("app_secret = :old_secret AND verify_token = :old_token")
+            .expression_attribute_values(":new_secret", string(new.app_secret.as_str()))
+            .expression_attribute_values(":new_token", string(new.verify_token.as_str()))
+            .expression_attribute_values(":old_secret", string(old.app_secret.as_str()))
+            .expression_attribute_values(":old_token", string(old.verify_token.as_str()))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) if refused(&error) => Ok(false),
+            Err(error) => Err(AwsError::from_sdk("dynamodb.UpdateItem", error).into()),
+        }
     }
 
     /// Removes a route; one that is not there is no error.
@@ -154,6 +206,22 @@ impl CachedRoutes {
         self.routes.put(&self.table, route).await?;
         self.forget(&route.route_key);
         Ok(())
+    }
+
+    /// Some routes of the table itself: see [`WebhookRoutes::list`].
+    ///
+    /// # Errors
+    /// As [`WebhookRoutes::list`].
+    pub async fn list(&self, after: Option<String>) -> Result<RoutePage, TableError> {
+        self.routes.list(&self.table, after).await
+    }
+
+    /// Writes secrets that were sealed anew: see [`WebhookRoutes::replace_sealed`].
+    ///
+    /// # Errors
+    /// As [`WebhookRoutes::replace_sealed`].
+    pub async fn replace_sealed(&self, old: &WebhookRoute, new: &WebhookRoute) -> Result<bool, TableError> {
+        self.routes.replace_sealed(&self.table, old, new).await
     }
 
     /// Forgets one key: the next [`find`](Self::find) asks the table, for instance after a signature that did not match.

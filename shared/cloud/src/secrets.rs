@@ -1,10 +1,12 @@
 //! Secrets Manager with a memory of five minutes.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 
 use crate::aws::Aws;
 use crate::cache::{Cache, Policy};
@@ -19,6 +21,9 @@ const POLICY: Policy = Policy {
     pause: Duration::from_secs(30),
     capacity: 1_000,
 };
+
+/// A secret that seems to have been rotated is read again at most once in so long.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// The label of the version in force.
 const CURRENT: &str = "AWSCURRENT";
@@ -54,12 +59,14 @@ impl SecretsError {
 pub struct Secrets {
     aws: Aws,
     cache: Arc<Cache<SecretString, SecretsError>>,
+    asked_again: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 impl Secrets {
     /// Connects at the first secret.
     pub fn new(aws: Aws) -> Self {
-        Self { aws, cache: Arc::new(Cache::new("secrets", POLICY)) }
+        let cache = Arc::new(Cache::new("secrets", POLICY));
+        Self { aws, cache, asked_again: Arc::default() }
     }
 
     /// The current text of a secret, by name or ARN; up to five minutes old, or an hour while Secrets Manager fails.
@@ -104,6 +111,21 @@ impl Secrets {
     pub fn forget(&self, secret_id: &str) {
         self.cache.forget(secret_id);
         self.cache.forget(&format!("{secret_id}#{PREVIOUS}"));
+    }
+
+    /// Forgets a secret that somebody uses a version of that we do not know; `false`, and nothing, when that happened a
+    /// moment ago: whoever invents versions shall not have us ask each time.
+    pub fn ask_again(&self, secret_id: &str) -> bool {
+        let now = Instant::now();
+        {
+            let mut asked = self.asked_again.lock().unwrap_or_else(PoisonError::into_inner);
+            if asked.get(secret_id).is_some_and(|last| *last + ASK_AGAIN > now) {
+                return false;
+            }
+            asked.insert(secret_id.to_owned(), now);
+        }
+        self.forget(secret_id);
+        true
     }
 
     async fn load(&self, secret_id: &str, stage: &str) -> Result<SecretString, SecretsError> {

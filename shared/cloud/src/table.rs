@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -29,6 +31,11 @@ impl TableError {
             Self::Malformed(_) => false,
         }
     }
+}
+
+/// Whether an item was not what the write was for.
+pub(crate) fn refused<R>(error: &SdkError<UpdateItemError, R>) -> bool {
+    matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_)))
 }
 
 pub(crate) fn string(value: impl ToString) -> AttributeValue {

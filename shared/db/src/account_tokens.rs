@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::UserId;
 
-use crate::{IdentityTx, Result};
+use crate::{IdentityTx, Result, SystemTx};
 
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,4 +80,20 @@ pub async fn delete(tx: &mut IdentityTx, token_hash: &str) -> Result<bool> {
         .execute(tx.connection())
         .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// Deletes at most `limit` tokens of anybody that expired before `time`; how many.
+///
+/// # Errors
+/// Database errors only.
+pub async fn delete_expired(tx: &mut SystemTx, time: DateTime<Utc>, limit: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM account_tokens WHERE (user_id, purpose) IN
+             (SELECT user_id, purpose FROM account_tokens WHERE expires_at < $1 LIMIT $2)",
+        time,
+        limit
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected())
 }

@@ -1,9 +1,9 @@
 //! Connections: the company's accounts with messaging providers. Secrets stay sealed here.
 
-use domain::{ConnectionId, PersonaId};
+use domain::{CompanyId, ConnectionId, PersonaId};
 
 use crate::error::OnConstraint;
-use crate::{Result, TenantTx};
+use crate::{Result, SystemTx, TenantTx};
 
 /// A connection as sending and answering need it.
 #[derive(Clone, Debug)]
@@ -106,4 +106,70 @@ pub async fn list_answered(tx: &mut TenantTx, ids: &[ConnectionId]) -> Result<Ve
     )
     .fetch_all(tx.connection())
     .await?)
+}
+
+/// The sealed columns of a connection.
+#[derive(Clone, Debug)]
+pub struct SealedColumns {
+    /// Whose it is.
+    pub company_id: CompanyId,
+    /// Its id.
+    pub id: ConnectionId,
+    /// Sealed.
+    pub access_token: String,
+    /// Sealed.
+    pub app_secret: String,
+    /// Sealed.
+    pub verify_token: String,
+}
+
+/// Lists connections of all companies with a column that another key than `key_id` sealed, in the order of their keys,
+/// from behind `after`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_sealed_otherwise(
+    tx: &mut SystemTx,
+    key_id: &str,
+    after: Option<(CompanyId, ConnectionId)>,
+    limit: i64,
+) -> Result<Vec<SealedColumns>> {
+    let (after_company, after_id) = after.unzip();
+    Ok(sqlx::query_as!(
+        SealedColumns,
+        r#"SELECT company_id AS "company_id: CompanyId", id AS "id: ConnectionId", access_token, app_secret, verify_token
+           FROM connections
+           WHERE ($2::uuid IS NULL OR (company_id, id) > ($2, $3))
+             AND (split_part(access_token, '.', 2) <> $1 OR split_part(app_secret, '.', 2) <> $1
+                  OR split_part(verify_token, '.', 2) <> $1)
+           ORDER BY company_id, id LIMIT $4"#,
+        key_id,
+        after_company.map(|id| id.0),
+        after_id.map(|id| id.0),
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Writes the columns of `new` where those of `old` stand still; what somebody changed meanwhile stays as it is.
+///
+/// # Errors
+/// Database errors only.
+pub async fn replace_sealed(tx: &mut SystemTx, old: &SealedColumns, new: &SealedColumns) -> Result<()> {
+    sqlx::query!(
+        "UPDATE connections SET access_token = $3, app_secret = $4, verify_token = $5
+         WHERE company_id = $1 AND id = $2 AND access_token = $6 AND app_secret = $7 AND verify_token = $8",
+        old.company_id.0,
+        old.id.0,
+        new.access_token,
+        new.app_secret,
+        new.verify_token,
+        old.access_token,
+        old.app_secret,
+        old.verify_token
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
 }

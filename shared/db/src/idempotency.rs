@@ -1,8 +1,9 @@
 //! Repeated POSTs: a key that a client chose stands for one created resource.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{Result, TenantTx};
+use crate::{Result, SystemTx, TenantTx};
 
 /// What a key stands for already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,4 +50,20 @@ pub async fn claim(
     .fetch_one(tx.connection())
     .await?;
     Ok(Some(known))
+}
+
+/// Deletes at most `limit` keys of all companies that are older than `time`; how many.
+///
+/// # Errors
+/// Database errors only.
+pub async fn delete_older(tx: &mut SystemTx, time: DateTime<Utc>, limit: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM idempotency_keys WHERE (company_id, key) IN
+             (SELECT company_id, key FROM idempotency_keys WHERE created_at < $1 LIMIT $2)",
+        time,
+        limit
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected())
 }

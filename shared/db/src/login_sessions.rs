@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::user::Role;
 use domain::{CompanyId, LoginSessionId, UserId};
 
-use crate::{IdentityTx, Result, TenantTx};
+use crate::{IdentityTx, Result, SystemTx, TenantTx};
 
 /// A session.
 #[derive(Clone, Debug)]
@@ -253,4 +253,20 @@ pub async fn end_of_member(
     .execute(tx.connection())
     .await?;
     Ok(())
+}
+
+/// Deletes at most `limit` sessions of anybody that were over before `time`, with their refresh tokens; how many.
+///
+/// # Errors
+/// Database errors only.
+pub async fn delete_over(tx: &mut SystemTx, time: DateTime<Utc>, limit: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM login_sessions WHERE id IN
+             (SELECT id FROM login_sessions WHERE least(expires_at, ended_at) < $1 LIMIT $2)",
+        time,
+        limit
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected())
 }

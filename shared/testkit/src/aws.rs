@@ -74,17 +74,45 @@ impl Cloud {
         self.outputs.get(name).unwrap_or_else(|| panic!("the stack has no output {name}"))
     }
 
+    /// The current text of a secret.
+    ///
+    /// # Panics
+    /// When the emulator does not tell.
+    pub async fn secret(&self, name: &str) -> String {
+        let secrets = aws_sdk_secretsmanager::Client::new(self.aws.config().await);
+        let answer = secrets.get_secret_value().secret_id(name).send().await;
+        let answer = answer.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        answer.secret_string.unwrap_or_else(|| panic!("{name} has no text"))
+    }
+
     /// Gives a secret another text, as a rotation does; makes it when there is none.
     ///
     /// # Panics
     /// When the emulator refuses.
     pub async fn set_secret(&self, name: &str, text: &str) {
         let secrets = aws_sdk_secretsmanager::Client::new(self.aws.config().await);
-        if secrets.create_secret().name(name).secret_string(text).send().await.is_ok() {
+        if secrets.put_secret_value().secret_id(name).secret_string(text).send().await.is_ok() {
             return;
         }
-        let put = secrets.put_secret_value().secret_id(name).secret_string(text).send().await;
-        put.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let created = secrets.create_secret().name(name).secret_string(text).send().await;
+        created.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    }
+
+    /// Runs a schedule's function now, as EventBridge Scheduler does, and waits for its end.
+    ///
+    /// # Panics
+    /// When the function fails.
+    pub async fn run_schedule(&self, name: &str) {
+        let endpoint = self.aws.config().await.endpoint_url().expect("the emulator's address").to_owned();
+        let url = format!("{endpoint}/2015-03-31/functions/master-ia-local-{name}/invocations");
+        // The emulator looks at whose key it is, and does not check the signature.
+        let root = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, \
+                    SignedHeaders=host, Signature=0";
+        let request = crate::http_client().post(url).header("authorization", root).body("{}");
+        let answer = request.send().await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let failed = answer.headers().contains_key("x-amz-function-error") || !answer.status().is_success();
+        let said = answer.text().await.unwrap_or_default();
+        assert!(!failed, "{name}: {said}");
     }
 
     /// How many WebSockets of a company are open.

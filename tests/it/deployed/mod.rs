@@ -3,4 +3,5 @@
 mod answer;
 mod outage;
 mod phone;
+mod schedules;
 mod soak;

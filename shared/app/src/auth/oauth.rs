@@ -4,6 +4,7 @@
 //! only when the provider runs that mailbox; otherwise its owner links the two while logged in.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use cloud::keys::KeysError;
 use cloud::seal::Sealed;
 use db::Principal;
 use db::users::User;
@@ -83,7 +84,7 @@ pub async fn start(app: &App, name: Name, linking: Option<&Identity>) -> Result<
         expires_at: app.clock.now() + FLOW_LIFE,
     };
     let text = SecretString::from(serde_json::to_string(&flow).map_err(internal)?);
-    let sealed = app.master_key().await?.seal(&text, &FLOW).map_err(internal)?;
+    let sealed = app.sealing.seal(&text, &FLOW).await.map_err(internal)?;
     Ok(Started { url: started.url.into(), flow: sealed.as_str().to_owned() })
 }
 
@@ -218,7 +219,10 @@ fn identity(
 
 async fn open(app: &App, name: Name, callback: &Callback, flow: Option<&str>) -> Result<Flow> {
     let sealed: Sealed = flow.and_then(|flow| flow.parse().ok()).ok_or_else(flow_expired)?;
-    let text = app.master_key().await?.open(&sealed, &FLOW).map_err(|_| flow_expired())?;
+    let text = app.sealing.open(&sealed, &FLOW).await.map_err(|error| match error {
+        KeysError::Seal(_) => flow_expired(),
+        KeysError::Secrets(error) => internal(error),
+    })?;
     let flow: Flow = serde_json::from_str(text.expose_secret()).map_err(|_| flow_expired())?;
     let same = callback
         .state

@@ -156,10 +156,10 @@ async fn verify(app: &App, proof: Proof) -> Result<()> {
 
 async fn is_theirs(user: &User, proof: Proof) -> Result<bool> {
     let shown = proof.registration.map(|secret| hash_secret(secret.expose_secret()));
-    if let (Some(shown), Some(kept)) = (shown, &user.registration_hash) {
-        if bool::from(shown.as_bytes().ct_eq(kept.as_bytes())) {
-            return Ok(true);
-        }
+    if let (Some(shown), Some(kept)) = (shown, &user.registration_hash)
+        && bool::from(shown.as_bytes().ct_eq(kept.as_bytes()))
+    {
+        return Ok(true);
     }
     match (proof.password, &user.password_hash) {
         (Some(password), Some(hash)) => passwords::verify(Some(hash.clone()), password).await,

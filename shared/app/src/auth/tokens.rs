@@ -10,16 +10,12 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::sync::Mutex;
 
 use crate::App;
 use crate::error::{Error, Result, internal};
 
 /// How long a token is good for.
 pub const TOKEN_LIFE: TimeDelta = TimeDelta::minutes(15);
-
-/// After a token that names an unknown key, the secret is read again at most once in so long.
-const ASK_AGAIN: TimeDelta = TimeDelta::seconds(10);
 
 /// What a token says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,10 +36,6 @@ pub struct Claims {
     /// Until when it is good, seconds since 1970.
     pub exp: i64,
 }
-
-/// When the secret was last read again for the sake of an unknown key.
-#[derive(Debug, Default)]
-pub(crate) struct KeyMemory(Mutex<Option<DateTime<Utc>>>);
 
 struct KeyPair {
     id: String,
@@ -105,15 +97,9 @@ async fn find_key(app: &App, key_id: &str) -> Result<Option<KeyPair>> {
         return Ok(Some(key));
     }
     // Perhaps it was rotated just now.
-    let now = app.clock.now();
-    {
-        let mut asked = app.keys.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if asked.is_some_and(|last| last + ASK_AGAIN > now) {
-            return Ok(None);
-        }
-        *asked = Some(now);
+    if !app.secrets.ask_again(&app.settings.token_key_secret) {
+        return Ok(None);
     }
-    app.secrets.forget(&app.settings.token_key_secret);
     known_key(app, key_id).await
 }
 
