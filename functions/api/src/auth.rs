@@ -20,12 +20,12 @@ use runtime::http::{ApiError, Caller, Client, PathId, Problem, ValidJson, cookie
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+
+use crate::group::{Group, routes};
 
 /// The routes of this group.
-pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn router() -> Group {
+    Group::new()
         .routes(routes!(register))
         .routes(routes!(verify_email))
         .routes(routes!(resend_verification))

@@ -18,12 +18,12 @@ use domain::{CompanyId, UserId};
 use runtime::http::{ApiError, Caller, Problem, ValidJson};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+
+use crate::group::{Group, routes};
 
 /// The routes of this group.
-pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn router() -> Group {
+    Group::new()
         .routes(routes!(find, change))
         .routes(routes!(transfer_ownership))
         .merge(members::router())

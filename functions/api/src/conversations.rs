@@ -13,15 +13,14 @@ use domain::{ConnectionId, ContactId, ConversationId};
 use runtime::http::{ApiError, Caller, PageBody, PageQuery, PathId, Problem, ValidQuery};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::group::{Group, routes};
 use crate::messages::MessageBody;
 
 /// The routes of this group.
-pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn router() -> Group {
+    Group::new()
         .routes(routes!(list))
         .routes(routes!(find))
         .routes(routes!(list_messages))

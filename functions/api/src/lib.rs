@@ -1,26 +1,27 @@
 //! The HTTP API: one Lambda a group of routes, one file a group. A handler extracts, authorises, makes one call and shapes
 //! the answer. Those without a [`runtime::http::Caller`] are public.
 //!
-//! Rooms: [`auth`] · [`company`] · [`contacts`] · [`conversations`] · [`messages`] · [`sessions`] · [`platform`] health and the OpenAPI
-//! document, which is made from the handlers of all groups.
+//! Rooms: [`auth`] · [`company`] · [`contacts`] · [`conversations`] · [`messages`] · [`sessions`] · [`platform`] health
+//! and the OpenAPI document, which is made from the handlers of all groups · [`group`] what they are made of.
 
 pub mod auth;
 pub mod company;
 pub mod contacts;
 pub mod conversations;
+pub mod group;
 pub mod messages;
 pub mod platform;
 pub mod sessions;
 
 use app::App;
 use axum::Router;
-use utoipa_axum::router::OpenApiRouter;
+
+use group::Group;
 
 /// Every path begins with this.
 pub const PREFIX: &str = "/api/v1";
 
 /// The routes of one group as its Lambda serves them.
-pub fn serve(group: OpenApiRouter<App>) -> Router<App> {
-    let (router, _) = OpenApiRouter::new().nest(PREFIX, group).split_for_parts();
-    router
+pub fn serve(group: Group) -> Router<App> {
+    group.serve(PREFIX)
 }

@@ -15,12 +15,12 @@ use runtime::http::{ApiError, Caller, PageBody, PageQuery, PathId, Problem, Vali
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+
+use crate::group::{Group, routes};
 
 /// The routes of this group.
-pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, write)).routes(routes!(find)).routes(routes!(retry))
+pub fn router() -> Group {
+    Group::new().routes(routes!(list, write)).routes(routes!(find)).routes(routes!(retry))
 }
 
 /// A message.

@@ -13,9 +13,9 @@ use serde::Serialize;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use utoipa_swagger_ui::Config;
 
+use crate::group::{Group, routes};
 use crate::{PREFIX, auth, company, contacts, conversations, messages, sessions};
 
 /// The page loads its own files, with styles and icons inside them.
@@ -46,8 +46,8 @@ fn unprefixed() -> Router<App> {
         .route("/docs/{file}", get(page))
 }
 
-fn documented() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready))
+fn documented() -> Group {
+    Group::new().routes(routes!(health)).routes(routes!(ready))
 }
 
 /// The OpenAPI 3.1 document of every route.
@@ -60,7 +60,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         .merge(messages::router())
         .merge(sessions::router());
     let mut document =
-        OpenApiRouter::<App>::with_openapi(Document::openapi()).nest(PREFIX, groups).into_openapi();
+        OpenApiRouter::with_openapi(Document::openapi()).nest(PREFIX, groups.document()).into_openapi();
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("A token of `auth/login`, or an API key (`mia_…`)"))

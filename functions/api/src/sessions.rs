@@ -13,16 +13,15 @@ use domain::{ContactId, ConversationId, SessionId};
 use runtime::http::{ApiError, Caller, Cursor, PageBody, PageQuery, PathId, Problem, ValidQuery};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::contacts::ContactBody;
+use crate::group::{Group, routes};
 use crate::messages::MessageBody;
 
 /// The routes of this group.
-pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn router() -> Group {
+    Group::new()
         .routes(routes!(list))
         .routes(routes!(by_contact))
         .routes(routes!(find))

@@ -10,8 +10,8 @@ use runtime::http::caller::credential;
 use runtime::http::{ApiError, Client, PathId, Problem, ValidQuery, cookies};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+
+use crate::group::{Group, routes};
 
 /// Carries the sealed state of a flow through the browser.
 const FLOW_COOKIE: &str = "__Secure-oauth";
@@ -20,8 +20,8 @@ const FLOW_COOKIE: &str = "__Secure-oauth";
 const FLOW_PATH: &str = "/api/v1/auth/oauth";
 
 /// The routes of this room.
-pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(start)).routes(routes!(callback))
+pub fn router() -> Group {
+    Group::new().routes(routes!(start)).routes(routes!(callback))
 }
 
 /// What the flow is for.

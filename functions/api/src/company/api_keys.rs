@@ -13,12 +13,12 @@ use runtime::http::{ApiError, Caller, PathId, Problem, ValidJson};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+
+use crate::group::{Group, routes};
 
 /// The routes of this room.
-pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke))
+pub fn router() -> Group {
+    Group::new().routes(routes!(list, create)).routes(routes!(revoke))
 }
 
 /// An API key, without the key.

@@ -9,13 +9,13 @@ use domain::user::Permission;
 use runtime::http::{ApiError, Caller, PageBody, PageQuery, Problem, ValidQuery};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::group::{Group, routes};
+
 /// The routes of this room.
-pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list))
+pub fn router() -> Group {
+    Group::new().routes(routes!(list))
 }
 
 /// Something that somebody did.

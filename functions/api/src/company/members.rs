@@ -11,12 +11,12 @@ use domain::{DepartmentId, UserId};
 use runtime::http::{ApiError, Caller, PathId, Problem, ValidJson};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+
+use crate::group::{Group, routes};
 
 /// The routes of this room.
-pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(change))
+pub fn router() -> Group {
+    Group::new().routes(routes!(list)).routes(routes!(change))
 }
 
 /// A member.
