@@ -90,13 +90,18 @@ async fn renew_connections(app: &App, until: DateTime<Utc>, done: &mut Renewed) 
         let key = app.sealing.current().await.map_err(internal)?;
         let mut tx = app.system_db().await?.begin_system().await?;
         let rows = db::connections::list_sealed_otherwise(&mut tx, key.key_id(), after, BATCH).await?;
+        // Not open while Secrets Manager is asked for the key before.
+        tx.commit().await?;
         let Some(last) = rows.last() else { return Ok(true) };
         after = Some((last.company_id, last.id));
+        let mut changes = Vec::with_capacity(rows.len());
         for row in &rows {
-            if let Some(renewed) = note(renew_connection(app, row).await, row.id, done)? {
-                db::connections::replace_sealed(&mut tx, row, &renewed).await?;
-                done.renewed += 1;
-            }
+            let renewed = note(renew_connection(app, row).await, row.id, done)?;
+            changes.extend(renewed.map(|renewed| (row, renewed)));
+        }
+        let mut tx = app.system_db().await?.begin_system().await?;
+        for (row, renewed) in changes {
+            done.renewed += usize::from(db::connections::replace_sealed(&mut tx, row, &renewed).await?);
         }
         tx.commit().await?;
     }

@@ -82,10 +82,11 @@ impl SealingKeys {
     /// # Errors
     /// When key, place or ciphertext is another, or the secret cannot be read.
     pub async fn open(&self, sealed: &Sealed, associated: &[&str]) -> Result<SecretString, KeysError> {
-        let mut key = self.find(sealed.key_id()).await?;
-        if key.is_none() && self.secrets.ask_again(&self.secret_id) {
-            key = self.find(sealed.key_id()).await?;
-        }
+        let accept = |secret| {
+            let key = self.derive(secret)?;
+            Ok::<_, KeysError>((key.key_id() == sealed.key_id()).then_some(key))
+        };
+        let key = self.secrets.find_version(&self.secret_id, accept).await?;
         Ok(key.ok_or(SealError::OtherKey)?.open(sealed, associated)?)
     }
 
@@ -100,16 +101,6 @@ impl SealingKeys {
         }
         let plaintext = self.open(sealed, associated).await?;
         Ok(Some(current.seal(&plaintext, associated)?))
-    }
-
-    async fn find(&self, key_id: &str) -> Result<Option<MasterKey>, KeysError> {
-        let current = self.current().await?;
-        if current.key_id() == key_id {
-            return Ok(Some(current));
-        }
-        let previous = self.secrets.get_previous(&self.secret_id).await?;
-        let previous = previous.map(|secret| self.derive(secret)).transpose()?;
-        Ok(previous.filter(|key| key.key_id() == key_id))
     }
 
     fn derive(&self, secret: SecretString) -> Result<MasterKey, SealError> {

@@ -113,18 +113,48 @@ impl Secrets {
         self.cache.forget(&format!("{secret_id}#{PREVIOUS}"));
     }
 
-    /// Forgets a secret that somebody uses a version of that we do not know; `false`, and nothing, when that happened a
-    /// moment ago: whoever invents versions shall not have us ask each time.
-    pub fn ask_again(&self, secret_id: &str) -> bool {
-        let now = Instant::now();
-        {
-            let mut asked = self.asked_again.lock().unwrap_or_else(PoisonError::into_inner);
-            if asked.get(secret_id).is_some_and(|last| *last + ASK_AGAIN > now) {
-                return false;
-            }
-            asked.insert(secret_id.to_owned(), now);
+    /// What `accept` makes of the secret's current text, or else of the one before. When it takes neither, both are read
+    /// again: perhaps the secret was rotated a moment ago. At most every ten seconds, since whoever invents versions shall
+    /// not have us ask each time.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and those of `accept`.
+    pub async fn find_version<T, E: From<SecretsError>>(
+        &self,
+        secret_id: &str,
+        accept: impl Fn(SecretString) -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E> {
+        if let Some(found) = self.find_known(secret_id, &accept).await? {
+            return Ok(Some(found));
+        }
+        if !self.may_ask_again(secret_id) {
+            return Ok(None);
         }
         self.forget(secret_id);
+        self.find_known(secret_id, &accept).await
+    }
+
+    async fn find_known<T, E: From<SecretsError>>(
+        &self,
+        secret_id: &str,
+        accept: &impl Fn(SecretString) -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E> {
+        if let Some(found) = accept(self.get(secret_id).await?)? {
+            return Ok(Some(found));
+        }
+        match self.get_previous(secret_id).await? {
+            Some(previous) => accept(previous),
+            None => Ok(None),
+        }
+    }
+
+    fn may_ask_again(&self, secret_id: &str) -> bool {
+        let now = Instant::now();
+        let mut asked = self.asked_again.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.get(secret_id).is_some_and(|last| *last + ASK_AGAIN > now) {
+            return false;
+        }
+        asked.insert(secret_id.to_owned(), now);
         true
     }
 

@@ -152,12 +152,12 @@ pub async fn list_sealed_otherwise(
     .await?)
 }
 
-/// Writes the columns of `new` where those of `old` stand still; what somebody changed meanwhile stays as it is.
+/// Writes the columns of `new` where those of `old` stand still; `false` when somebody changed them meanwhile.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn replace_sealed(tx: &mut SystemTx, old: &SealedColumns, new: &SealedColumns) -> Result<()> {
-    sqlx::query!(
+pub async fn replace_sealed(tx: &mut SystemTx, old: &SealedColumns, new: &SealedColumns) -> Result<bool> {
+    let done = sqlx::query!(
         "UPDATE connections SET access_token = $3, app_secret = $4, verify_token = $5
          WHERE company_id = $1 AND id = $2 AND access_token = $6 AND app_secret = $7 AND verify_token = $8",
         old.company_id.0,
@@ -171,5 +171,5 @@ pub async fn replace_sealed(tx: &mut SystemTx, old: &SealedColumns, new: &Sealed
     )
     .execute(tx.connection())
     .await?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }

@@ -3,7 +3,7 @@
 use app::App;
 use app::auth::oauth::{self, FLOW_LIFE, Outcome};
 use axum::extract::State;
-use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use providers::oauth::{Callback, Provider};
 use runtime::http::caller::credential;
@@ -109,9 +109,5 @@ fn location(url: &str) -> HeaderMap {
 }
 
 fn set_flow(headers: &mut HeaderMap, flow: &str, seconds: i64) {
-    let cookie =
-        format!("{FLOW_COOKIE}={flow}; Path={FLOW_PATH}; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
-    if let Ok(value) = HeaderValue::from_str(&cookie) {
-        headers.append(SET_COOKIE, value);
-    }
+    cookies::append(headers, FLOW_COOKIE, flow, FLOW_PATH, seconds);
 }

@@ -4,6 +4,7 @@
 //! last rotation still opens.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use cloud::secrets::SecretsError;
 use domain::user::Role;
 use domain::{CompanyId, LoginSessionId, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -93,24 +94,11 @@ pub async fn verify(app: &App, token: &str) -> Result<Claims> {
 }
 
 async fn find_key(app: &App, key_id: &str) -> Result<Option<KeyPair>> {
-    if let Some(key) = known_key(app, key_id).await? {
-        return Ok(Some(key));
-    }
-    // Perhaps it was rotated just now.
-    if !app.secrets.ask_again(&app.settings.token_key_secret) {
-        return Ok(None);
-    }
-    known_key(app, key_id).await
-}
-
-async fn known_key(app: &App, key_id: &str) -> Result<Option<KeyPair>> {
-    let secret_id = &app.settings.token_key_secret;
-    let current = KeyPair::derive(&app.secrets.get(secret_id).await.map_err(internal)?);
-    if current.id == key_id {
-        return Ok(Some(current));
-    }
-    let previous = app.secrets.get_previous(secret_id).await.map_err(internal)?;
-    Ok(previous.map(|secret| KeyPair::derive(&secret)).filter(|key| key.id == key_id))
+    let accept = |secret| {
+        let key = KeyPair::derive(&secret);
+        Ok::<_, SecretsError>((key.id == key_id).then_some(key))
+    };
+    app.secrets.find_version(&app.settings.token_key_secret, accept).await.map_err(internal)
 }
 
 fn issuer(app: &App) -> String {

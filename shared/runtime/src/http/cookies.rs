@@ -66,7 +66,8 @@ fn seconds(left: TimeDelta) -> i64 {
     (left.num_milliseconds() + 999) / 1_000
 }
 
-fn append(headers: &mut HeaderMap, name: &str, value: &str, path: &str, seconds: i64) {
+/// Adds a header that sets a cookie for so many seconds, out of the reach of scripts and of other sites' requests.
+pub fn append(headers: &mut HeaderMap, name: &str, value: &str, path: &str, seconds: i64) {
     let cookie = format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
     if let Ok(value) = HeaderValue::from_str(&cookie) {
         headers.append(SET_COOKIE, value);
