@@ -7,8 +7,8 @@ use runtime::sqs;
 
 /// Answers the turns of a batch.
 pub async fn handle(app: &App, event: SqsEvent) -> SqsBatchResponse {
-    sqs::for_each_job(app, event, async |scope, job, attempt| match job {
-        Job::AnswerTurn { turn_id } => app::ai_reply::answer(app, scope, turn_id, attempt).await,
+    sqs::for_each_job(app, event, async |scope, job, _| match job {
+        Job::AnswerTurn { turn_id } => app::ai_reply::answer(app, scope, turn_id).await,
         job => Err(crate::misrouted(&job)),
     })
     .await

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use db::TenantTx;
 use db::messages::write::Written;
 use db::messages::{Message, Within};
@@ -28,29 +29,49 @@ const LONGEST_PART: usize = 4096;
 /// How long to wait before a configuration that refuses us is tried again.
 const CONFIGURATION_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often a job was tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    /// 1 the first time.
-    pub number: u32,
-    /// The queue will not bring it again.
-    pub last: bool,
-}
+/// How long the model's provider may take, from when the customer had finished; then a person has to answer.
+const PATIENCE: TimeDelta = TimeDelta::minutes(3);
 
-/// Answers a turn. Safe to run twice: a turn has one answer.
+/// Answers a turn. Safe to run twice: a turn has one answer. What the model's provider does not answer in time, or cannot
+/// until somebody pays or mends the configuration, is given to a person: a customer waits.
 ///
 /// # Errors
-/// `RetryLater` while the model's provider asks for patience. On the last attempt the turn is given to a person, and the
-/// error says why.
-pub async fn answer(app: &App, scope: CompanyScope, turn_id: TurnId, attempt: Attempt) -> Result<()> {
-    match try_answer(app, scope, turn_id).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            if attempt.last || !error.retryable() {
-                turns::give_up(app, scope, turn_id, &error.chain()).await?;
+/// `RetryLater` while the model's provider asks for patience, `Provider` once the turn was given to a person. What is ours
+/// to mend is tried again for as long as it takes.
+pub async fn answer(app: &App, scope: CompanyScope, turn_id: TurnId) -> Result<()> {
+    let Some(question) = load(app, scope, turn_id).await? else { return Ok(()) };
+    let waits_since = question.turn.due_at;
+    match try_answer(app, scope, question).await {
+        Err(Failure::Model(error)) => {
+            let after = match &error {
+                ChatError::Retry { after, .. } => Some(after.unwrap_or_default()),
+                ChatError::Quota { .. } | ChatError::Configuration { .. } => Some(CONFIGURATION_PAUSE),
+                ChatError::Rejected { .. } => None,
+            };
+            if let Some(after) = after.filter(|after| app.clock.now() + *after < waits_since + PATIENCE) {
+                return Err(Error::RetryLater { after, source: error.into() });
             }
+            turns::give_up(app, scope, turn_id, &error.to_string()).await?;
+            Err(Error::Provider { provider: "openai", retryable: false, source: error.into() })
+        }
+        Err(Failure::Ours(error)) if !error.retryable() => {
+            turns::give_up(app, scope, turn_id, &error.chain()).await?;
             Err(error)
         }
+        Err(Failure::Ours(error)) => Err(error),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Who failed.
+enum Failure {
+    Model(ChatError),
+    Ours(Error),
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Ours(error.into())
     }
 }
 
@@ -61,8 +82,7 @@ struct Question {
     history: Vec<Message>,
 }
 
-async fn try_answer(app: &App, scope: CompanyScope, turn_id: TurnId) -> Result<()> {
-    let Some(question) = load(app, scope, turn_id).await? else { return Ok(()) };
+async fn try_answer(app: &App, scope: CompanyScope, question: Question) -> Result<(), Failure> {
     let key = app.secrets.get(&app.settings.openai_key_secret).await.map_err(crate::error::internal)?;
     let client = openai::Client::new(&app.settings.openai_base_url, app.http().clone());
     let request = ChatRequest {
@@ -74,14 +94,14 @@ async fn try_answer(app: &App, scope: CompanyScope, turn_id: TurnId) -> Result<(
             .max_completion_tokens
             .and_then(|tokens| tokens.try_into().ok()),
     };
-    let answer = client.chat(&key, request).await.map_err(classify)?;
+    let answer = client.chat(&key, request).await.map_err(Failure::Model)?;
     tracing::info!(
         ai.model = question.persona.model,
         ai.prompt_tokens = answer.prompt_tokens,
         ai.completion_tokens = answer.completion_tokens,
         "turn answered"
     );
-    store(app, scope, question, &answer.text).await
+    Ok(store(app, scope, question, &answer.text).await?)
 }
 
 /// What the answer needs; `None` when there is nothing to answer any more.
@@ -140,27 +160,13 @@ fn prompt(persona: &Persona, history: &[Message]) -> Vec<ChatMessage> {
     std::iter::once(system).chain(said).collect()
 }
 
-fn classify(error: ChatError) -> Error {
-    match &error {
-        ChatError::Retry { after, .. } => {
-            let after = after.unwrap_or_default();
-            Error::RetryLater { after, source: error.into() }
-        }
-        ChatError::Quota { .. } | ChatError::Configuration { .. } => {
-            Error::RetryLater { after: CONFIGURATION_PAUSE, source: error.into() }
-        }
-        ChatError::Rejected { .. } => {
-            Error::Provider { provider: "openai", retryable: false, source: error.into() }
-        }
-    }
-}
-
 async fn store(app: &App, scope: CompanyScope, question: Question, text: &str) -> Result<()> {
     let now = app.clock.now();
     let turn = question.turn;
     let conversation_id = turn.conversation_id;
     let mut tx = app.db().await?.begin(scope).await?;
-    // The model took its time: somebody may have taken over meanwhile.
+    // The model took its time: somebody may have taken over meanwhile, or is about to; whoever has the conversation first.
+    db::conversations::lock(&mut tx, conversation_id).await?;
     if let Some(reason) = moot(app, &mut tx, &turn).await? {
         db::turns::end(&mut tx, turn.id, TurnState::Skipped, Some(reason), now).await?;
         return Ok(tx.commit().await?);

@@ -8,18 +8,21 @@ mod messages;
 mod statuses;
 
 use chrono::{DateTime, Utc};
+use cloud::overflow::OverflowError;
 use db::TenantTx;
 use db::journal::Entry;
-use domain::inbound::{Address, InboundEvent};
+use domain::inbound::{InboundEvent, MarketingPreference};
 use domain::job::InboundEnvelope;
 use domain::{CompanyScope, ConnectionId};
-use std::collections::HashSet;
 
 use crate::App;
 use crate::error::{Error, Result, internal};
 use crate::outbox::{self, Outgoing};
 
+pub(crate) use identity::learn;
 pub(crate) use statuses::{changed_event, replay_for};
+
+const CHANNEL: &str = "whatsapp_cloud";
 
 /// One event with the connection that it came in by.
 struct Arrived<'a, T> {
@@ -62,11 +65,13 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
             InboundEvent::Message(event) => arrived_messages.push(Arrived { connection_id, event: &**event }),
             InboundEvent::Status(event) => arrived_statuses.push(Arrived { connection_id, event: &**event }),
             InboundEvent::AddressChange(change) => {
+                // What came before it belongs to the old address, and may be what makes the contact.
+                let before = std::mem::take(&mut arrived_messages);
+                messages::store(app, &mut tx, &before, &mut outgoing).await?;
                 identity::learn_change(&mut tx, connection_id, change, app.clock.now()).await?;
             }
-            InboundEvent::MarketingPreference { address, stopped } => {
-                let now = app.clock.now();
-                set_marketing_preference(&mut tx, address, stopped.then_some(now), now).await?;
+            InboundEvent::MarketingPreference(preference) => {
+                set_marketing_preference(app, &mut tx, preference, &mut outgoing).await?;
             }
             InboundEvent::Notice { field, reason } => {
                 tracing::info!(
@@ -88,7 +93,12 @@ async fn load_payloads(app: &App, events: &[InboundEnvelope]) -> Result<Vec<Stri
         payloads.push(match (&event.payload, &event.overflow_key) {
             (Some(payload), _) => payload.get().to_owned(),
             (None, Some(key)) => {
-                let bytes = app.overflow.get(&app.settings.overflow_bucket, key).await.map_err(internal)?;
+                let bytes = match app.overflow.get(&app.settings.overflow_bucket, key).await {
+                    Ok(bytes) => bytes,
+                    // It had its time: nothing brings it back, and what stands behind it shall not wait.
+                    Err(error @ OverflowError::NotFound) => return Err(Error::Poison(error.into())),
+                    Err(error) => return Err(internal(error)),
+                };
                 String::from_utf8(bytes.to_vec()).map_err(|error| Error::Poison(error.into()))?
             }
             (None, None) => return Err(Error::Malformed("an inbound event without a payload".to_owned())),
@@ -100,7 +110,7 @@ async fn load_payloads(app: &App, events: &[InboundEnvelope]) -> Result<Vec<Stri
 /// Reads a payload in the words of the provider that sent it.
 pub(crate) fn normalise(provider: &str, payload: &str) -> InboundEvent {
     match provider {
-        "whatsapp_cloud" => providers::whatsapp_cloud::normalise::normalise(payload),
+        CHANNEL => providers::whatsapp_cloud::normalise::normalise(payload),
         other => {
             InboundEvent::Notice { field: "unknown".to_owned(), reason: format!("unknown_provider: {other}") }
         }
@@ -112,7 +122,7 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
         InboundEvent::Message(_) => ("message", None),
         InboundEvent::Status(_) => ("status", None),
         InboundEvent::AddressChange(_) => ("address_change", None),
-        InboundEvent::MarketingPreference { .. } => ("marketing_preference", None),
+        InboundEvent::MarketingPreference(_) => ("marketing_preference", None),
         InboundEvent::Notice { field, reason } => ("notice", Some(format!("{field}: {reason}"))),
     };
     let received_at = DateTime::<Utc>::from_timestamp_millis(event.received_at_ms)
@@ -127,16 +137,17 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
     })
 }
 
+/// Nobody's refusal is lost: who is not known yet becomes a contact.
 async fn set_marketing_preference(
+    app: &App,
     tx: &mut TenantTx,
-    address: &Address,
-    stopped_at: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
+    preference: &MarketingPreference,
+    outgoing: &mut Outgoing,
 ) -> Result<()> {
-    let found = db::contacts::find_by_addresses(tx, std::slice::from_ref(address)).await?;
-    let contacts: HashSet<_> = found.iter().map(|found| found.known.contact_id).collect();
+    let contacts = identity::resolve(app, tx, &[&preference.customer], CHANNEL, outgoing).await?;
     for contact_id in contacts {
-        db::contacts::set_marketing_opt_out(tx, contact_id, stopped_at, now).await?;
+        let MarketingPreference { stopped, at, .. } = *preference;
+        db::contacts::set_marketing_opt_out(tx, contact_id, stopped, at, app.clock.now()).await?;
     }
     Ok(())
 }

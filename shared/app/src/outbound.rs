@@ -7,19 +7,17 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use db::contacts::KnownAddress;
+use db::connections::Connection;
 use db::conversations::Recipient as StoredRecipient;
 use db::messages::delivery::{self, Changed, Claimed};
 use domain::inbound::{Address, AddressKind, ProviderFault};
-use domain::message::{MessageStatus, MessageType};
-use domain::{CompanyId, CompanyScope, ConnectionId, MessageId};
+use domain::message::{Callback, Direction, MessageStatus, MessageType};
+use domain::{CompanyScope, ConnectionId, MessageId};
 use providers::whatsapp_cloud::client::{Accepted, Credentials, WhatsAppCloud};
 use providers::whatsapp_cloud::content::{OutboundContent, OutboundMessage, Recipient};
 use providers::whatsapp_cloud::error::SendError;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::ai_reply::Attempt;
 use crate::error::{Error, Result, internal};
 use crate::inbound::replay_for;
 use crate::outbox::{self, Outgoing};
@@ -44,12 +42,33 @@ struct Prepared {
     credentials: Credentials,
 }
 
-/// Sends one queued message. Safe to run twice.
+/// Sends one queued message, and before it those of its conversation whose own jobs are late. Safe to run twice.
 ///
 /// # Errors
 /// `RetryLater` when the provider asks for patience; the message is queued again. On the last attempt it fails instead,
 /// with the provider's reason.
 pub async fn send(app: &App, scope: CompanyScope, message_id: MessageId) -> Result<()> {
+    if let Sent::Overtakes = send_one(app, scope, message_id).await? {
+        let mut tx = app.db().await?.begin(scope).await?;
+        let earlier = delivery::list_waiting_before(&mut tx, message_id, app.clock.now()).await?;
+        tx.commit().await?;
+        for message_id in earlier {
+            send_one(app, scope, message_id).await?;
+        }
+        send_one(app, scope, message_id).await?;
+    }
+    Ok(())
+}
+
+/// What became of a message that was to be sent.
+enum Sent {
+    /// It was dealt with, now or before.
+    Done,
+    /// One before it in its conversation has not gone yet, because the hand-over of its job is late.
+    Overtakes,
+}
+
+async fn send_one(app: &App, scope: CompanyScope, message_id: MessageId) -> Result<Sent> {
     match try_send(app, scope, message_id).await {
         Err(error) if !error.retryable() => {
             fail(app, scope, message_id, &error).await?;
@@ -61,7 +80,7 @@ pub async fn send(app: &App, scope: CompanyScope, message_id: MessageId) -> Resu
 
 /// A message that can never be sent says so: a person can mend the cause and send it again.
 async fn fail(app: &App, scope: CompanyScope, message_id: MessageId, error: &Error) -> Result<()> {
-    let fault = json!({"code": error.code(), "title": error.to_string(), "detail": error.chain()});
+    let fault = json!({"code": error.code(), "title": error.to_string()});
     let waiting = [MessageStatus::Queued, MessageStatus::Sending];
     let now = app.clock.now();
     let mut tx = app.db().await?.begin(scope).await?;
@@ -70,75 +89,90 @@ async fn fail(app: &App, scope: CompanyScope, message_id: MessageId, error: &Err
     announce(app, scope, tx, changed).await
 }
 
-async fn try_send(app: &App, scope: CompanyScope, message_id: MessageId) -> Result<()> {
-    // Before the transaction: the first call of a process asks Secrets Manager.
-    app.sealing.current().await.map_err(internal)?;
+async fn try_send(app: &App, scope: CompanyScope, message_id: MessageId) -> Result<Sent> {
     let mut tx = app.db().await?.begin(scope).await?;
-    let Some(claimed) = delivery::claim(&mut tx, message_id).await? else {
-        return resolve_interrupted(app, scope, tx, message_id).await;
+    let Some(claimed) = delivery::claim(&mut tx, message_id, app.clock.now()).await? else {
+        return resolve_unclaimed(app, scope, tx, message_id).await;
     };
     let recipient = db::conversations::find_recipient(&mut tx, claimed.conversation_id)
         .await?
         .ok_or(Error::NotFound("conversation"))?;
-    let prepared = prepare(app, &mut tx, recipient.connection_id).await?;
+    let connection = find_connection(&mut tx, recipient.connection_id).await?;
     tx.commit().await?;
 
+    // Not while the transaction is open: a process may have to ask Secrets Manager.
+    let prepared = match prepare(app, scope, connection).await {
+        Ok(prepared) => prepared,
+        Err(error) if error.retryable() => {
+            finish(app, scope, &claimed, MessageStatus::Queued, None).await?;
+            return Err(error);
+        }
+        Err(error) => {
+            tracing::error!(connection.id = %recipient.connection_id, error = error.chain(), "connection unusable");
+            let title = "The credentials of this connection cannot be read: connect it again";
+            let fault = unsendable("connection_unusable", title);
+            finish(app, scope, &claimed, MessageStatus::Failed, Some(&fault)).await?;
+            return Ok(Sent::Done);
+        }
+    };
     let message = match provider_message(&claimed, &recipient) {
         Ok(message) => message,
-        Err(fault) => return finish(app, scope, &claimed, MessageStatus::Failed, Some(&fault)).await,
+        Err(fault) => {
+            finish(app, scope, &claimed, MessageStatus::Failed, Some(&fault)).await?;
+            return Ok(Sent::Done);
+        }
     };
     match prepared.client.send(&prepared.credentials, &message).await {
         Ok(accepted) => match record(app, scope, &claimed, &recipient, &accepted).await {
             // It went out; what cannot be recorded the provider's statuses will tell.
             Err(error) if !error.retryable() => {
-                let fault = unsendable(error.code(), "O envio saiu, mas não pôde ser registrado");
+                let fault = unsendable(error.code(), "It went out, and could not be recorded");
                 finish(app, scope, &claimed, MessageStatus::Unknown, Some(&fault)).await
             }
             outcome => outcome,
         },
         Err(error) => refused(app, scope, &claimed, error).await,
-    }
+    }?;
+    Ok(Sent::Done)
 }
 
-/// A job came again for a message that is not queued. `sending` means that a worker died with it.
-async fn resolve_interrupted(
+/// A job came for a message that cannot be claimed. `sending` means that a worker died with it, `queued` that one before
+/// it has not gone yet; what else there is was dealt with.
+async fn resolve_unclaimed(
     app: &App,
     scope: CompanyScope,
     mut tx: db::TenantTx,
     message_id: MessageId,
-) -> Result<()> {
+) -> Result<Sent> {
+    let Some(message) = db::messages::find(&mut tx, message_id).await? else { return Ok(Sent::Done) };
+    if message.status == MessageStatus::Queued && message.direction == Direction::Outbound {
+        return Ok(Sent::Overtakes);
+    }
     let fault = ProviderFault {
         code: "outcome_unknown".to_owned(),
-        title: "O envio foi interrompido; o status do provedor dirá se a mensagem saiu".to_owned(),
-        detail: Some(
-            "The send was interrupted; the provider's status will tell whether it went out".to_owned(),
-        ),
+        title: "The send was interrupted; the provider's report will tell whether it went out".to_owned(),
+        detail: None,
     };
     let sending = [MessageStatus::Sending];
     let fault = Some(serde_json::to_value(fault).map_err(internal)?);
     let now = app.clock.now();
     let changed =
         delivery::set_status(&mut tx, message_id, &sending, MessageStatus::Unknown, fault, now).await?;
-    announce(app, scope, tx, changed).await
+    announce(app, scope, tx, changed).await?;
+    Ok(Sent::Done)
 }
 
-async fn prepare(app: &App, tx: &mut db::TenantTx, connection_id: ConnectionId) -> Result<Prepared> {
-    let connection = db::connections::find(tx, connection_id).await?.ok_or(Error::NotFound("connection"))?;
-    let access_token = open_token(app, tx.company_id(), connection_id, connection.access_token).await?;
+async fn find_connection(tx: &mut db::TenantTx, id: ConnectionId) -> Result<Connection> {
+    db::connections::find(tx, id).await?.ok_or(Error::NotFound("connection"))
+}
+
+async fn prepare(app: &App, scope: CompanyScope, connection: Connection) -> Result<Prepared> {
+    let place = Place::connection(scope.company_id(), connection.id, "access_token");
+    let access_token = sealed::open_text(app, &connection.access_token, &place).await?;
     Ok(Prepared {
         client: WhatsAppCloud::new(&app.settings.graph_base_url, app.http().clone()),
         credentials: Credentials { phone_number_id: connection.provider_account, access_token },
     })
-}
-
-async fn open_token(
-    app: &App,
-    company_id: CompanyId,
-    connection_id: ConnectionId,
-    sealed: String,
-) -> Result<SecretString> {
-    let sealed = sealed.parse().map_err(internal)?;
-    sealed::open(app, &sealed, &Place::connection(company_id, connection_id, "access_token")).await
 }
 
 /// The message in the provider's words, or why there are none.
@@ -147,23 +181,23 @@ fn provider_message(
     recipient: &StoredRecipient,
 ) -> std::result::Result<OutboundMessage, ProviderFault> {
     if recipient.is_group {
-        return Err(unsendable("group_send_unsupported", "Este canal não envia para grupos"));
+        return Err(unsendable("group_send_unsupported", "This channel does not send to groups"));
     }
     let to = match recipient.address.kind {
         AddressKind::WaId => Recipient::WaId(recipient.address.value.clone()),
         AddressKind::E164 => Recipient::E164(recipient.address.value.clone()),
         AddressKind::Bsuid => Recipient::Bsuid(recipient.address.value.clone()),
         AddressKind::Lid | AddressKind::Email | AddressKind::External => {
-            return Err(unsendable("no_address", "Este contato não tem endereço neste canal"));
+            return Err(unsendable("no_address", "This contact has no address on this channel"));
         }
     };
     let content =
-        content(claimed).ok_or_else(|| unsendable("unsendable_type", "Este tipo não pode ser enviado"))?;
+        content(claimed).ok_or_else(|| unsendable("unsendable_type", "This type cannot be sent"))?;
     Ok(OutboundMessage {
         to,
         content,
         reply_to: claimed.reply_to_provider_id.clone(),
-        callback: claimed.id.to_string(),
+        callback: Callback { message_id: claimed.id, journey: claimed.journey }.to_string(),
     })
 }
 
@@ -262,10 +296,13 @@ async fn learn_address(
     if address == recipient.address {
         return Ok(());
     }
-    db::contacts::lock_addresses(tx, std::slice::from_ref(&address)).await?;
-    let known = KnownAddress { address: address.clone(), contact_id: recipient.contact_id };
-    db::contacts::insert_addresses(tx, &[known], now).await?;
-    Ok(db::conversations::set_address(tx, claimed.conversation_id, &address).await?)
+    let own = inbound::learn(tx, recipient.contact_id, std::slice::from_ref(&address), now).await?;
+    if own.is_empty() {
+        // Somebody else's: what is answered there would be filed under them.
+        return Ok(());
+    }
+    let used = &recipient.address;
+    Ok(db::conversations::replace_address(tx, claimed.conversation_id, used, &address, now).await?)
 }
 
 /// Does what the class of the provider's refusal asks for.
@@ -322,7 +359,8 @@ async fn announce(app: &App, scope: CompanyScope, tx: db::TenantTx, changed: Opt
     outbox::commit(app, tx, outgoing).await
 }
 
-/// Tells the provider that a customer's message was read; with `typing` that an answer is coming.
+/// Tells the provider that a customer's message was read; with `typing` that an answer is coming. `attempt` is 1 the
+/// first time.
 ///
 /// # Errors
 /// `RetryLater` for a few attempts; after those it is let go, because messages wait behind it.
@@ -331,24 +369,24 @@ pub async fn mark_read(
     scope: CompanyScope,
     message_id: MessageId,
     typing: bool,
-    attempt: Attempt,
+    attempt: u32,
 ) -> Result<()> {
-    app.sealing.current().await.map_err(internal)?;
     let mut tx = app.db().await?.begin(scope).await?;
     let Some(message) = db::messages::find(&mut tx, message_id).await? else { return Ok(()) };
     let Some(provider_id) = message.provider_message_id else { return Ok(()) };
     let recipient = db::conversations::find_recipient(&mut tx, message.conversation_id)
         .await?
         .ok_or(Error::NotFound("conversation"))?;
-    let prepared = prepare(app, &mut tx, recipient.connection_id).await?;
+    let connection = find_connection(&mut tx, recipient.connection_id).await?;
     tx.commit().await?;
 
+    let prepared = prepare(app, scope, connection).await?;
     match prepared.client.mark_read(&prepared.credentials, &provider_id, typing).await {
         Ok(()) => Ok(()),
         Err(error @ (SendError::Retry { .. } | SendError::PairLimited(_) | SendError::Unknown(_)))
-            if attempt.number < READ_RECEIPT_ATTEMPTS =>
+            if attempt < READ_RECEIPT_ATTEMPTS =>
         {
-            Err(Error::RetryLater { after: backoff(2, attempt.number), source: error.into() })
+            Err(Error::RetryLater { after: backoff(2, attempt), source: error.into() })
         }
         Err(error) => {
             let code = &error.fault().code;

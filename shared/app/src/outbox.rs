@@ -11,13 +11,16 @@ use db::TenantTx;
 use db::outbox::{Destination, NewRow};
 use domain::CompanyScope;
 use domain::event::{Event, EventEnvelope};
-use domain::job::{Job, JobEnvelope, Queue};
+use domain::job::{ENVELOPE_VERSION, Job, JobEnvelope, Queue};
 
 use crate::error::{Result, internal};
 use crate::{App, trace};
 
 /// How long the writing process may take to hand over before the relay takes its rows.
 const CLAIM: TimeDelta = TimeDelta::seconds(30);
+
+/// How long a batch of the relay takes at most, with room to spare.
+const ONE_BATCH: TimeDelta = TimeDelta::seconds(5);
 
 /// How many rows the relay moves at a time.
 const RELAY_BATCH: i64 = 200;
@@ -49,7 +52,8 @@ impl Outgoing {
     }
 
     fn push_job(&mut self, scope: CompanyScope, job: Job, due_at: Option<DateTime<Utc>>) -> Result<()> {
-        let envelope = JobEnvelope { v: 1, company_id: scope.company_id(), trace: trace::current(), job };
+        let envelope =
+            JobEnvelope { v: ENVELOPE_VERSION, company_id: scope.company_id(), trace: trace::current(), job };
         let body = serde_json::to_string(&envelope).map_err(internal)?;
         self.rows.push(NewRow { destination: Destination::Queue, body, due_at });
         Ok(())
@@ -60,7 +64,12 @@ impl Outgoing {
     /// # Errors
     /// When the event cannot be serialised, which is a defect.
     pub fn event(&mut self, scope: CompanyScope, event: Event) -> Result<()> {
-        let envelope = EventEnvelope { v: 1, company_id: scope.company_id(), trace: trace::current(), event };
+        let envelope = EventEnvelope {
+            v: ENVELOPE_VERSION,
+            company_id: scope.company_id(),
+            trace: trace::current(),
+            event,
+        };
         let body = serde_json::to_string(&envelope).map_err(internal)?;
         self.rows.push(NewRow { destination: Destination::Bus, body, due_at: None });
         Ok(())
@@ -82,9 +91,9 @@ pub async fn commit(app: &App, mut tx: TenantTx, outgoing: Outgoing) -> Result<(
     let ids = db::outbox::insert(&mut tx, &outgoing.rows, claimed_until).await?;
     tx.commit().await?;
 
-    let waiting: Vec<_> = ids.into_iter().zip(outgoing.rows).map(|(id, row)| Waiting::new(id, row)).collect();
-    let left = hand_over(app, waiting).await;
-    if let Err(error) = forget(app, scope, &left).await {
+    let waiting: Vec<_> = ids.into_iter().zip(outgoing.rows).map(|(id, row)| Waiting { id, row }).collect();
+    let gone = hand_over(app, waiting).await;
+    if let Err(error) = forget(app, scope, &gone).await {
         tracing::warn!(error = error.chain(), "handed-over outbox rows stay until the relay repeats them");
     }
     Ok(())
@@ -94,7 +103,7 @@ async fn forget(app: &App, scope: CompanyScope, ids: &[i64]) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
-    let mut tx = app.db().await?.begin(scope).await?;
+    let mut tx = app.db().await?.begin_relaxed(scope).await?;
     db::outbox::delete_handed_over(&mut tx, ids).await?;
     Ok(tx.commit().await?)
 }
@@ -105,7 +114,7 @@ async fn forget(app: &App, scope: CompanyScope, ids: &[i64]) -> Result<()> {
 /// Database errors; what was claimed comes again when the claim runs out.
 pub async fn relay(app: &App, deadline: DateTime<Utc>) -> Result<usize> {
     let mut moved = 0;
-    while app.clock.now() + CLAIM / 6 < deadline {
+    while app.clock.now() + ONE_BATCH < deadline {
         let now = app.clock.now();
         let mut tx = app.system_db().await?.begin_system().await?;
         let rows = db::outbox::claim_overdue(&mut tx, now, now + CLAIM, RELAY_BATCH).await?;
@@ -113,39 +122,29 @@ pub async fn relay(app: &App, deadline: DateTime<Utc>) -> Result<usize> {
         if rows.is_empty() {
             break;
         }
-        let waiting = rows
-            .into_iter()
-            .map(|row| Waiting {
-                id: row.id,
-                destination: row.destination,
-                body: row.body,
-                due_at: row.due_at,
-            })
-            .collect();
-        let left = hand_over(app, waiting).await;
+        for row in rows.iter().filter(|row| row.attempts >= ALARMING_ATTEMPTS) {
+            tracing::error!(outbox.id = row.id, attempts = row.attempts, "outbox row does not leave");
+        }
+        let waiting = rows.into_iter().map(|row| Waiting { id: row.id, row: row.row }).collect();
+        let gone = hand_over(app, waiting).await;
         // What could not leave is claimed for a while, so that it does not stand in the way of the rest.
-        if left.is_empty() {
+        if gone.is_empty() {
             continue;
         }
         let mut tx = app.system_db().await?.begin_system().await?;
-        db::outbox::delete_relayed(&mut tx, &left).await?;
+        db::outbox::delete_relayed(&mut tx, &gone).await?;
         tx.commit().await?;
-        moved += left.len();
+        moved += gone.len();
     }
     Ok(moved)
 }
 
+/// After so many tries somebody should look: a queue or the bus refuses the row, or no release reads it any more.
+const ALARMING_ATTEMPTS: i32 = 10;
+
 struct Waiting {
     id: i64,
-    destination: Destination,
-    body: String,
-    due_at: Option<DateTime<Utc>>,
-}
-
-impl Waiting {
-    fn new(id: i64, row: NewRow) -> Self {
-        Self { id, destination: row.destination, body: row.body, due_at: row.due_at }
-    }
+    row: NewRow,
 }
 
 /// Sends rows to their queues and to the bus; the ids of those that left.
@@ -154,8 +153,8 @@ async fn hand_over(app: &App, rows: Vec<Waiting>) -> Vec<i64> {
     let mut jobs: HashMap<Queue, (Vec<i64>, Vec<QueueMessage>)> = HashMap::new();
     let mut events: (Vec<i64>, Vec<BusEvent>) = Default::default();
     for row in rows {
-        match row.destination {
-            Destination::Queue => match serde_json::from_str::<JobEnvelope>(&row.body) {
+        match row.row.destination {
+            Destination::Queue => match serde_json::from_str::<JobEnvelope>(&row.row.body) {
                 Ok(envelope) => {
                     let (ids, messages) = jobs.entry(envelope.job.queue()).or_default();
                     ids.push(row.id);
@@ -163,12 +162,12 @@ async fn hand_over(app: &App, rows: Vec<Waiting>) -> Vec<i64> {
                 }
                 Err(error) => tracing::error!(outbox.id = row.id, %error, "outbox row cannot be read"),
             },
-            Destination::Bus => match serde_json::from_str::<EventEnvelope>(&row.body) {
+            Destination::Bus => match serde_json::from_str::<EventEnvelope>(&row.row.body) {
                 Ok(envelope) => {
                     events.0.push(row.id);
                     events.1.push(BusEvent {
                         detail_type: envelope.event.name().to_owned(),
-                        detail: row.body,
+                        detail: row.row.body,
                         company_id: envelope.company_id,
                     });
                 }
@@ -178,20 +177,20 @@ async fn hand_over(app: &App, rows: Vec<Waiting>) -> Vec<i64> {
     }
     let queues = jobs.into_iter().map(async |(queue, (ids, messages))| {
         let outcome = app.queues.send_each(queue_url(app, queue), messages).await;
-        left(ids, outcome.map_err(anyhow::Error::from))
+        gone(ids, outcome.map_err(anyhow::Error::from))
     });
-    let (mut gone, published) = futures::join!(futures::future::join_all(queues), async {
+    let (mut all, published) = futures::join!(futures::future::join_all(queues), async {
         if events.0.is_empty() {
             return Vec::new();
         }
         let outcome = app.bus.publish(&app.settings.event_bus, events.1).await;
-        left(events.0, outcome.map_err(anyhow::Error::from))
+        gone(events.0, outcome.map_err(anyhow::Error::from))
     });
-    gone.push(published);
-    gone.into_iter().flatten().collect()
+    all.push(published);
+    all.into_iter().flatten().collect()
 }
 
-fn left<E: std::fmt::Display>(
+fn gone<E: std::fmt::Display>(
     ids: Vec<i64>,
     outcome: anyhow::Result<Vec<std::result::Result<(), E>>>,
 ) -> Vec<i64> {
@@ -216,7 +215,7 @@ fn left<E: std::fmt::Display>(
 
 fn queue_message(row: Waiting, job: &Job, now: DateTime<Utc>) -> QueueMessage {
     let group = job.group();
-    let delay = row.due_at.map_or(Duration::ZERO, |due_at| {
+    let delay = row.row.due_at.map_or(Duration::ZERO, |due_at| {
         (due_at - now).clamp(TimeDelta::zero(), LONGEST_DELAY).to_std().unwrap_or_default()
     });
     QueueMessage {
@@ -224,7 +223,7 @@ fn queue_message(row: Waiting, job: &Job, now: DateTime<Utc>) -> QueueMessage {
         deduplication: group.is_some().then(|| format!("outbox-{}", row.id)),
         group,
         delay,
-        body: row.body,
+        body: row.row.body,
         attributes: Vec::new(),
     }
 }

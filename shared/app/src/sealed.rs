@@ -9,7 +9,7 @@ use domain::{CompanyId, ConnectionId};
 use secrecy::SecretString;
 
 use crate::App;
-use crate::error::{Result, internal};
+use crate::error::{Error, Result, internal};
 
 /// How many connections are read at a time.
 const BATCH: i64 = 100;
@@ -53,9 +53,26 @@ pub async fn seal(app: &App, secret: &SecretString, place: &Place) -> Result<Sea
 /// Opens what was sealed for a place.
 ///
 /// # Errors
-/// When key, place or value is another, or the key cannot be read.
+/// `Poison` when key, place or value is another; retryable when the key cannot be read.
 pub async fn open(app: &App, sealed: &Sealed, place: &Place) -> Result<SecretString> {
-    app.sealing.open(sealed, &place.parts()).await.map_err(internal)
+    app.sealing.open(sealed, &place.parts()).await.map_err(unopened)
+}
+
+/// Opens the text of a column that was sealed for a place.
+///
+/// # Errors
+/// As [`open`], and when the text is no sealed value.
+pub async fn open_text(app: &App, sealed: &str, place: &Place) -> Result<SecretString> {
+    let sealed = sealed.parse().map_err(|error: SealError| unopened(error.into()))?;
+    open(app, &sealed, place).await
+}
+
+/// A value that no key of ours opens never will; a secret that cannot be read now may be read later.
+fn unopened(error: KeysError) -> Error {
+    match error {
+        KeysError::Seal(error) if !error.retryable() => Error::Poison(error.into()),
+        error => internal(error),
+    }
 }
 
 /// What a run of [`renew`] did.

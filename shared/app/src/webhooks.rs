@@ -4,7 +4,7 @@
 use cloud::queue::{MAX_MESSAGE_BYTES, QueueMessage};
 use cloud::routes::WebhookRoute;
 use cloud::seal::Sealed;
-use domain::job::InboundEnvelope;
+use domain::job::{ENVELOPE_VERSION, InboundEnvelope};
 use providers::whatsapp_cloud::{self, webhook::SplitEvent};
 use secrecy::SecretString;
 use serde_json::value::RawValue;
@@ -76,7 +76,12 @@ pub mod meta {
         else {
             return Ok(Some(route.clone()));
         };
-        let other = app.routes.find(&number_key(number)).await.map_err(internal)?;
+        let key = number_key(number);
+        let other = match app.routes.find(&key).await.map_err(internal)? {
+            Some(known) => Some(known),
+            // What is not there may have been made a moment ago, and its messages are not to be set aside.
+            None => app.routes.find_now(&key).await.map_err(internal)?,
+        };
         Ok(other.filter(|other| other.company_id == route.company_id))
     }
 
@@ -101,7 +106,7 @@ async fn message(
     let kept_raw = owner.is_none().then(|| "other_number".to_owned());
     let route = owner.unwrap_or(route);
     let mut envelope = InboundEnvelope {
-        v: 1,
+        v: ENVELOPE_VERSION,
         company_id: route.company_id,
         connection_id: route.connection_id,
         provider: "whatsapp_cloud".to_owned(),

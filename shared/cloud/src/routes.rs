@@ -101,9 +101,20 @@ impl WebhookRoutes {
     /// # Errors
     /// When the table cannot be read, or the item is not what [`put`](Self::put) writes.
     pub async fn find(&self, table: &str, route_key: &str) -> Result<Option<WebhookRoute>, TableError> {
-        let request =
-            self.aws.dynamodb().await.get_item().table_name(table).key("route_key", string(route_key));
-        let answer = request.consistent_read(false).send().await;
+        self.read(table, route_key, false).await
+    }
+
+    /// The route of this key, as of now.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub async fn find_now(&self, table: &str, route_key: &str) -> Result<Option<WebhookRoute>, TableError> {
+        self.read(table, route_key, true).await
+    }
+
+    async fn read(&self, table: &str, key: &str, now: bool) -> Result<Option<WebhookRoute>, TableError> {
+        let request = self.aws.dynamodb().await.get_item().table_name(table).key("route_key", string(key));
+        let answer = request.consistent_read(now).send().await;
         let answer = answer.map_err(|error| AwsError::from_sdk("dynamodb.GetItem", error))?;
         answer.item().map(WebhookRoute::from_item).transpose()
     }
@@ -196,6 +207,18 @@ impl CachedRoutes {
     pub async fn find(&self, route_key: &str) -> Result<Option<Arc<WebhookRoute>>, TableError> {
         let load = async || Ok(self.routes.find(&self.table, route_key).await?.map(Arc::new));
         self.cache.get(route_key, load).await
+    }
+
+    /// The route of this key as the table has it now. What is there is remembered, what is not is asked for again.
+    ///
+    /// # Errors
+    /// As [`WebhookRoutes::find`].
+    pub async fn find_now(&self, route_key: &str) -> Result<Option<Arc<WebhookRoute>>, TableError> {
+        let found = self.routes.find_now(&self.table, route_key).await?;
+        if found.is_some() {
+            self.forget(route_key);
+        }
+        Ok(found.map(Arc::new))
     }
 
     /// Writes a route, and forgets what was remembered of it.

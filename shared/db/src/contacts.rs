@@ -210,21 +210,26 @@ pub async fn fill_in(tx: &mut TenantTx, contacts: &[NewContact], now: DateTime<U
     Ok(())
 }
 
-/// Sets or lifts a contact's refusal of marketing.
+/// Sets or lifts a contact's refusal of marketing, as the customer said `at` that time; older words than those that are
+/// known change nothing.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn set_marketing_opt_out(
     tx: &mut TenantTx,
     id: ContactId,
-    at: Option<DateTime<Utc>>,
+    stopped: bool,
+    at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<()> {
     let company_id = tx.company_id();
     sqlx::query!(
-        "UPDATE contacts SET marketing_opted_out_at = $3, updated_at = $4 WHERE company_id = $1 AND id = $2",
+        "UPDATE contacts SET marketing_opted_out_at = CASE WHEN $3 THEN $4::timestamptz END, marketing_changed_at = $4,
+                updated_at = $5
+         WHERE company_id = $1 AND id = $2 AND coalesce(marketing_changed_at, '-infinity') <= $4",
         company_id.0,
         id.0,
+        stopped,
         at,
         now
     )

@@ -57,6 +57,8 @@ pub struct Activity {
     pub channel: String,
     /// The provider's own address of the customer.
     pub address: Address,
+    /// When the provider told it.
+    pub address_at: DateTime<Utc>,
     /// A group chat.
     pub is_group: bool,
     /// How many unread messages the customer added.
@@ -90,6 +92,7 @@ pub async fn record_activity(
     let channels: Vec<_> = activities.iter().map(|activity| activity.channel.clone()).collect();
     let kinds: Vec<_> = activities.iter().map(|activity| activity.address.kind).collect();
     let addresses: Vec<_> = activities.iter().map(|activity| activity.address.value.clone()).collect();
+    let addresses_at: Vec<_> = activities.iter().map(|activity| activity.address_at).collect();
     let groups: Vec<_> = activities.iter().map(|activity| activity.is_group).collect();
     let unread: Vec<_> = activities.iter().map(|activity| activity.unread).collect();
     let last_at: Vec<_> = activities.iter().map(|activity| activity.last_message_at).collect();
@@ -97,18 +100,24 @@ pub async fn record_activity(
     // In the order of the unique key, so that two batches never wait for each other crosswise.
     let rows = sqlx::query!(
         r#"INSERT INTO conversations AS c (company_id, id, connection_id, thread_key, contact_id, channel, address_kind,
-               address_value, is_group, unread_count, last_message_id, last_message_at, last_inbound_at,
+               address_value, address_at, is_group, unread_count, last_message_id, last_message_at, last_inbound_at,
                created_at, updated_at)
-           SELECT $1, id, connection_id, thread_key, contact_id, channel, address_kind, address_value, is_group,
-                  unread, last_message_id, last_message_at, last_inbound_at, $14, $14
+           SELECT $1, id, connection_id, thread_key, contact_id, channel, address_kind, address_value, address_at,
+                  is_group, unread, last_message_id, last_message_at, last_inbound_at, $15, $15
            FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[],
-                       $9::bool[], $10::int[], $11::uuid[], $12::timestamptz[], $13::timestamptz[])
-                AS new (id, connection_id, thread_key, contact_id, channel, address_kind, address_value, is_group,
-                        unread, last_message_id, last_message_at, last_inbound_at)
+                       $9::timestamptz[], $10::bool[], $11::int[], $12::uuid[], $13::timestamptz[],
+                       $14::timestamptz[])
+                AS new (id, connection_id, thread_key, contact_id, channel, address_kind, address_value, address_at,
+                        is_group, unread, last_message_id, last_message_at, last_inbound_at)
            ORDER BY connection_id, thread_key
            ON CONFLICT (company_id, connection_id, thread_key) DO UPDATE SET
-               address_kind = EXCLUDED.address_kind,
-               address_value = EXCLUDED.address_value,
+               -- The newest word counts; and a number, which people can call too, is not given up for an id.
+               (address_kind, address_value) = (
+                   SELECT CASE WHEN newer THEN EXCLUDED.address_kind ELSE c.address_kind END,
+                          CASE WHEN newer THEN EXCLUDED.address_value ELSE c.address_value END
+                   FROM (SELECT EXCLUDED.address_at >= coalesce(c.address_at, '-infinity')
+                            AND NOT (c.address_kind = 'wa_id' AND EXCLUDED.address_kind = 'bsuid') AS newer) AS told),
+               address_at = greatest(c.address_at, EXCLUDED.address_at),
                unread_count = c.unread_count + EXCLUDED.unread_count,
                last_message_id = CASE WHEN EXCLUDED.last_message_at >= coalesce(c.last_message_at, '-infinity')
                                       THEN EXCLUDED.last_message_id ELSE c.last_message_id END,
@@ -125,6 +134,7 @@ pub async fn record_activity(
         &channels,
         &kinds as _,
         &addresses,
+        &addresses_at,
         &groups,
         &unread,
         &last_ids,
@@ -309,6 +319,22 @@ pub async fn open(
     .await?)
 }
 
+/// Waits for every other transaction that writes into this conversation, and keeps the next ones waiting.
+///
+/// # Errors
+/// Database errors only.
+pub async fn lock(tx: &mut TenantTx, id: ConversationId) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "SELECT id FROM conversations WHERE company_id = $1 AND id = $2 FOR NO KEY UPDATE",
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// What sending into a conversation needs.
 #[derive(Clone, Debug)]
 pub struct Recipient {
@@ -348,25 +374,36 @@ pub async fn find_recipient(tx: &mut TenantTx, id: ConversationId) -> Result<Opt
     }))
 }
 
-/// Learns the provider's own address of the customer from its answer.
+/// Learns the provider's own address of the customer from its answer, unless another one came meanwhile.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn set_address(tx: &mut TenantTx, id: ConversationId, address: &Address) -> Result<()> {
+pub async fn replace_address(
+    tx: &mut TenantTx,
+    id: ConversationId,
+    used: &Address,
+    told: &Address,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let company_id = tx.company_id();
     sqlx::query!(
-        "UPDATE conversations SET address_kind = $3, address_value = $4 WHERE company_id = $1 AND id = $2",
+        "UPDATE conversations SET address_kind = $5, address_value = $6, address_at = $7
+         WHERE company_id = $1 AND id = $2 AND address_kind = $3 AND address_value = $4",
         company_id.0,
         id.0,
-        address.kind as _,
-        address.value
+        used.kind as _,
+        used.value,
+        told.kind as _,
+        told.value,
+        now
     )
     .execute(tx.connection())
     .await?;
     Ok(())
 }
 
-/// Sends a contact's conversations over a connection to another address from now on.
+/// Sends a contact's conversations over a connection that go to one of `previous` to `current` from now on. Both are of
+/// one kind: a new id is no reason to leave a number that still holds.
 ///
 /// # Errors
 /// Database errors only.
@@ -374,21 +411,22 @@ pub async fn move_address(
     tx: &mut TenantTx,
     connection_id: ConnectionId,
     contact_id: ContactId,
-    previous: &Address,
+    previous: &[String],
     current: &Address,
+    at: DateTime<Utc>,
 ) -> Result<()> {
     let company_id = tx.company_id();
     sqlx::query!(
-        "UPDATE conversations SET address_kind = $6, address_value = $7
+        "UPDATE conversations SET address_value = $6, address_at = $7
          WHERE company_id = $1 AND connection_id = $2 AND contact_id = $3 AND NOT is_group
-           AND address_kind = $4 AND address_value = $5",
+           AND address_kind = $4 AND address_value = ANY($5) AND coalesce(address_at, '-infinity') <= $7",
         company_id.0,
         connection_id.0,
         contact_id.0,
-        previous.kind as _,
-        previous.value,
         current.kind as _,
-        current.value
+        previous,
+        current.value,
+        at
     )
     .execute(tx.connection())
     .await?;

@@ -21,9 +21,13 @@ impl Error {
         match self {
             Self::Conflict(_) => false,
             Self::Sqlx(sqlx::Error::Database(error)) => {
-                // SQLSTATE classes: 22 data, 23 constraint. The rest passes: 08 connection, 40 rollback, 53 resources,
-                // 55 locks, 57 intervention, 58 system; and 42, a schema behind the code, when it is migrated.
-                !matches!(error.code().as_deref().map(|code| &code[..2]), Some("22" | "23"))
+                // SQLSTATE classes: 08 connection, 40 rollback, 53 resources, 55 locks, 57 intervention, 58 system; and
+                // 28, 3D and 42, a server that is not set up or migrated yet. The rest is the data's fault: 22 its
+                // form, 23 a constraint, 54 its size.
+                let class = error.code().map(|code| code.chars().take(2).collect::<String>());
+                class.is_none_or(|class| {
+                    matches!(class.as_str(), "08" | "28" | "3D" | "40" | "42" | "53" | "55" | "57" | "58")
+                })
             }
             Self::Sqlx(sqlx::Error::Encode(_)) => false,
             Self::Sqlx(_) => true,

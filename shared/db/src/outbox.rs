@@ -43,13 +43,9 @@ pub struct NewRow {
 pub struct Row {
     /// Its id.
     pub id: i64,
-    /// Where it goes.
-    pub destination: Destination,
-    /// The serialised envelope.
-    pub body: String,
-    /// Not before.
-    pub due_at: Option<DateTime<Utc>>,
-    /// How often a relay tried before.
+    /// What it says.
+    pub row: NewRow,
+    /// How often a relay tried, this time included.
     pub attempts: i32,
 }
 
@@ -79,13 +75,12 @@ pub async fn insert(tx: &mut TenantTx, rows: &[NewRow], claimed_until: DateTime<
     .await?)
 }
 
-/// Forgets rows that the writing process handed over. Losing this work only hands them over twice, so it does not
-/// wait for the disk.
+/// Forgets rows that the writing process handed over. Losing this work only hands them over twice, so a transaction that
+/// does not wait for the disk is good enough: [`Db::begin_relaxed`](crate::Db::begin_relaxed).
 ///
 /// # Errors
 /// Database errors only.
 pub async fn delete_handed_over(tx: &mut TenantTx, ids: &[i64]) -> Result<()> {
-    tx.relax_durability().await?;
     let company_id = tx.company_id();
     sqlx::query!("DELETE FROM outbox WHERE company_id = $1 AND id = ANY($2)", company_id.0, ids)
         .execute(tx.connection())
@@ -103,10 +98,10 @@ pub async fn claim_overdue(
     claimed_until: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Row>> {
-    let mut rows = sqlx::query_as!(
-        Row,
+    let mut rows = sqlx::query!(
         r#"UPDATE outbox SET claimed_until = $2, attempts = attempts + 1
-           WHERE id IN (SELECT id FROM outbox WHERE claimed_until <= $1 ORDER BY claimed_until, id LIMIT $3 FOR UPDATE SKIP LOCKED)
+           WHERE id IN (SELECT id FROM outbox WHERE claimed_until <= $1
+                        ORDER BY claimed_until, id LIMIT $3 FOR UPDATE SKIP LOCKED)
            RETURNING id, destination AS "destination: Destination", body, due_at, attempts"#,
         now,
         claimed_until,
@@ -115,7 +110,14 @@ pub async fn claim_overdue(
     .fetch_all(tx.connection())
     .await?;
     rows.sort_by_key(|row| row.id);
-    Ok(rows)
+    Ok(rows
+        .into_iter()
+        .map(|row| Row {
+            id: row.id,
+            row: NewRow { destination: row.destination, body: row.body, due_at: row.due_at },
+            attempts: row.attempts,
+        })
+        .collect())
 }
 
 /// Forgets rows that the relay handed over.

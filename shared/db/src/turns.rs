@@ -83,6 +83,8 @@ pub struct Turn {
     pub state: TurnState,
     /// Its newest message.
     pub last_message_id: MessageId,
+    /// When the customer is taken to have finished.
+    pub due_at: DateTime<Utc>,
 }
 
 /// Closes an open turn, if `version` is its newest; `None` when a later message, or a repeated job, was first.
@@ -97,7 +99,7 @@ pub async fn close(tx: &mut TenantTx, id: TurnId, version: i32, now: DateTime<Ut
            WHERE company_id = $1 AND id = $2 AND version = $3 AND state = 'open'
            RETURNING id AS "id: TurnId", conversation_id AS "conversation_id: ConversationId",
                      session_id AS "session_id: SessionId", state AS "state: TurnState",
-                     last_message_id AS "last_message_id: MessageId""#,
+                     last_message_id AS "last_message_id: MessageId", due_at"#,
         company_id.0,
         id.0,
         version,
@@ -117,7 +119,7 @@ pub async fn find(tx: &mut TenantTx, id: TurnId) -> Result<Option<Turn>> {
         Turn,
         r#"SELECT id AS "id: TurnId", conversation_id AS "conversation_id: ConversationId",
                   session_id AS "session_id: SessionId", state AS "state: TurnState",
-                  last_message_id AS "last_message_id: MessageId"
+                  last_message_id AS "last_message_id: MessageId", due_at
            FROM turns WHERE company_id = $1 AND id = $2"#,
         company_id.0,
         id.0

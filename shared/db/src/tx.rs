@@ -103,9 +103,21 @@ impl Db {
     /// # Errors
     /// When no connection can be had.
     pub async fn begin(&self, scope: CompanyScope) -> Result<TenantTx> {
-        // One round trip for both statements; an UUID's text form needs no quoting.
+        self.begin_as(scope, "").await
+    }
+
+    /// As [`Self::begin`], but the commit does not wait for the disk. Only for work that is repeated when it is lost.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn begin_relaxed(&self, scope: CompanyScope) -> Result<TenantTx> {
+        self.begin_as(scope, "SET LOCAL synchronous_commit = off").await
+    }
+
+    async fn begin_as(&self, scope: CompanyScope, settings: &'static str) -> Result<TenantTx> {
+        // One round trip for all statements; an UUID's text form needs no quoting.
         let company_id = scope.company_id();
-        let begin = AssertSqlSafe(format!("BEGIN; SET LOCAL app.company_id = '{company_id}'"));
+        let begin = AssertSqlSafe(format!("BEGIN; SET LOCAL app.company_id = '{company_id}'; {settings}"));
         Ok(TenantTx { tx: self.pool.begin_with(begin).await?, scope })
     }
 

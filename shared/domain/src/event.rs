@@ -87,8 +87,8 @@ impl Event {
 /// What stands on the bus, and what a browser receives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventEnvelope {
-    /// Version of this form; 1.
-    pub v: u8,
+    /// [`ENVELOPE_VERSION`](crate::job::ENVELOPE_VERSION).
+    pub v: u32,
     /// Whose event it is.
     pub company_id: CompanyId,
     /// W3C `traceparent` of what caused it.

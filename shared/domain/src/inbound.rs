@@ -121,10 +121,23 @@ pub struct ProviderFault {
 /// A customer's address changed at the provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressChange {
-    /// What the customer was called before.
-    pub previous: Address,
+    /// What the customer was called before; every address that the event names, at least one.
+    pub previous: Vec<Address>,
     /// What the customer is called now.
     pub current: Address,
+    /// When the provider says that it changed.
+    pub at: DateTime<Utc>,
+}
+
+/// A customer stopped or resumed marketing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketingPreference {
+    /// Who.
+    pub customer: Customer,
+    /// `true` for stop.
+    pub stopped: bool,
+    /// When the provider says that it was said: reports come in any order.
+    pub at: DateTime<Utc>,
 }
 
 /// One event, after normalising.
@@ -138,12 +151,7 @@ pub enum InboundEvent {
     /// A customer changed number or id.
     AddressChange(AddressChange),
     /// A customer stopped or resumed marketing.
-    MarketingPreference {
-        /// Who.
-        address: Address,
-        /// `true` for stop.
-        stopped: bool,
-    },
+    MarketingPreference(MarketingPreference),
     /// Something else that the provider reports: kept in the journal with its field and the reason why it is
     /// not acted upon.
     Notice {

@@ -5,6 +5,9 @@ use serde_json::value::RawValue;
 
 use crate::{CompanyId, ConversationId, InvitationId, MessageId, TurnId, UserId};
 
+/// Version of the forms that travel on queues and bus. A change that an older release would read wrongly raises it.
+pub const ENVELOPE_VERSION: u32 = 1;
+
 /// The queues that jobs travel on, by their stable names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -111,8 +114,8 @@ impl Job {
 /// What stands on a queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobEnvelope {
-    /// Version of this form; 1.
-    pub v: u8,
+    /// [`ENVELOPE_VERSION`](crate::job::ENVELOPE_VERSION).
+    pub v: u32,
     /// Whose work it is.
     pub company_id: CompanyId,
     /// W3C `traceparent` of what caused it.
@@ -125,8 +128,8 @@ pub struct JobEnvelope {
 /// One provider event on its way from a webhook to the inbound consumer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InboundEnvelope {
-    /// Version of this form; 1.
-    pub v: u8,
+    /// [`ENVELOPE_VERSION`](crate::job::ENVELOPE_VERSION).
+    pub v: u32,
     /// Whose connection it came in by.
     pub company_id: CompanyId,
     /// The connection.

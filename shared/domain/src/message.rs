@@ -1,6 +1,11 @@
 //! Messages and the lattice of their delivery statuses.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
+
+use crate::MessageId;
 
 /// Which way a message travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
@@ -98,6 +103,41 @@ impl MessageType {
     }
 }
 
+/// What a provider echoes in its reports on a message: which of ours it is, and which of its journeys. A message that is
+/// sent again by a person's will goes on another journey; what is told of the one before does not concern it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Callback {
+    /// The message.
+    pub message_id: MessageId,
+    /// 0 for the first journey.
+    pub journey: i16,
+}
+
+impl fmt::Display for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.journey {
+            0 => write!(f, "{}", self.message_id),
+            journey => write!(f, "{}.{journey}", self.message_id),
+        }
+    }
+}
+
+/// The text is none of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a callback of ours")]
+pub struct ForeignCallback;
+
+impl FromStr for Callback {
+    type Err = ForeignCallback;
+
+    fn from_str(text: &str) -> Result<Self, ForeignCallback> {
+        let (id, journey) = text.split_once('.').unwrap_or((text, "0"));
+        let message_id = id.parse().map_err(|_| ForeignCallback)?;
+        let journey = journey.parse().map_err(|_| ForeignCallback)?;
+        Ok(Self { message_id, journey })
+    }
+}
+
 /// How far a message got. Outbound statuses only climb; see [`MessageStatus::climbs_to`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
@@ -170,6 +210,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_callback_survives_the_journey() {
+        for journey in [0, 1, 300] {
+            let callback = Callback { message_id: MessageId(uuid::Uuid::from_u128(7)), journey };
+            assert_eq!(callback.to_string().parse(), Ok(callback));
+        }
+        assert_eq!("campaign-7".parse::<Callback>(), Err(ForeignCallback));
     }
 
     #[test]

@@ -7,16 +7,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use app::ai_reply::Attempt;
 use app::{App, Error, trace};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::job::{Job, JobEnvelope};
+use domain::job::{ENVELOPE_VERSION, Job, JobEnvelope};
 use domain::{CompanyId, CompanyScope};
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
 /// After so many receptions, work that a provider makes fail is given up. Work that our own parts make fail never is.
-pub const GIVE_UP_AFTER: u32 = 10;
+const GIVE_UP_AFTER: u32 = 10;
+
+/// How long work waits that a newer release of ours asked for: until this function is of that release too.
+const NEWER_RELEASE_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often SQS itself brings a message before it takes it for one that kills its consumer; `template.yaml` has the
 /// same number.
@@ -25,10 +27,10 @@ pub const MAX_RECEIVE_COUNT: u32 = 1000;
 /// The longest pause before a message comes again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Does the jobs of a batch, one after the other.
+/// Does the jobs of a batch, one after the other. `handle` is told how often the job was received, this time included.
 pub async fn for_each_job<H>(app: &App, event: SqsEvent, handle: H) -> SqsBatchResponse
 where
-    H: AsyncFn(CompanyScope, Job, Attempt) -> Result<(), Error>,
+    H: AsyncFn(CompanyScope, Job, u32) -> Result<(), Error>,
 {
     let mut batch = Batch::new(app);
     for record in &event.records {
@@ -109,9 +111,32 @@ where
 /// Reads a message's body.
 ///
 /// # Errors
-/// `Malformed`: nothing will make it readable.
+/// `RetryLater` for a form that only a newer release knows, which this function will be of soon; `Malformed` for what
+/// nothing will make readable.
 pub fn decode<M: DeserializeOwned>(body: &str) -> Result<M, Error> {
-    serde_json::from_str(body).map_err(|error| Error::Malformed(error.to_string()))
+    serde_json::from_str(body).map_err(|error| match is_of_a_newer_release(body, &error) {
+        true => Error::RetryLater { after: NEWER_RELEASE_PAUSE, source: error.into() },
+        false => Error::Malformed(error.to_string()),
+    })
+}
+
+/// Every envelope begins with its version; a new kind of job or event keeps it.
+fn is_of_a_newer_release(body: &str, error: &serde_json::Error) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        v: u32,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Any {
+        Envelope(Versioned),
+        OnTheBus { detail: Versioned },
+    }
+    let version = match serde_json::from_str(body) {
+        Ok(Any::Envelope(Versioned { v }) | Any::OnTheBus { detail: Versioned { v } }) => v,
+        Err(_) => return false,
+    };
+    version > ENVELOPE_VERSION || error.to_string().starts_with("unknown variant")
 }
 
 struct Batch<'a> {
@@ -135,7 +160,7 @@ impl<'a> Batch<'a> {
         let given_up = match error {
             // Who asks for patience counts for himself when it ends: a record that waits behind another one of its
             // group is received without being tried.
-            Error::Provider { .. } => attempt.last,
+            Error::Provider { .. } => attempt >= GIVE_UP_AFTER,
             _ => false,
         };
         if (given_up || !error.retryable()) && self.park(record, error).await {
@@ -146,12 +171,7 @@ impl<'a> Batch<'a> {
             );
             return;
         }
-        tracing::warn!(
-            message.id = message_id,
-            attempt = attempt.number,
-            error = error.chain(),
-            "message comes again later"
-        );
+        tracing::warn!(message.id = message_id, attempt, error = error.chain(), "message comes again later");
         if let Some(group) = group(record) {
             self.blocked_groups.insert(group.to_owned());
         }
@@ -202,12 +222,28 @@ fn group(record: &SqsMessage) -> Option<&str> {
     record.attributes.get("MessageGroupId").map(String::as_str)
 }
 
-fn attempt(record: &SqsMessage) -> Attempt {
-    let number =
-        record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
-    Attempt { number, last: number >= GIVE_UP_AFTER }
+/// How often a record was received, this time included.
+fn attempt(record: &SqsMessage) -> u32 {
+    record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
-fn pause(attempt: Attempt) -> Duration {
-    Duration::from_secs(1 << attempt.number.saturating_sub(1).min(6)).min(LONGEST_PAUSE)
+fn pause(attempt: u32) -> Duration {
+    Duration::from_secs(1 << attempt.saturating_sub(1).min(6)).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_newer_release_says_waits_and_what_nobody_says_does_not() {
+        let company = "00000000-0000-0000-0000-000000000000";
+        let job = |v: u32, job: &str| {
+            decode::<JobEnvelope>(&format!(r#"{{"v":{v},"company_id":"{company}","job":{job}}}"#))
+        };
+        assert!(matches!(job(1, r#"{"type":"fly_to_the_moon"}"#), Err(Error::RetryLater { .. })));
+        assert!(matches!(job(2, r#"{"kind":"another form"}"#), Err(Error::RetryLater { .. })));
+        assert!(matches!(job(1, r#"{"type":"close_turn"}"#), Err(Error::Malformed(_))));
+        assert!(matches!(decode::<JobEnvelope>("{"), Err(Error::Malformed(_))));
+    }
 }

@@ -37,6 +37,7 @@ use crate::{Answer, Cloud, PATIENCE, Sandbox, Stack, Tenant, TenantOptions};
 pub use clock::FlowClock;
 use line::Line;
 use queues::Queues;
+pub use queues::Withheld;
 
 /// The secret that the launcher makes beside the template.
 const OPENAI_KEY_SECRET: &str = "master-ia-local/openai-key";
@@ -253,6 +254,16 @@ impl Flow {
             assert!(Instant::now() < end, "waited {}s for {what}", PATIENCE.as_secs());
             sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Takes what waits off a queue, as if its hand-over had failed, until [`Self::hand_over`].
+    pub async fn withhold(&self, queue: Queue) -> Vec<Withheld> {
+        self.queues.withhold(queue).await
+    }
+
+    /// Brings what was withheld.
+    pub async fn hand_over(&self, queue: Queue, withheld: Vec<Withheld>) {
+        self.queues.hand_over(queue, withheld).await;
     }
 
     /// How many messages are on a queue, delivered ones included.

@@ -1,5 +1,6 @@
 //! The stand-in for third parties: what customers do, faults to come, and what it received.
 
+use domain::message::Callback;
 use serde_json::{Value, json};
 
 use crate::Stack;
@@ -79,12 +80,17 @@ impl Sandbox {
         self.get(&path).await["items"].as_array().cloned().unwrap_or_default()
     }
 
-    /// How often the sandbox accepted a message of ours, by our own id.
+    /// How often the sandbox accepted a message of ours, by our own id, on its first journey and two more.
     ///
     /// # Panics
     /// When it refuses.
     pub async fn accepted(&self, message_id: &str) -> usize {
-        let path = format!("messages?biz_opaque_callback_data={message_id}");
-        self.get(&path).await["items"].as_array().map_or(0, Vec::len)
+        let message_id = message_id.parse().expect("an id of ours");
+        let mut accepted = 0;
+        for journey in 0..3 {
+            let path = format!("messages?biz_opaque_callback_data={}", Callback { message_id, journey });
+            accepted += self.get(&path).await["items"].as_array().map_or(0, Vec::len);
+        }
+        accepted
     }
 }

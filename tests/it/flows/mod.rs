@@ -6,6 +6,7 @@ mod graph;
 mod headers;
 mod idempotency;
 mod killed;
+mod late_news;
 mod lists;
 mod model;
 mod one_process;

@@ -79,29 +79,47 @@ pub(super) async fn resolve(
     Ok(contacts)
 }
 
-/// Gives the current address to the contact of the previous one, and sends to it from now on.
+/// Gives the current address to the contact of the previous ones, and sends to it from now on.
 pub(super) async fn learn_change(
     tx: &mut TenantTx,
     connection_id: ConnectionId,
     change: &AddressChange,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let found = db::contacts::find_by_addresses(tx, std::slice::from_ref(&change.previous)).await?;
-    let Some(found) = found.first() else {
+    let found = db::contacts::find_by_addresses(tx, &change.previous).await?;
+    let contact_of = |address: &Address| {
+        found.iter().find(|found| found.known.address == *address).map(|found| found.known.contact_id)
+    };
+    let Some(contact_id) = change.previous.iter().find_map(contact_of) else {
         // A stranger who changed number before ever writing to us: the first message will make the contact.
         return Ok(());
     };
-    let contact_id = found.known.contact_id;
-    let current = std::slice::from_ref(&change.current);
-    db::contacts::lock_addresses(tx, current).await?;
-    let learnt = KnownAddress { address: change.current.clone(), contact_id };
-    db::contacts::insert_addresses(tx, &[learnt], now).await?;
-    let owner = db::contacts::find_by_addresses(tx, current).await?;
-    if owner.first().is_some_and(|owner| owner.known.contact_id == contact_id) {
-        let (previous, current) = (&change.previous, &change.current);
-        db::conversations::move_address(tx, connection_id, contact_id, previous, current).await?;
+    let mut told = change.previous.clone();
+    told.push(change.current.clone());
+    let owned = learn(tx, contact_id, &told, now).await?;
+    if owned.contains(&change.current) {
+        let current = &change.current;
+        let same_kind = change.previous.iter().filter(|address| address.kind == current.kind);
+        let previous: Vec<_> = same_kind.map(|address| address.value.clone()).collect();
+        db::conversations::move_address(tx, connection_id, contact_id, &previous, current, change.at).await?;
     }
     Ok(())
+}
+
+/// Gives a contact the addresses that nobody has yet; which of them are the contact's now.
+pub(crate) async fn learn(
+    tx: &mut TenantTx,
+    contact_id: ContactId,
+    addresses: &[Address],
+    now: DateTime<Utc>,
+) -> Result<Vec<Address>> {
+    db::contacts::lock_addresses(tx, addresses).await?;
+    let told: Vec<_> =
+        addresses.iter().map(|address| KnownAddress { address: address.clone(), contact_id }).collect();
+    db::contacts::insert_addresses(tx, &told, now).await?;
+    let found = db::contacts::find_by_addresses(tx, addresses).await?;
+    let own = found.into_iter().filter(|found| found.known.contact_id == contact_id);
+    Ok(own.map(|found| found.known.address).collect())
 }
 
 #[derive(Default)]

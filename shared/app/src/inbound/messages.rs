@@ -11,18 +11,16 @@ use db::turns::Burst;
 use domain::event::Event;
 use domain::inbound::{Address, InboundMessage};
 use domain::job::Job;
-use domain::message::{Author, Direction, MessageStatus};
+use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::session::{SessionStatus, StartedBy, ai_silent_because};
 use domain::turn::due_at;
 use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MessageId, SessionId, TurnId};
 use serde_json::Value;
 
-use super::{Arrived, identity};
+use super::{Arrived, CHANNEL, identity};
 use crate::App;
 use crate::error::{Result, internal};
 use crate::outbox::Outgoing;
-
-const CHANNEL: &str = "whatsapp_cloud";
 
 /// A message on its way to its place.
 struct Placed<'a> {
@@ -102,7 +100,9 @@ fn place<'a>(
             Some(group) => format!("group:{group}"),
             None => contact_id.to_string(),
         };
-        let from_customer = !message.echo;
+        // A notice of the provider, or a message taken back, is nothing that the customer says.
+        let from_customer =
+            !message.echo && !matches!(message.message_type, MessageType::System | MessageType::Revoke);
         let thread = *threads.entry((connection_id, thread_key.clone())).or_insert_with(|| {
             activities.push(Activity {
                 new_id: ConversationId(app.clock.new_id()),
@@ -111,6 +111,7 @@ fn place<'a>(
                 contact_id,
                 channel: CHANNEL.to_owned(),
                 address: own_address(message),
+                address_at: occurred_at,
                 is_group: message.group_id.is_some(),
                 unread: 0,
                 last_message_id: id,
@@ -120,7 +121,9 @@ fn place<'a>(
             activities.len() - 1
         });
         let activity = &mut activities[thread];
-        activity.address = own_address(message);
+        if occurred_at >= activity.address_at {
+            (activity.address, activity.address_at) = (own_address(message), occurred_at);
+        }
         if occurred_at >= activity.last_message_at {
             (activity.last_message_id, activity.last_message_at) = (id, occurred_at);
         }

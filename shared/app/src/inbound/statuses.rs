@@ -7,7 +7,8 @@ use db::messages::delivery::{Applied, Changed, Report};
 use domain::event::Event;
 use domain::inbound::{InboundEvent, StatusUpdate};
 use domain::message::MessageStatus;
-use domain::{CompanyScope, ConnectionId, MessageId};
+use domain::{CompanyScope, ConnectionId};
+use serde_json::{Map, Value};
 
 use super::{Arrived, normalise};
 use crate::error::{Result, internal};
@@ -107,7 +108,7 @@ fn fold<'a>(updates: impl Iterator<Item = (ConnectionId, &'a StatusUpdate)>) -> 
                 reports.push(Report {
                     connection_id,
                     provider_message_id: update.provider_message_id.clone(),
-                    message_id: None,
+                    callback: None,
                     // Lower than anything that is reported.
                     status: MessageStatus::Queued,
                     sent_at: None,
@@ -121,7 +122,7 @@ fn fold<'a>(updates: impl Iterator<Item = (ConnectionId, &'a StatusUpdate)>) -> 
             });
         let report = &mut reports[position];
         if let Some(callback) = &update.callback {
-            report.message_id = callback.parse::<MessageId>().ok().or(report.message_id);
+            report.callback = callback.parse().ok().or(report.callback);
         }
         let time = match update.status {
             MessageStatus::Sent => &mut report.sent_at,
@@ -137,12 +138,19 @@ fn fold<'a>(updates: impl Iterator<Item = (ConnectionId, &'a StatusUpdate)>) -> 
             }
         };
         *time = Some(time.map_or(update.at, |known| known.min(update.at)));
-        if report.status.climbs_to(update.status) {
+        let climbs = report.status.climbs_to(update.status);
+        if climbs {
             report.status = update.status;
             report.error = update.error.as_ref().map(serde_json::to_value).transpose().map_err(internal)?;
         }
-        if !update.billing.is_null() {
-            report.billing = Some(update.billing.clone());
+        // What the report on the higher status says stands; the other adds to it.
+        if let Value::Object(told) = &update.billing {
+            let billing = report.billing.get_or_insert_with(|| Value::Object(Map::new()));
+            for (name, value) in told {
+                if climbs || billing.get(name).is_none() {
+                    billing[name] = value.clone();
+                }
+            }
         }
     }
     Ok(reports)
@@ -152,7 +160,6 @@ fn fold<'a>(updates: impl Iterator<Item = (ConnectionId, &'a StatusUpdate)>) -> 
 mod tests {
     use super::*;
     use chrono::{DateTime, TimeDelta};
-    use serde_json::Value;
     use uuid::Uuid;
 
     fn update(status: MessageStatus, second: i64) -> StatusUpdate {

@@ -1,7 +1,7 @@
 //! How far messages get: claiming, recording, and statuses that only climb.
 
-use chrono::{DateTime, Utc};
-use domain::message::{MessageStatus, MessageType};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::message::{Callback, MessageStatus, MessageType};
 use domain::{ConnectionId, ConversationId, MessageId};
 use serde_json::Value;
 
@@ -22,8 +22,10 @@ pub struct Claimed {
     pub content: Option<Value>,
     /// The provider's id of what it answers.
     pub reply_to_provider_id: Option<String>,
-    /// How often it was tried, this time included.
+    /// How often it was tried on this journey, this time included.
     pub attempts: i16,
+    /// Which journey it is on.
+    pub journey: i16,
     /// Its version now.
     pub version: i32,
 }
@@ -41,24 +43,63 @@ pub struct Changed {
     pub version: i32,
 }
 
-/// Claims a queued message for sending; `None` when it is not queued.
+/// What waits longer than this is not late but stuck: it holds up nothing, and is not sent by the way.
+const LATE: TimeDelta = TimeDelta::minutes(10);
+
+/// Claims a queued message for sending; `None` when it is not queued, or when one before it in its conversation still
+/// is: a hand-over that failed must not change the order.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn claim(tx: &mut TenantTx, id: MessageId) -> Result<Option<Claimed>> {
+pub async fn claim(tx: &mut TenantTx, id: MessageId, now: DateTime<Utc>) -> Result<Option<Claimed>> {
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Claimed,
         r#"UPDATE messages m SET status = 'sending', attempts = attempts + 1, version = version + 1
            WHERE company_id = $1 AND id = $2 AND status = 'queued' AND direction = 'outbound'
+             AND NOT EXISTS (
+                 SELECT 1 FROM (
+                     SELECT e.status, e.direction, e.created_at FROM messages e
+                     WHERE e.company_id = $1 AND e.conversation_id = m.conversation_id
+                       AND (e.occurred_at, e.id) < (m.occurred_at, m.id)
+                     ORDER BY e.occurred_at DESC, e.id DESC LIMIT 20) AS earlier
+                 WHERE status = 'queued' AND direction = 'outbound' AND created_at > $3)
            RETURNING id AS "id: MessageId", conversation_id AS "conversation_id: ConversationId",
-                     type AS "message_type: MessageType", text, content, attempts, version,
+                     type AS "message_type: MessageType", text, content, attempts, journey, version,
                      (SELECT r.provider_message_id FROM messages r
                       WHERE r.company_id = m.company_id AND r.id = m.reply_to_id) AS reply_to_provider_id"#,
         company_id.0,
-        id.0
+        id.0,
+        now - LATE
     )
     .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// The queued messages that stand before this one in its conversation, in order; not more than twenty.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_waiting_before(
+    tx: &mut TenantTx,
+    id: MessageId,
+    now: DateTime<Utc>,
+) -> Result<Vec<MessageId>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT earlier.id AS "id: MessageId" FROM messages m, LATERAL (
+               SELECT e.id, e.occurred_at, e.status, e.direction, e.created_at FROM messages e
+               WHERE e.company_id = $1 AND e.conversation_id = m.conversation_id
+                 AND (e.occurred_at, e.id) < (m.occurred_at, m.id)
+               ORDER BY e.occurred_at DESC, e.id DESC LIMIT 20) AS earlier
+           WHERE m.company_id = $1 AND m.id = $2 AND earlier.status = 'queued' AND earlier.direction = 'outbound'
+             AND earlier.created_at > $3
+           ORDER BY earlier.occurred_at, earlier.id"#,
+        company_id.0,
+        id.0,
+        now - LATE
+    )
+    .fetch_all(tx.connection())
     .await?)
 }
 
@@ -93,8 +134,8 @@ pub async fn set_status(
     .await?)
 }
 
-/// Queues a message again that failed or whose outcome is unknown, as if it had never been tried; `None` when it
-/// stands elsewhere.
+/// Queues a message again that failed or whose outcome is unknown, as if it had never been tried: on another journey, of
+/// which no report on an earlier one tells anything. `None` when it stands elsewhere.
 ///
 /// # Errors
 /// Database errors only.
@@ -102,7 +143,8 @@ pub async fn requeue(tx: &mut TenantTx, id: MessageId) -> Result<Option<Changed>
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Changed,
-        r#"UPDATE messages SET status = 'queued', error = NULL, failed_at = NULL, attempts = 0, version = version + 1
+        r#"UPDATE messages SET status = 'queued', error = NULL, attempts = 0, journey = journey + 1, version = version + 1,
+                  provider_message_id = NULL, sent_at = NULL, delivered_at = NULL, read_at = NULL, failed_at = NULL
            WHERE company_id = $1 AND id = $2 AND direction = 'outbound' AND status IN ('failed', 'unknown')
            RETURNING id AS "id: MessageId", conversation_id AS "conversation_id: ConversationId",
                      status AS "status: MessageStatus", version"#,
@@ -174,8 +216,8 @@ pub struct Report {
     pub connection_id: ConnectionId,
     /// The provider's id of the message.
     pub provider_message_id: String,
-    /// Our id, where the provider echoed it.
-    pub message_id: Option<MessageId>,
+    /// Our message and its journey, where the provider echoed it.
+    pub callback: Option<Callback>,
     /// The highest status reported.
     pub status: MessageStatus,
     /// When it was sent.
@@ -188,7 +230,7 @@ pub struct Report {
     pub failed_at: Option<DateTime<Utc>>,
     /// Why.
     pub error: Option<Value>,
-    /// Pricing, verbatim.
+    /// Pricing, verbatim; a later report adds to it.
     pub billing: Option<Value>,
 }
 
@@ -212,7 +254,10 @@ pub async fn apply_reports(tx: &mut TenantTx, reports: &[Report]) -> Result<Vec<
     let company_id = tx.company_id();
     let connections: Vec<_> = reports.iter().map(|report| report.connection_id.0).collect();
     let provider_ids: Vec<_> = reports.iter().map(|report| report.provider_message_id.clone()).collect();
-    let message_ids: Vec<_> = reports.iter().map(|report| report.message_id.map(|id| id.0)).collect();
+    let message_ids: Vec<_> =
+        reports.iter().map(|report| report.callback.map(|callback| callback.message_id.0)).collect();
+    let journeys: Vec<_> =
+        reports.iter().map(|report| report.callback.map(|callback| callback.journey)).collect();
     let statuses: Vec<_> = reports.iter().map(|report| report.status).collect();
     let times = |value: fn(&Report) -> Option<DateTime<Utc>>| reports.iter().map(value).collect::<Vec<_>>();
     let sent = times(|report| report.sent_at);
@@ -224,9 +269,9 @@ pub async fn apply_reports(tx: &mut TenantTx, reports: &[Report]) -> Result<Vec<
     // Locked in one order, so that two batches never wait for each other crosswise.
     let rows = sqlx::query!(
         r#"WITH report AS (
-               SELECT * FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[],
+               SELECT * FROM unnest($2::uuid[], $3::text[], $4::uuid[], $12::smallint[], $5::text[], $6::timestamptz[],
                                     $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::jsonb[], $11::jsonb[])
-                    WITH ORDINALITY AS r (connection_id, provider_message_id, message_id, status, sent_at,
+                    WITH ORDINALITY AS r (connection_id, provider_message_id, message_id, journey, status, sent_at,
                                           delivered_at, read_at, failed_at, error, billing, position)),
            -- By the provider's id; or by ours, while the answer to the send was not recorded yet.
            candidate AS (
@@ -236,8 +281,8 @@ pub async fn apply_reports(tx: &mut TenantTx, reports: &[Report]) -> Result<Vec<
                UNION
                SELECT r.position, m.id FROM report r JOIN messages m
                    ON m.company_id = $1 AND m.id = r.message_id AND m.connection_id = r.connection_id
-               -- A message that is sent again still carries the id of its first journey.
-               WHERE m.provider_message_id IS NULL OR m.status IN ('sending', 'unknown')),
+                  AND m.journey = r.journey
+               WHERE m.provider_message_id IS NULL),
            matched AS MATERIALIZED (
                SELECT m.id AS matched_id, message_status_rank(r.status) > message_status_rank(m.status) AS climbs, r.*
                FROM candidate JOIN report r USING (position) JOIN messages m ON m.company_id = $1 AND m.id = candidate.id
@@ -245,21 +290,23 @@ pub async fn apply_reports(tx: &mut TenantTx, reports: &[Report]) -> Result<Vec<
                ORDER BY m.id FOR NO KEY UPDATE OF m),
            changed AS (
                UPDATE messages m SET
-                   provider_message_id = CASE WHEN m.status IN ('sending', 'unknown') THEN n.provider_message_id
-                       ELSE coalesce(m.provider_message_id, n.provider_message_id) END,
+                   provider_message_id = coalesce(m.provider_message_id, n.provider_message_id),
                    status = CASE WHEN n.climbs THEN n.status ELSE m.status END,
                    error = CASE WHEN n.climbs THEN n.error ELSE m.error END,
                    sent_at = coalesce(m.sent_at, n.sent_at),
                    delivered_at = coalesce(m.delivered_at, n.delivered_at),
                    read_at = coalesce(m.read_at, n.read_at),
                    failed_at = coalesce(m.failed_at, n.failed_at),
-                   billing = coalesce(n.billing, m.billing),
+                   billing = CASE WHEN n.billing IS NULL THEN m.billing
+                       -- What the report on a higher status says stands.
+                       WHEN n.climbs THEN coalesce(m.billing, '{}') || n.billing
+                       ELSE n.billing || coalesce(m.billing, '{}') END,
                    version = m.version + 1
                FROM matched n
                WHERE m.company_id = $1 AND m.id = n.matched_id
                  AND (n.climbs OR m.provider_message_id IS NULL OR (m.sent_at IS NULL AND n.sent_at IS NOT NULL)
                       OR (m.delivered_at IS NULL AND n.delivered_at IS NOT NULL)
-                      OR (n.billing IS NOT NULL AND m.billing IS DISTINCT FROM n.billing))
+                      OR NOT coalesce(m.billing, '{}') @> coalesce(n.billing, '{}'))
                RETURNING n.position, m.conversation_id, m.status, m.version)
            SELECT matched.position AS "position!", matched.matched_id AS "id!: MessageId", matched.climbs AS "climbs!",
                   changed.conversation_id AS "conversation_id?: ConversationId",
@@ -275,7 +322,8 @@ pub async fn apply_reports(tx: &mut TenantTx, reports: &[Report]) -> Result<Vec<
         &read as _,
         &failed as _,
         &errors as _,
-        &billing as _
+        &billing as _,
+        &journeys as _
     )
     .fetch_all(tx.connection())
     .await?;

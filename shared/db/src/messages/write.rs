@@ -1,5 +1,7 @@
 //! How messages come to be.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::{ConnectionId, ContactId, ConversationId, MessageId, SessionId, TurnId, UserId};
@@ -68,7 +70,7 @@ pub async fn insert_brought(
     let statuses: Vec<_> = messages.iter().map(|message| message.status).collect();
     let provider_ids: Vec<_> = messages.iter().map(|message| message.provider_message_id.clone()).collect();
     let occurred: Vec<_> = messages.iter().map(|message| message.occurred_at).collect();
-    Ok(sqlx::query_scalar!(
+    let stored = sqlx::query_scalar!(
         r#"INSERT INTO messages (company_id, id, conversation_id, session_id, connection_id, contact_id, direction,
                author, type, text, content, media, reply_to_provider_id, reply_to_id, status, provider_message_id,
                occurred_at, created_at, sent_at)
@@ -105,7 +107,32 @@ pub async fn insert_brought(
         now
     )
     .fetch_all(tx.connection())
-    .await?)
+    .await?;
+    if has_replies_within(messages) {
+        link_replies(tx, &ids).await?;
+    }
+    Ok(stored)
+}
+
+/// A statement does not see its own rows: an answer to a message of the same batch finds it only afterwards.
+fn has_replies_within(messages: &[Brought]) -> bool {
+    let own: HashSet<_> = messages.iter().map(|message| message.provider_message_id.as_str()).collect();
+    messages.iter().filter_map(|message| message.reply_to.as_deref()).any(|id| own.contains(id))
+}
+
+async fn link_replies(tx: &mut TenantTx, ids: &[uuid::Uuid]) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE messages m SET reply_to_id = r.id FROM messages r
+         WHERE m.company_id = $1 AND m.id = ANY($2) AND m.reply_to_id IS NULL
+           AND r.company_id = $1 AND r.connection_id = m.connection_id
+           AND r.provider_message_id = m.reply_to_provider_id",
+        company_id.0,
+        ids
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
 }
 
 /// A message of ours.

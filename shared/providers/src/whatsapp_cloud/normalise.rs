@@ -2,7 +2,10 @@
 //! that says why, and the journal keeps the original.
 
 use chrono::{DateTime, Utc};
-use domain::inbound::{Address, AddressChange, AddressKind, InboundEvent, ProviderFault, StatusUpdate};
+use domain::inbound::{
+    Address, AddressChange, AddressKind, Customer, InboundEvent, MarketingPreference, ProviderFault,
+    StatusUpdate,
+};
 use domain::message::MessageStatus;
 use domain::phone;
 use serde_json::{Map, Value};
@@ -44,9 +47,9 @@ impl<'a> Event<'a> {
         } else if let Some(status) = self.piece("status") {
             self.status(status)
         } else if let Some(update) = self.piece("user_id_update") {
-            user_id_update(update)
+            self.user_id_update(update)
         } else if let Some(preference) = self.piece("user_preference") {
-            marketing_preference(preference)
+            self.marketing_preference(preference)
         } else {
             Ok(None)
         };
@@ -74,8 +77,8 @@ impl<'a> Event<'a> {
     fn message(&self, message: &'a Value) -> Normalised {
         let system = &message["system"];
         match text(system, "type").as_deref() {
-            Some("user_changed_number" | "customer_changed_number") => changed_number(message, system),
-            Some("user_changed_user_id") => changed_user_id(message, system),
+            Some("user_changed_number" | "customer_changed_number") => self.changed_number(message, system),
+            Some("user_changed_user_id") => self.changed_user_id(message, system),
             _ => message::normalise(self, message, false),
         }
     }
@@ -108,9 +111,6 @@ impl<'a> Event<'a> {
                 billing.insert(name.to_owned(), value.clone());
             }
         }
-        if word == "played" {
-            billing.insert("status".to_owned(), Value::from(word));
-        }
         Ok(Some(InboundEvent::Status(Box::new(StatusUpdate {
             provider_message_id,
             callback: text(status, "biz_opaque_callback_data"),
@@ -121,6 +121,77 @@ impl<'a> Event<'a> {
             billing: if billing.is_empty() { Value::Null } else { Value::Object(billing) },
         }))))
     }
+
+    fn changed_number(&self, message: &Value, system: &Value) -> Normalised {
+        let mut previous = Addresses::default();
+        previous.wa_id(text(message, "from"));
+        previous.bsuid(text(message, "from_user_id"));
+        let current = text(system, "wa_id")
+            .or_else(|| text(system, "new_wa_id"))
+            .map(wa_id)
+            .ok_or("a changed number without the new one")?;
+        self.change(message, previous, current).ok_or("a changed number without the old one")
+    }
+
+    fn changed_user_id(&self, message: &Value, system: &Value) -> Normalised {
+        let current = text(system, "user_id").map(bsuid).ok_or("a changed user id without the new one")?;
+        let mut previous = Addresses::default();
+        previous.wa_id(text(message, "from"));
+        if previous.given.is_empty() {
+            // The old id stands only in the sentence, at its end: "… changed from BR.1 to BR.2". The name before it is
+            // the customer's to choose, so that the sentence counts only when nothing better is there.
+            let told = || {
+                let body = text(system, "body")?;
+                let (head, new) = body.rsplit_once(" to ")?;
+                let (_, old) = head.rsplit_once(" changed from ")?;
+                (new == current.value && !old.contains(' ')).then(|| old.to_owned())
+            };
+            previous.bsuid(told());
+        }
+        self.change(message, previous, current).ok_or("a changed user id without the old one")
+    }
+
+    fn user_id_update(&self, update: &Value) -> Normalised {
+        let ids = &update["user_id"];
+        let current = text(ids, "current").map(bsuid).ok_or("a user id update without the new id")?;
+        let mut previous = Addresses::default();
+        previous.bsuid(text(ids, "previous"));
+        previous.wa_id(text(update, "wa_id"));
+        self.change(update, previous, current).ok_or("a user id update without the old id")
+    }
+
+    fn change(&self, piece: &Value, previous: Addresses, current: Address) -> Option<Option<InboundEvent>> {
+        let mut previous = previous.done();
+        previous.retain(|address| *address != current);
+        if previous.is_empty() {
+            return None;
+        }
+        let at = self.time_of(piece).unwrap_or(DateTime::UNIX_EPOCH);
+        Some(Some(InboundEvent::AddressChange(AddressChange { previous, current, at })))
+    }
+
+    fn marketing_preference(&self, preference: &Value) -> Normalised {
+        if text(preference, "category").is_some_and(|category| category != "marketing_messages") {
+            return Ok(None);
+        }
+        let stopped = match text(preference, "value").as_deref() {
+            Some("stop") => true,
+            Some("resume") => false,
+            _ => return Ok(None),
+        };
+        let mut addresses = Addresses::default();
+        addresses.wa_id(text(preference, "wa_id"));
+        addresses.bsuid(text(preference, "user_id"));
+        let addresses = addresses.done();
+        if addresses.is_empty() {
+            return Err("a preference without a customer");
+        }
+        Ok(Some(InboundEvent::MarketingPreference(MarketingPreference {
+            customer: Customer { addresses, name: None, username: None },
+            stopped,
+            at: self.time_of(preference).unwrap_or(DateTime::UNIX_EPOCH),
+        })))
+    }
 }
 
 /// `None`: nobody acts upon it. `Err`: what is missing.
@@ -128,59 +199,6 @@ pub(super) type Normalised = Result<Option<InboundEvent>, &'static str>;
 
 fn notice(field: &str, reason: &str) -> InboundEvent {
     InboundEvent::Notice { field: field.to_owned(), reason: reason.to_owned() }
-}
-
-fn changed_number(message: &Value, system: &Value) -> Normalised {
-    let previous = text(message, "from")
-        .map(wa_id)
-        .or_else(|| text(message, "from_user_id").map(bsuid))
-        .ok_or("a changed number without the old one")?;
-    let current = text(system, "wa_id")
-        .or_else(|| text(system, "new_wa_id"))
-        .map(wa_id)
-        .ok_or("a changed number without the new one")?;
-    Ok(Some(InboundEvent::AddressChange(AddressChange { previous, current })))
-}
-
-fn changed_user_id(message: &Value, system: &Value) -> Normalised {
-    let current = text(system, "user_id").map(bsuid).ok_or("a changed user id without the new one")?;
-    // The old id stands only in the sentence, at its end: "… changed from BR.1 to BR.2". The name before it is the
-    // customer's to choose, so that the sentence counts only when nothing better is there.
-    let told = || {
-        let body = text(system, "body")?;
-        let (head, new) = body.rsplit_once(" to ")?;
-        let (_, old) = head.rsplit_once(" changed from ")?;
-        (new == current.value && !old.contains(' ')).then(|| bsuid(old.to_owned()))
-    };
-    let previous =
-        text(message, "from").map(wa_id).or_else(told).ok_or("a changed user id without the old one")?;
-    Ok(Some(InboundEvent::AddressChange(AddressChange { previous, current })))
-}
-
-fn user_id_update(update: &Value) -> Normalised {
-    let ids = &update["user_id"];
-    let current = text(ids, "current").map(bsuid).ok_or("a user id update without the new id")?;
-    let previous = text(ids, "previous")
-        .map(bsuid)
-        .or_else(|| text(update, "wa_id").map(wa_id))
-        .ok_or("a user id update without the old id")?;
-    Ok(Some(InboundEvent::AddressChange(AddressChange { previous, current })))
-}
-
-fn marketing_preference(preference: &Value) -> Normalised {
-    if text(preference, "category").is_some_and(|category| category != "marketing_messages") {
-        return Ok(None);
-    }
-    let stopped = match text(preference, "value").as_deref() {
-        Some("stop") => true,
-        Some("resume") => false,
-        _ => return Ok(None),
-    };
-    let address = text(preference, "wa_id")
-        .map(wa_id)
-        .or_else(|| text(preference, "user_id").map(bsuid))
-        .ok_or("a preference without a customer")?;
-    Ok(Some(InboundEvent::MarketingPreference { address, stopped }))
 }
 
 /// Reads an element of `errors`.

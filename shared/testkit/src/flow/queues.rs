@@ -54,6 +54,13 @@ pub(super) struct Queues {
     told: Mutex<Vec<Value>>,
 }
 
+/// A message whose hand-over to its queue is late.
+#[derive(Debug)]
+pub struct Withheld {
+    group: Option<String>,
+    body: String,
+}
+
 /// A batch that a consumer received.
 pub(super) struct Delivery {
     queue_url: String,
@@ -121,6 +128,25 @@ impl Queues {
     /// Lets everything come again at once, as if the visibility timeout had passed.
     pub(super) async fn give_back(&self, delivery: &Delivery) {
         self.show(&delivery.queue_url, &delivery.messages).await;
+    }
+
+    /// Takes what waits off a queue: its hand-over is late.
+    pub(super) async fn withhold(&self, queue: Queue) -> Vec<Withheld> {
+        let messages = self.take(self.url(queue), 10).await;
+        self.delete(self.url(queue), &messages).await;
+        let withheld = messages.iter().map(|message| Withheld {
+            group: attribute(message, &MessageSystemAttributeName::MessageGroupId).map(str::to_owned),
+            body: message.body().unwrap_or_default().to_owned(),
+        });
+        withheld.collect()
+    }
+
+    pub(super) async fn hand_over(&self, queue: Queue, withheld: Vec<Withheld>) {
+        for message in withheld {
+            let request = self.sqs.send_message().queue_url(self.url(queue)).message_body(message.body);
+            let request = request.set_message_group_id(message.group);
+            request.message_deduplication_id(new_word("late-")).send().await.expect("the queue takes it");
+        }
     }
 
     async fn delete(&self, url: &str, messages: &[Message]) {
