@@ -1,19 +1,24 @@
 # What one does in this repository. The longer steps are scripts in infra/, which run from any folder.
+launcher := $(or $(CARGO_TARGET_DIR),target)/debug/local
+
 .DEFAULT_GOAL := help
 .PHONY: help run down test check audit bench soak build fmt prepare invoke deploy clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-run: ## The whole bundle on this machine, until Ctrl-C (ARGS="--port-base 9700" to pass options)
+run: ## The whole bundle on this machine, until Ctrl-C (PORT_BASE=9700 for other ports, ARGS for other options)
 	@cargo build --workspace --bins
-	@target/debug/local up --no-build $(ARGS)
+	@$(launcher) up --no-build $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(ARGS)
 
-down: ## Stop a stack whose `make run` was killed
-	@cargo build -q --workspace --bins
-	@target/debug/local down $(ARGS)
+down: $(launcher) ## Stop a stack whose `make run` was killed
+	@$(launcher) down $(ARGS)
 
-test: ## Every test, against a stack of its own (ARGS="-E 'test(outage)'" for some of them)
+# Only when there is none: what stops a stack need not be the newest.
+$(launcher):
+	@cargo build --quiet --workspace --bin local
+
+test: ## Every test but a try of the bench, against a stack of its own (ARGS="-E 'test(outage)'" for some)
 	@infra/test.sh $(ARGS)
 
 check: ## What must pass before a commit: format, lints, audit, templates, query cache, tests
@@ -44,6 +49,5 @@ invoke: ## Call one function of the running stack: FUNCTION=webhook-meta EVENT=e
 deploy: build ## Build, then deploy to AWS: ENVIRONMENT=staging (see infra/docs/deploy.md)
 	@infra/deploy.sh "$(ENVIRONMENT)"
 
-clean: ## Delete what was built and every local stack's data; fetched tools stay
-	@target/debug/local down
-	@cargo clean && find .local -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +
+clean: ## Stop every local stack, delete its data and what was built; fetched tools stay
+	@infra/clean.sh

@@ -3,7 +3,7 @@
 # in its files. Only findings make it fail; what could not be checked is said.
 #
 #   infra/audit.sh             asks before it installs cargo-deny; without a terminal it goes on without
-#   infra/audit.sh --install   installs it without asking
+#   infra/audit.sh --install   installs it without asking, as with CI=true, and fails when it cannot
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,14 +19,14 @@ has_cargo_deny() {
 provide_cargo_deny() {
     local answer=
     has_cargo_deny && return
-    if [[ "$1" != --install ]]; then
+    if [[ "$1" != --install && "${CI:-}" != true ]]; then
         [[ -t 0 && -t 1 ]] || return 1
         read -r -p "cargo-deny is not installed. Install version $cargo_deny_version (minutes, once)? [y/N] " answer
         [[ "$answer" == [yY]* ]] || return 1
     fi
     echo "Installing cargo-deny $cargo_deny_version (minutes, once)"
     # Without optimisation: it reads a few files, and compiles in a third of the time.
-    cargo install --quiet --locked --debug --version "$cargo_deny_version" cargo-deny
+    cargo install --quiet --locked --debug --version "$cargo_deny_version" cargo-deny || exit 1
 }
 
 audit_crates() {

@@ -3,7 +3,7 @@
 #
 #   infra/dead-letters.sh                     how many each one holds
 #   infra/dead-letters.sh show inbound        reason and body of up to ten messages; they stay
-#   infra/dead-letters.sh redrive inbound     all of them, in order, one by one
+#   infra/dead-letters.sh redrive inbound     those that are there now, in order, one by one
 #
 # The queues are those of the local stack (STATE, default .local). With ENVIRONMENT=staging they are those of that
 # environment in AWS, in REGION (default us-east-1), with the caller's credentials.
@@ -14,21 +14,23 @@ if [[ -n "${ENVIRONMENT:-}" ]]; then
     # Of the lint tools, which bring the SDK along; infra/check-templates.sh installs them.
     python=.local/tools/lint/bin/python
     stack=
+    [[ -x "$python" ]] || { echo "error: run infra/check-templates.sh first, which fetches the SDK" >&2; exit 1; }
 else
-    python=$(find .local/tools -path '*/emulator-*/bin/python' 2>/dev/null | sort | tail -n 1)
     stack=${STATE:-.local}/stack.json
     [[ -s "$stack" ]] || { echo "error: no stack runs on ${STATE:-.local}; \`make run\` starts one" >&2; exit 1; }
+    # The emulator's own, which has the SDK.
+    python=$(jq -r .emulator_python "$stack")
 fi
-[[ -x "$python" ]] || { echo "error: run infra/check-templates.sh first, which fetches the SDK" >&2; exit 1; }
 
 exec "$python" - "$stack" "${ENVIRONMENT:-local}" "${REGION:-us-east-1}" "${1:-count}" "${2:-}" <<'PYTHON'
 import hashlib
 import json
 import sys
+from datetime import datetime, timezone
 
 import boto3
 
-QUEUES = {"inbound": ".fifo", "outbound": ".fifo", "turns": "", "ai-reply": "", "push": ""}
+QUEUES = {"inbound": ".fifo", "outbound": ".fifo", "turns": "", "ai-reply": "", "mail": "", "push": ""}
 
 stack, environment, region, action, queue = sys.argv[1:]
 if stack:
@@ -60,18 +62,34 @@ def show(name):
         for key, value in sorted(message.get("MessageAttributes", {}).items()):
             print(f"{key}: {value['StringValue']}")
         print(message["Body"], end="\n\n")
-    # At once, so that the next look finds them too.
+    give_back(url(name, True), messages)
+    print(f"{len(messages)} shown")
+
+
+def give_back(address, messages):
+    """At once, so that the next look finds them too."""
     for message in messages:
         sqs.change_message_visibility(
-            QueueUrl=url(name, True), ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+            QueueUrl=address, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
         )
-    print(f"{len(messages)} shown")
+
+
+def parked_at(message):
+    """In UTC, so that the texts of two times compare as the times do; what SQS itself put there does not say."""
+    return message.get("MessageAttributes", {}).get("parked_at", {}).get("StringValue", "")
 
 
 def redrive(name):
     source, target, moved = url(name, True), url(name, False), 0
+    # What comes back while this runs was not mended: it stays, or both would go round for ever.
+    limit = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     while messages := receive(source, 60):
-        for message in messages:
+        before = [message for message in messages if parked_at(message) < limit]
+        give_back(source, [message for message in messages if message not in before])
+        if not before:
+            print(f"what was parked after {limit} stays")
+            break
+        for message in before:
             request = {"QueueUrl": target, "MessageBody": message["Body"]}
             if QUEUES[name]:
                 # Another id than the first time, which SQS may remember for five minutes.

@@ -2,12 +2,12 @@
 # Deploys one stack of an environment to the AWS account of the caller's credentials. infra/docs/deploy.md has the
 # order of a first deployment.
 #
-#   infra/deploy.sh staging                  the application (what `make deploy` does)
+#   infra/deploy.sh staging                  the application, as it is built (`make deploy` builds it first)
 #   infra/deploy.sh staging network          one of: network, database, application, observability
 #
 # The application needs PUBLIC_URL (https://app.example.com), OPENAI_KEY_SECRET_ARN, MAIL_FROM and MAIL_IDENTITY_ARN, and
 # takes ALLOWED_ORIGINS, GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET_ARN, FACEBOOK_APP_ID, FACEBOOK_APP_SECRET_ARN;
-# observability takes ALARM_EMAIL.
+# observability takes ALARM_EMAIL. What is taken and not set stays as it was; set to nothing, it is taken away.
 # REGION defaults to us-east-1. What a stack needs of another one is read from that one's outputs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -36,12 +36,24 @@ PYTHON
 }
 
 deploy() {
-    local template=$1
+    local template=$1 override overrides=()
     shift
+    # In quotes of their own: sam ends a value at its first space, and refuses an empty one.
+    for override in "EnvironmentName=$environment" "$@"; do
+        overrides+=("${override%%=*}=\"${override#*=}\"")
+    done
     "$tools/bin/python" "$tools/bin/sam" deploy --template-file "$template" --region "$region" \
         --stack-name "master-ia-$environment-$part" --capabilities CAPABILITY_IAM --resolve-s3 \
         --s3-prefix "master-ia-$environment-$part" --no-fail-on-empty-changeset \
-        --parameter-overrides "EnvironmentName=$environment" "$@"
+        --parameter-overrides "${overrides[@]}"
+}
+
+# Adds a parameter to `given` when its variable is set: of one that is not handed over, CloudFormation keeps the value.
+given=()
+take() {
+    if [[ -v "$2" ]]; then
+        given+=("$1=${!2}")
+    fi
 }
 
 main() {
@@ -67,19 +79,24 @@ main() {
             security_group=$(output network SecurityGroupIds)
             database_secret=$(output database DatabaseSecretArn)
             system_secret=$(output database SystemDatabaseSecretArn)
+            take AllowedOrigins ALLOWED_ORIGINS
+            take GoogleClientId GOOGLE_CLIENT_ID
+            take GoogleClientSecretArn GOOGLE_CLIENT_SECRET_ARN
+            take FacebookAppId FACEBOOK_APP_ID
+            take FacebookAppSecretArn FACEBOOK_APP_SECRET_ARN
             deploy template.yaml "PublicUrl=$PUBLIC_URL" "OpenAiKeySecretArn=$OPENAI_KEY_SECRET_ARN" \
-                "MailFrom=$MAIL_FROM" "MailIdentityArn=$MAIL_IDENTITY_ARN" "AllowedOrigins=${ALLOWED_ORIGINS:-}" \
-                "GoogleClientId=${GOOGLE_CLIENT_ID:-}" "GoogleClientSecretArn=${GOOGLE_CLIENT_SECRET_ARN:-}" \
-                "FacebookAppId=${FACEBOOK_APP_ID:-}" "FacebookAppSecretArn=${FACEBOOK_APP_SECRET_ARN:-}" \
+                "MailFrom=$MAIL_FROM" "MailIdentityArn=$MAIL_IDENTITY_ARN" \
                 "SubnetIds=$subnets" "SecurityGroupIds=$security_group" \
-                "DatabaseSecretArn=$database_secret" "SystemDatabaseSecretArn=$system_secret"
+                "DatabaseSecretArn=$database_secret" "SystemDatabaseSecretArn=$system_secret" \
+                ${given[@]+"${given[@]}"}
             ;;
         observability)
             http_api=$(output application HttpApiId)
             websocket_api=$(output application WebSocketApiId)
             cluster=$(output database ClusterIdentifier)
+            take AlarmEmail ALARM_EMAIL
             deploy infra/observability.yaml "HttpApiId=$http_api" "WebSocketApiId=$websocket_api" \
-                "ClusterIdentifier=$cluster" "AlarmEmail=${ALARM_EMAIL:-}"
+                "ClusterIdentifier=$cluster" ${given[@]+"${given[@]}"}
             ;;
         *)
             echo "error: there is no stack \"$part\" (network, database, application, observability)" >&2

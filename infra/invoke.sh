@@ -24,7 +24,7 @@ if [[ ! -s "$state/stack.json" ]]; then
 fi
 
 # The emulator's own Python has the SDK.
-python=$(find .local/tools -path '*/emulator-*/bin/python' | sort | tail -n 1)
+python=$(jq -r .emulator_python "$state/stack.json")
 "$python" - "$function" "$event" "$state/stack.json" <<'PYTHON'
 import json
 import sys

@@ -23,7 +23,7 @@ if [[ "${1:-}" == --inside ]]; then
 fi
 # The launcher that starts that database is compiled by .sqlx itself, and after a change to a query it may not build;
 # without its seed it contains no query.
-if ! env --unset=DATABASE_URL cargo build --quiet --workspace --bin local 2>/dev/null; then
-    env --unset=DATABASE_URL cargo build --quiet --package local --no-default-features
+if ! cargo build --quiet --workspace --bin local 2>/dev/null; then
+    cargo build --quiet --package local --no-default-features
 fi
 exec "$launcher" database --state .local/prepare --fast-unsafe-database -- infra/prepare.sh --inside

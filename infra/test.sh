@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every test of the workspace, against a stack of its own; arguments go to nextest.
+# Every test of the workspace but a try of the bench (`make bench ARGS=--quick`), against a stack of its own;
+# arguments go to nextest.
 #
 #   infra/test.sh                            all of them
 #   infra/test.sh -p domain                  those of a package
@@ -17,11 +18,6 @@ launcher=${CARGO_TARGET_DIR:-$PWD/target}/debug/local
 # Tools are fetched and PostgreSQL is initialised at the first start, seconds are enough afterwards.
 start_limit=600
 launcher_pid=
-
-# Queries are checked against .sqlx, whatever database the caller lends the stack.
-cargo_offline() {
-    env --unset=DATABASE_URL cargo "$@"
-}
 
 require_tools() {
     local tool missing=()
@@ -74,13 +70,13 @@ main() {
     require_tools
     # All targets in one go: binaries and tests then share what they depend on, and the stack needs no second build.
     echo "Building"
-    cargo_offline build --quiet --workspace --all-targets
+    cargo build --quiet --workspace --all-targets
     trap stop_stack EXIT
     trap 'exit 130' INT TERM
     start_stack
     echo "Starting the stack (log: .local/test/up.log)"
     await_stack
-    STACK_FILE="$state/stack.json" cargo_offline nextest run --workspace "$@"
+    STACK_FILE="$state/stack.json" cargo nextest run --workspace "$@"
 }
 
 main "$@"

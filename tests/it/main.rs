@@ -2,7 +2,8 @@
 //!
 //! `template` needs nothing but the checkout. All the others talk to a running stack, which they find by the file that
 //! `STACK_FILE` names (see `testkit::stack`); each of them makes a company of its own, so that they can run side by
-//! side and again and again. `deployed::outage` and `deployed::soak` stop PostgreSQL and kill workers: they run alone.
+//! side and again and again. `deployed::outage` and `deployed::soak` stop PostgreSQL and kill workers, and one of
+//! `deployed::schedules` rotates the master key: these run alone.
 //!
 //! Rooms: `accounts` from registration to log-out, and who may do what · `deployed` a customer, a browser, outages, load
 //! · `flows` what the API promises, third parties that fail, and, with the handlers in the test's own process, deaths and

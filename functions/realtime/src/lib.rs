@@ -1,5 +1,5 @@
-//! The WebSocket API's Lambda: `$connect` lets browsers in, `$disconnect` forgets them, `$default` answers a ping.
-//! Events are pushed by the consumer `push`.
+//! The WebSocket API's Lambda: `$connect` lets browsers in, `$disconnect` forgets them; what they say is not
+//! listened to. Events are pushed by the consumer `push`.
 
 use app::{App, Error};
 use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};

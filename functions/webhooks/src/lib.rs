@@ -6,6 +6,6 @@
 pub mod meta;
 
 /// A webhook's work is many small, short-lived allocations: a seventh of its processor time with the platform's own
-/// allocator. Other functions keep that one: this one takes most of a millisecond to start, and eight megabytes.
+/// allocator. Other functions keep that one: they wait for others most of their time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -12,7 +12,7 @@ use crate::payloads::Home;
 const DATABASE: &str = "master_ia_bench";
 
 /// The extensions that the migrations expect, which only a superuser may create.
-const EXTENSIONS: [&str; 6] = ["vector", "pg_trgm", "unaccent", "citext", "btree_gin", "pgcrypto"];
+const EXTENSIONS: &str = include_str!("../../extensions.sql");
 
 /// How many conversations the messages that are there already belong to.
 const CONVERSATIONS: u64 = 10_000;
@@ -68,10 +68,7 @@ impl BenchDatabase {
             .context("cannot make the database")?;
         outside.close().await?;
         let mut admin = PgConnection::connect(&inside(&server.admin)?).await?;
-        for extension in EXTENSIONS {
-            let create = format!("CREATE EXTENSION {extension}");
-            sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut admin).await?;
-        }
+        sqlx::raw_sql(EXTENSIONS).execute(&mut admin).await?;
         db::migrate(&inside(&server.owner)?).await?;
         Ok(Self {
             application_url: inside(&server.application)?,

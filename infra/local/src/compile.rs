@@ -23,8 +23,6 @@ pub async fn build(layout: &Layout) -> anyhow::Result<()> {
     let status = Command::new(environment::cargo())
         .args(["build", "--workspace", "--bins"])
         .current_dir(&layout.checkout)
-        // A database that does not run yet, or an old one, must not take part in checking the queries.
-        .env_remove("DATABASE_URL")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .status()

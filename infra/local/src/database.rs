@@ -11,7 +11,7 @@ use crate::layout::Layout;
 pub const DATABASE: &str = "master_ia";
 
 /// The extensions, which only a superuser may create.
-const EXTENSIONS: [&str; 6] = ["vector", "pg_trgm", "unaccent", "citext", "btree_gin", "pgcrypto"];
+const EXTENSIONS: &str = include_str!("../../extensions.sql");
 
 /// The addresses of the database for each role.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -86,12 +86,7 @@ pub async fn bootstrap(
     server.close().await?;
     let mut inside = PgConnection::connect(&urls.admin).await?;
     execute(&mut inside, "ALTER SCHEMA public OWNER TO mia_owner".to_owned()).await?;
-    for extension in EXTENSIONS {
-        let create = format!("CREATE EXTENSION IF NOT EXISTS {extension}");
-        execute(&mut inside, create)
-            .await
-            .with_context(|| format!("cannot make the extension {extension}"))?;
-    }
+    execute(&mut inside, EXTENSIONS.to_owned()).await.context("cannot make the extensions")?;
     Ok(inside.close().await?)
 }
 

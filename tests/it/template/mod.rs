@@ -3,6 +3,7 @@
 mod emulator;
 mod events;
 mod functions;
+mod operations;
 mod queues;
 mod routes;
 

@@ -1,12 +1,30 @@
 //! Queues and their triggers: the linters accept every mistake that is refused here.
 
+use std::collections::BTreeMap;
+
+use serde_yaml_ng::Value;
+
 use super::{Template, target};
 
 /// Fourteen days, the longest that SQS keeps a message.
 const LONGEST_RETENTION: u64 = 1_209_600;
 
+/// `push` keeps a message for an hour, which is shorter than the others' thousand visibility timeouts.
+const PUSH_RECEIVE_COUNT: u64 = 10;
+
 /// A FIFO queue's trigger takes no more records than this; a standard queue's not without a batching window.
 const LARGEST_BATCH: u64 = 10;
+
+/// Every queue that has a consumer, by its logical id.
+pub(super) fn source_queues(template: &Template) -> BTreeMap<String, &Value> {
+    let triggers = template.resources("AWS::Lambda::EventSourceMapping");
+    let ids = triggers.values().map(|trigger| target(&trigger["EventSourceArn"]));
+    ids.map(|id| (id.clone(), template.resource(&id))).collect()
+}
+
+fn number(resource: &Value, name: &str) -> u64 {
+    resource[name].as_u64().unwrap_or_else(|| panic!("no {name}: {resource:?}"))
+}
 
 #[test]
 fn every_trigger_reports_failures_record_by_record() {
@@ -36,25 +54,46 @@ fn no_trigger_hides_in_a_function_event() {
 #[test]
 fn every_source_queue_has_a_dead_letter_queue_that_keeps_for_fourteen_days() {
     let template = Template::load();
-    for (id, trigger) in template.resources("AWS::Lambda::EventSourceMapping") {
-        let queue_id = target(&trigger["EventSourceArn"]);
-        let queue = template.resource(&queue_id);
+    for (id, queue) in source_queues(&template) {
         let dead_id = target(&queue["RedrivePolicy"]["deadLetterTargetArn"]);
         let dead = template.resource(&dead_id);
-        assert_eq!(dead["MessageRetentionPeriod"].as_u64(), Some(LONGEST_RETENTION), "{dead_id}");
+        assert_eq!(number(dead, "MessageRetentionPeriod"), LONGEST_RETENTION, "{dead_id}");
         assert_eq!(dead["FifoQueue"], queue["FifoQueue"], "{id}: both FIFO or none");
         assert!(dead["RedrivePolicy"].is_null(), "{dead_id}");
-        assert_eq!(queue["SqsManagedSseEnabled"].as_bool(), Some(true), "{queue_id}");
+        assert_eq!(queue["SqsManagedSseEnabled"].as_bool(), Some(true), "{id}");
     }
 }
 
 #[test]
 fn messages_return_as_often_as_the_consumers_believe() {
     let template = Template::load();
-    for id in ["InboundQueue", "OutboundQueue", "TurnsQueue", "AiReplyQueue"] {
-        let count = template.resource(id)["RedrivePolicy"]["maxReceiveCount"].as_u64();
-        assert_eq!(count, Some(runtime::sqs::MAX_RECEIVE_COUNT.into()), "{id}");
+    for (id, queue) in source_queues(&template) {
+        let expected = match id.as_str() {
+            "PushQueue" => PUSH_RECEIVE_COUNT,
+            _ => runtime::sqs::MAX_RECEIVE_COUNT.into(),
+        };
+        assert_eq!(number(&queue["RedrivePolicy"], "maxReceiveCount"), expected, "{id}");
     }
+}
+
+#[test]
+fn a_message_that_kills_its_consumer_is_parked_before_it_expires() {
+    let template = Template::load();
+    for (id, queue) in source_queues(&template) {
+        let (hidden, kept) = (number(queue, "VisibilityTimeout"), number(queue, "MessageRetentionPeriod"));
+        let times = number(&queue["RedrivePolicy"], "maxReceiveCount");
+        assert!(times * hidden < kept, "{id}: {times} times {hidden} s, and kept for {kept} s");
+    }
+}
+
+#[test]
+fn a_body_in_the_bucket_outlives_its_pointer() {
+    let template = Template::load();
+    let rule = &template.resource("OverflowBucket")["LifecycleConfiguration"]["Rules"][0];
+    // The pointer waits on its queue and then, parked, on the dead-letter queue from the beginning.
+    let waits = ["InboundQueue", "InboundDeadQueue"]
+        .map(|queue| number(template.resource(queue), "MessageRetentionPeriod"));
+    assert!(number(rule, "ExpirationInDays") * 86_400 > waits.iter().sum::<u64>());
 }
 
 #[test]
@@ -63,8 +102,7 @@ fn a_message_stays_hidden_for_six_timeouts() {
     for (id, trigger) in template.resources("AWS::Lambda::EventSourceMapping") {
         let function = template.resource(&target(&trigger["FunctionName"]));
         let queue = template.resource(&target(&trigger["EventSourceArn"]));
-        let (timeout, hidden) =
-            (function["Timeout"].as_u64().unwrap(), queue["VisibilityTimeout"].as_u64().unwrap());
+        let (timeout, hidden) = (number(function, "Timeout"), number(queue, "VisibilityTimeout"));
         assert!(hidden >= 6 * timeout, "{id}: hidden for {hidden} s, the function takes up to {timeout} s");
         assert!(
             trigger["MaximumBatchingWindowInSeconds"].as_u64().unwrap_or(0) + 6 * timeout <= hidden,
@@ -85,7 +123,7 @@ fn a_consumer_may_read_its_queue_and_park_in_its_own_dead_letter_queue() {
         let may = |action: &str, resource: &str| {
             let statements = function["Policies"][0]["Statement"].as_sequence().unwrap();
             statements.iter().any(|statement| {
-                let listed = |value: &serde_yaml_ng::Value, test: &dyn Fn(&serde_yaml_ng::Value) -> bool| {
+                let listed = |value: &Value, test: &dyn Fn(&Value) -> bool| {
                     value.as_sequence().map_or_else(|| test(value), |items| items.iter().any(test))
                 };
                 listed(&statement["Action"], &|value| value == action)

@@ -13,6 +13,7 @@ use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 use rustix::process::Signal;
 
+use super::mail;
 use super::proxy::problem;
 use crate::arguments::PostgresAction;
 use crate::emulator;
@@ -30,6 +31,10 @@ pub struct Control {
     pub postgres: Option<Arc<tokio::sync::Mutex<Postgres>>>,
     /// The state folder.
     pub state: PathBuf,
+    /// Where the emulator tells the mails.
+    pub mail_source: String,
+    /// For asking there.
+    pub client: reqwest::Client,
 }
 
 impl Control {
@@ -52,6 +57,14 @@ impl Control {
             ["workers", function, "kill"] if post => Json(self.kill_workers(function)).into_response(),
             _ => unknown(),
         }
+    }
+
+    /// The mails, for whoever calls this machine by its name: they hold tokens.
+    pub(super) async fn mails(&self, headers: &HeaderMap) -> Response {
+        if !is_called_by_own_name(headers) {
+            return problem(StatusCode::FORBIDDEN, "forbidden", "only this machine may read its mails");
+        }
+        mail::answer(&self.client, &self.mail_source, headers).await
     }
 
     fn state(&self) -> serde_json::Value {
@@ -97,10 +110,14 @@ fn unknown() -> Response {
 /// Any page that is open in a browser here can send requests to this port; none of them may stop a database. A page
 /// cannot hide its origin, nor call us by another name than its own.
 fn is_local(headers: &HeaderMap) -> bool {
+    let by_page = headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site");
+    is_called_by_own_name(headers) && !by_page
+}
+
+fn is_called_by_own_name(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let by_page = headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site");
-    ["127.0.0.1", "localhost", "[::1]"].contains(&name) && !by_page
+    ["127.0.0.1", "localhost", "[::1]"].contains(&name)
 }
 
 /// Has the launcher of a running stack do something to its PostgreSQL.

@@ -1,7 +1,8 @@
 //! One origin before everything, as a load balancer or a content network would be in the cloud: the HTTP API, the
-//! WebSocket API, the providers' function URLs, and beside them the controls of this machine.
+//! WebSocket API, the providers' function URLs, and beside them the controls of this machine and the mails that were sent.
 
 mod control;
+pub mod mail;
 mod proxy;
 
 use std::collections::BTreeMap;
@@ -59,14 +60,20 @@ struct Door {
     control: Control,
 }
 
-/// Serves on an address until it is dropped.
+/// Takes the port: from now on whoever knocks is heard, as soon as [`serve`] runs.
 ///
 /// # Errors
-/// When the port is taken.
-pub async fn serve(port: u16, routes: Routes, control: Control) -> anyhow::Result<()> {
+/// When somebody else has it.
+pub async fn bind(port: u16) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let listener =
-        TcpListener::bind(address).await.with_context(|| format!("the front door cannot use port {port}"))?;
+    TcpListener::bind(address).await.with_context(|| format!("the front door cannot use port {port}"))
+}
+
+/// Serves until it is dropped.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(listener: TcpListener, routes: Routes, control: Control) -> anyhow::Result<()> {
     let door = Arc::new(Door { routes, proxy: Proxy::new(), control });
     let service = axum::Router::new().fallback(handle).with_state(door);
     axum::serve(listener, service.into_make_service_with_connect_info::<SocketAddr>()).await?;
@@ -81,6 +88,9 @@ async fn handle(
     let path = request.uri().path();
     if path == "/" {
         return Redirect::temporary("/docs").into_response();
+    }
+    if path == "/mail" {
+        return door.control.mails(request.headers()).await;
     }
     if let Some(rest) = path.strip_prefix("/_local/") {
         let rest = rest.to_owned();

@@ -68,11 +68,15 @@ pub async fn change(app: &App, identity: &Identity, user_id: UserId, change: Cha
     Ok(member)
 }
 
-/// Refuses a caller who may not give `role` to somebody, or take it away. An API key reaches as far as an admin.
+/// Refuses a caller who may not give `role` to somebody, or take it away. An API key reaches as far as an admin, and no
+/// further than what it holds itself.
 pub(super) fn may_assign(identity: &Identity, role: Role) -> Result<()> {
-    if identity.role().unwrap_or(Role::Admin).may_assign(role) {
-        Ok(())
-    } else {
-        Err(Error::Forbidden("give or take this role"))
-    }
+    let reaches = match identity.role() {
+        Some(own) => own.may_assign(role),
+        None => {
+            let held = |permission: Permission| identity.require(permission).is_ok();
+            Role::Admin.may_assign(role) && role.permissions().filter(|it| it.is_for_keys()).all(held)
+        }
+    };
+    if reaches { Ok(()) } else { Err(Error::Forbidden("give or take this role")) }
 }
