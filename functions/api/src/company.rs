@@ -14,6 +14,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use db::companies::Company;
+use domain::company::CompanySettings;
+use domain::session::ClosedSessions;
 use domain::{CompanyId, UserId};
 use runtime::http::{ApiError, Caller, Problem, ValidJson};
 use serde::{Deserialize, Serialize};
@@ -39,12 +41,30 @@ pub struct CompanyDetailBody {
     #[schema(value_type = Uuid)]
     id: CompanyId,
     name: String,
+    settings: CompanySettingsBody,
     created_at: DateTime<Utc>,
+}
+
+/// What a company decided about itself.
+#[derive(Serialize, ToSchema)]
+pub struct CompanySettingsBody {
+    /// What a customer's message does when their last session is over: `begin_another` or `stay_closed`, where it is
+    /// kept and nothing automatic happens.
+    #[schema(value_type = String, example = "begin_another")]
+    closed_sessions: ClosedSessions,
+    /// For new sessions: seconds of silence that end a customer's burst.
+    concat_timeout: i32,
 }
 
 impl From<Company> for CompanyDetailBody {
     fn from(company: Company) -> Self {
-        Self { id: company.id, name: company.name, created_at: company.created_at }
+        let CompanySettings { closed_sessions, concat_timeout } = company.settings.0;
+        Self {
+            id: company.id,
+            name: company.name,
+            settings: CompanySettingsBody { closed_sessions, concat_timeout },
+            created_at: company.created_at,
+        }
     }
 }
 
@@ -52,7 +72,20 @@ impl From<Company> for CompanyDetailBody {
 #[derive(Deserialize, ToSchema)]
 pub struct ChangeCompany {
     /// 1 to 200 characters.
-    name: String,
+    name: Option<String>,
+    /// What shall change of its settings.
+    #[serde(default)]
+    settings: ChangeCompanySettings,
+}
+
+/// What shall change of a company's settings.
+#[derive(Default, Deserialize, ToSchema)]
+pub struct ChangeCompanySettings {
+    /// `begin_another` or `stay_closed`.
+    #[schema(value_type = Option<String>)]
+    closed_sessions: Option<ClosedSessions>,
+    /// 5 to 8.
+    concat_timeout: Option<i32>,
 }
 
 /// Who shall own the company.
@@ -73,7 +106,7 @@ async fn find(State(app): State<App>, caller: Caller) -> Result<Json<CompanyDeta
     Ok(Json(app::company::find(&app, caller.identity()).await?.into()))
 }
 
-/// Renames the company.
+/// Changes the company's name or settings.
 #[utoipa::path(patch, path = "/company", tag = "company", security(("bearer" = [])), request_body = ChangeCompany,
     responses(
     (status = 200, body = CompanyDetailBody),
@@ -86,7 +119,9 @@ async fn change(
     caller: Caller,
     ValidJson(change): ValidJson<ChangeCompany>,
 ) -> Result<Json<CompanyDetailBody>, ApiError> {
-    Ok(Json(app::company::rename(&app, caller.identity(), &change.name).await?.into()))
+    let ChangeCompany { name, settings: ChangeCompanySettings { closed_sessions, concat_timeout } } = change;
+    let change = app::company::Change { name, closed_sessions, concat_timeout };
+    Ok(Json(app::company::change(&app, caller.identity(), change).await?.into()))
 }
 
 /// Hands the company over to another member; the owner becomes an admin.

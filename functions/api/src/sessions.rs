@@ -1,4 +1,6 @@
-//! `/sessions`: who handles a stretch of a conversation.
+//! `/sessions`: who handles a stretch of a conversation. Here what is read · [`life`] what is done to them.
+
+pub mod life;
 
 use app::App;
 use app::sessions::AiStatus;
@@ -27,6 +29,7 @@ pub fn router() -> Group {
         .routes(routes!(find))
         .routes(routes!(list_messages))
         .routes(routes!(ai_status))
+        .merge(life::router())
 }
 
 /// A session.
@@ -50,7 +53,10 @@ pub struct SessionBody {
     assigned_customer_id: Option<Uuid>,
     /// Seconds of silence that end a customer's burst, 5 to 8.
     concat_timeout: i32,
+    /// Until then the AI is silent; `null` once that is over.
     ai_blocked_until: Option<DateTime<Utc>>,
+    /// Why it was silenced.
+    ai_block_reason: Option<String>,
     tabulations: Vec<String>,
     created_at: DateTime<Utc>,
     closed_at: Option<DateTime<Utc>>,
@@ -72,6 +78,7 @@ impl From<Session> for SessionBody {
             assigned_customer_id: session.assigned_customer_id,
             concat_timeout: session.concat_timeout,
             ai_blocked_until: session.ai_blocked_until,
+            ai_block_reason: session.ai_block_reason,
             tabulations: session.tabulations,
             created_at: session.created_at,
             closed_at: session.closed_at,

@@ -1,11 +1,12 @@
 //! Scheduled work: one Lambda a schedule.
 //!
 //! Rooms: [`outbox`] what other processes left in the outbox leaves all the same · [`seals`] secrets are sealed anew after
-//! a rotation of the master key · [`cleanup`] what has had its time goes.
+//! a rotation of the master key · [`sessions`] silences of the AI end · [`cleanup`] what has had its time goes.
 
 pub mod cleanup;
 pub mod outbox;
 pub mod seals;
+pub mod sessions;
 
 use chrono::{DateTime, Utc};
 use lambda_runtime::{LambdaEvent, service_fn};

@@ -10,6 +10,8 @@ pub mod members;
 
 use db::companies::Company;
 use domain::UserId;
+use domain::company::{CONCAT_TIMEOUT, CompanySettings};
+use domain::session::ClosedSessions;
 use domain::user::{Permission, Role};
 use serde_json::json;
 
@@ -29,19 +31,46 @@ pub async fn find(app: &App, identity: &Identity) -> Result<Company> {
     db::companies::find(&mut tx).await?.ok_or(Error::NotFound("company"))
 }
 
-/// Renames the company.
+/// What shall be true of a company; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Its name.
+    pub name: Option<String>,
+    /// What a customer's message does when their last session is over.
+    pub closed_sessions: Option<ClosedSessions>,
+    /// For new sessions: seconds of silence that end a customer's burst.
+    pub concat_timeout: Option<i32>,
+}
+
+/// Changes the company.
 ///
 /// # Errors
-/// `Forbidden` without the permission, `Invalid` for the name.
-pub async fn rename(app: &App, identity: &Identity, new_name: &str) -> Result<Company> {
+/// `Forbidden` without the permission, `Invalid` for a name or a number that is not allowed.
+pub async fn change(app: &App, identity: &Identity, change: Change) -> Result<Company> {
     identity.require(Permission::ManageCompany)?;
-    let new_name = name("name", new_name)?;
+    let new_name = change.name.as_deref().map(|new| name("name", new)).transpose()?;
+    if change.concat_timeout.is_some_and(|seconds| !CONCAT_TIMEOUT.contains(&seconds)) {
+        let (least, most) = (CONCAT_TIMEOUT.start(), CONCAT_TIMEOUT.end());
+        return Err(Error::invalid("settings.concat_timeout", format!("{least} to {most} seconds")));
+    }
     let mut tx = app.db().await?.begin(identity.scope).await?;
-    db::companies::rename(&mut tx, &new_name).await?;
+    let was = db::companies::find_for_update(&mut tx).await?.ok_or(Error::NotFound("company"))?;
+    let settings = CompanySettings {
+        closed_sessions: change.closed_sessions.unwrap_or(was.settings.closed_sessions),
+        concat_timeout: change.concat_timeout.unwrap_or(was.settings.concat_timeout),
+    };
+    let object = ("company", Some(was.id.0));
+    if let Some(new_name) = new_name.filter(|new| *new != was.name) {
+        db::companies::rename(&mut tx, &new_name).await?;
+        let detail = json!({ "from": was.name, "name": new_name });
+        audit::record(app, &mut tx, By::Caller(identity), "company.renamed", object, detail).await?;
+    }
+    if settings != was.settings.0 {
+        db::companies::set_settings(&mut tx, settings).await?;
+        let detail = json!({ "from": was.settings, "to": settings });
+        audit::record(app, &mut tx, By::Caller(identity), "company.settings_changed", object, detail).await?;
+    }
     let company = db::companies::find(&mut tx).await?.ok_or(Error::NotFound("company"))?;
-    let object = ("company", Some(company.id.0));
-    audit::record(app, &mut tx, By::Caller(identity), "company.renamed", object, json!({ "name": new_name }))
-        .await?;
     tx.commit().await?;
     Ok(company)
 }

@@ -316,8 +316,10 @@ async fn join_session(
         status: SessionStatus::Active,
     };
     let new_id = wanted.new_id;
-    let session =
-        db::sessions::ensure_open(tx, &[wanted], now).await?.pop().ok_or(Error::NotFound("session"))?;
+    let session = db::sessions::ensure_open(tx, &[wanted], false, now)
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("session"))?;
     let moved = if new.pause_session {
         let from = [SessionStatus::Queued, SessionStatus::Active];
         db::sessions::set_status(tx, session.id, &from, SessionStatus::Paused, "person_took_over", now)

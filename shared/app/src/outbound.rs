@@ -234,6 +234,7 @@ pub(crate) fn content_of(
         | MessageType::System
         | MessageType::Edit
         | MessageType::Revoke
+        | MessageType::Note
         | MessageType::Unsupported => None,
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use cloud::bus::BusEvent;
 use cloud::queue::QueueMessage;
-use db::TenantTx;
 use db::outbox::{Destination, NewRow};
-use domain::CompanyScope;
+use db::{SystemTx, TenantTx};
 use domain::event::{Event, EventEnvelope};
 use domain::job::{ENVELOPE_VERSION, Job, JobEnvelope, Queue};
+use domain::{CompanyId, CompanyScope};
 
 use crate::error::{Result, internal};
 use crate::{App, trace};
@@ -31,6 +31,7 @@ const LONGEST_DELAY: TimeDelta = TimeDelta::minutes(15);
 /// Jobs and events that a transaction causes.
 #[derive(Debug, Default)]
 pub struct Outgoing {
+    companies: Vec<CompanyId>,
     rows: Vec<NewRow>,
 }
 
@@ -55,7 +56,7 @@ impl Outgoing {
         let envelope =
             JobEnvelope { v: ENVELOPE_VERSION, company_id: scope.company_id(), trace: trace::current(), job };
         let body = serde_json::to_string(&envelope).map_err(internal)?;
-        self.rows.push(NewRow { destination: Destination::Queue, body, due_at });
+        self.push(scope, NewRow { destination: Destination::Queue, body, due_at });
         Ok(())
     }
 
@@ -71,8 +72,13 @@ impl Outgoing {
             event,
         };
         let body = serde_json::to_string(&envelope).map_err(internal)?;
-        self.rows.push(NewRow { destination: Destination::Bus, body, due_at: None });
+        self.push(scope, NewRow { destination: Destination::Bus, body, due_at: None });
         Ok(())
+    }
+
+    fn push(&mut self, scope: CompanyScope, row: NewRow) {
+        self.companies.push(scope.company_id());
+        self.rows.push(row);
     }
 }
 
@@ -95,6 +101,25 @@ pub async fn commit(app: &App, mut tx: TenantTx, outgoing: Outgoing) -> Result<(
     let gone = hand_over(app, waiting).await;
     if let Err(error) = forget(app, scope, &gone).await {
         tracing::warn!(error = error.chain(), "handed-over outbox rows stay until the relay repeats them");
+    }
+    Ok(())
+}
+
+/// As [`commit`], for what a schedule does to several companies at once.
+///
+/// # Errors
+/// As [`commit`].
+pub async fn commit_system(app: &App, mut tx: SystemTx, outgoing: Outgoing) -> Result<()> {
+    let Outgoing { companies, rows } = outgoing;
+    let claimed_until = app.clock.now() + CLAIM;
+    let ids = db::outbox::insert_for(&mut tx, &companies, &rows, claimed_until).await?;
+    tx.commit().await?;
+
+    let gone = hand_over(app, ids.into_iter().zip(rows).map(|(id, row)| Waiting { id, row }).collect()).await;
+    if !gone.is_empty() {
+        let mut tx = app.system_db().await?.begin_system().await?;
+        db::outbox::delete_relayed(&mut tx, &gone).await?;
+        tx.commit().await?;
     }
     Ok(())
 }

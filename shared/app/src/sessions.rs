@@ -1,4 +1,7 @@
-//! Sessions, as the API reads them.
+//! Sessions: here as the API reads them · [`life`] what is done to them · [`silences`] those of the AI end.
+
+pub mod life;
+pub mod silences;
 
 use chrono::{DateTime, Utc};
 use db::messages::Message;
@@ -45,7 +48,8 @@ pub async fn list(
 ) -> Result<Page<Session>> {
     let mut tx = app.db().await?.begin(scope).await?;
     let rows = db::sessions::list(&mut tx, filter, before, limit + 1).await?;
-    Ok(Page::cut(rows, limit, |session| (session.created_at, session.id.0)))
+    let rows = rows.into_iter().map(|session| as_of(session, app.clock.now())).collect();
+    Ok(Page::cut(rows, limit, |session: &Session| (session.created_at, session.id.0)))
 }
 
 /// Finds a session.
@@ -54,7 +58,16 @@ pub async fn list(
 /// `NotFound`.
 pub async fn find(app: &App, scope: CompanyScope, id: SessionId) -> Result<Session> {
     let mut tx = app.db().await?.begin(scope).await?;
-    db::sessions::find(&mut tx, id).await?.ok_or(Error::NotFound("session"))
+    let session = db::sessions::find(&mut tx, id).await?.ok_or(Error::NotFound("session"))?;
+    Ok(as_of(session, app.clock.now()))
+}
+
+/// A silence that is over is none, also before the schedule lifts it.
+fn as_of(session: Session, now: DateTime<Utc>) -> Session {
+    match session.ai_blocked_until {
+        Some(until) if until <= now => Session { ai_blocked_until: None, ai_block_reason: None, ..session },
+        _ => session,
+    }
 }
 
 /// Whether the AI may speak in a session, now.
@@ -92,6 +105,7 @@ pub async fn by_contact(
     let contact =
         contacts::with_addresses(&mut tx, vec![contact]).await?.pop().ok_or(Error::NotFound("contact"))?;
     let sessions = db::sessions::list_for_contact(&mut tx, contact_id).await?;
+    let sessions = sessions.into_iter().map(|session| as_of(session, app.clock.now())).collect();
     let messages = db::messages::list_for_contact(&mut tx, contact_id, after, limit + 1).await?;
     let messages = Page::cut(messages, limit, |message| (message.occurred_at, message.id.0));
     Ok(ContactHistory { contact, sessions, messages })

@@ -335,6 +335,57 @@ pub async fn lock(tx: &mut TenantTx, id: ConversationId) -> Result<()> {
     Ok(())
 }
 
+/// Says who holds a conversation.
+///
+/// # Errors
+/// Database errors only.
+pub async fn assign(
+    tx: &mut TenantTx,
+    id: ConversationId,
+    assignee_id: Option<Uuid>,
+    department_id: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE conversations SET assignee_id = $3, department_id = $4, version = version + 1, updated_at = $5
+         WHERE company_id = $1 AND id = $2",
+        company_id.0,
+        id.0,
+        assignee_id,
+        department_id,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Closes a conversation, or opens it again.
+///
+/// # Errors
+/// Database errors only.
+pub async fn set_closed(
+    tx: &mut TenantTx,
+    id: ConversationId,
+    closed: bool,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE conversations SET status = CASE WHEN $3 THEN 'closed' ELSE 'open' END, version = version + 1,
+                updated_at = $4
+         WHERE company_id = $1 AND id = $2",
+        company_id.0,
+        id.0,
+        closed,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// What sending into a conversation needs.
 #[derive(Clone, Debug)]
 pub struct Recipient {

@@ -124,6 +124,44 @@ pub async fn set_members(tx: &mut TenantTx, id: DepartmentId, members: &[UserId]
     Ok(done.rows_affected())
 }
 
+/// Waits for every other transaction that hands work to this department, and keeps the next ones waiting.
+///
+/// # Errors
+/// Database errors only.
+pub async fn lock(tx: &mut TenantTx, id: DepartmentId) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "SELECT id FROM departments WHERE company_id = $1 AND id = $2 FOR NO KEY UPDATE",
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// The active member of a department with the fewest sessions that are not over; among equals the one whose last came
+/// longest ago.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_least_busy(tx: &mut TenantTx, id: DepartmentId) -> Result<Option<UserId>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT d.user_id AS "user_id: UserId" FROM department_members d
+           JOIN memberships m ON m.company_id = d.company_id AND m.user_id = d.user_id AND m.deactivated_at IS NULL
+           LEFT JOIN LATERAL (
+               SELECT count(*) AS open, max(s.updated_at) AS last FROM sessions s
+               WHERE s.company_id = $1 AND s.assigned_agent_id = d.user_id AND s.status <> 'CLOSED') AS held ON true
+           WHERE d.company_id = $1 AND d.department_id = $2
+           ORDER BY held.open, held.last NULLS FIRST, d.user_id LIMIT 1"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
 /// Removes one; whether there was one.
 ///
 /// # Errors

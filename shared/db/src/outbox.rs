@@ -5,6 +5,7 @@
 //! once; consumers are idempotent.
 
 use chrono::{DateTime, Utc};
+use domain::CompanyId;
 
 use crate::{Result, SystemTx, TenantTx};
 
@@ -66,6 +67,37 @@ pub async fn insert(tx: &mut TenantTx, rows: &[NewRow], claimed_until: DateTime<
          ORDER BY position
          RETURNING id",
         company_id.0,
+        &destinations,
+        &bodies,
+        &due as _,
+        claimed_until
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// As [`insert`], for several companies at once: `companies` says whose each row is.
+///
+/// # Errors
+/// Database errors only.
+pub async fn insert_for(
+    tx: &mut SystemTx,
+    companies: &[CompanyId],
+    rows: &[NewRow],
+    claimed_until: DateTime<Utc>,
+) -> Result<Vec<i64>> {
+    let companies: Vec<_> = companies.iter().map(|company| company.0).collect();
+    let destinations: Vec<_> = rows.iter().map(|row| row.destination.as_str().to_owned()).collect();
+    let bodies: Vec<_> = rows.iter().map(|row| row.body.clone()).collect();
+    let due: Vec<_> = rows.iter().map(|row| row.due_at).collect();
+    Ok(sqlx::query_scalar!(
+        "INSERT INTO outbox (company_id, destination, body, due_at, claimed_until)
+         SELECT company_id, destination, body, due_at, $5
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[])
+              WITH ORDINALITY AS new (company_id, destination, body, due_at, position)
+         ORDER BY position
+         RETURNING id",
+        &companies,
         &destinations,
         &bodies,
         &due as _,

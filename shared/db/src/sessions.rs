@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use domain::session::{SessionStatus, StartedBy};
-use domain::{ContactId, ConversationId, SessionId};
+use domain::{CompanyId, ContactId, ConversationId, SessionId};
 use uuid::Uuid;
 
-use crate::{Result, TenantTx};
+use crate::error::OnConstraint as _;
+use crate::{Result, SystemTx, TenantTx};
 
 /// A session.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Session {
     pub concat_timeout: i32,
     /// The AI is silent until then.
     pub ai_blocked_until: Option<DateTime<Utc>>,
+    /// Why it is.
+    pub ai_block_reason: Option<String>,
     /// Tags.
     pub tabulations: Vec<String>,
     /// When it began.
@@ -76,13 +79,16 @@ pub struct OpenSession {
     pub bypass_bots: bool,
 }
 
-/// Finds or begins the open session of each conversation; `wanted` names each conversation once.
+/// Finds or begins the open session of each conversation, which is open again then; `wanted` names each conversation
+/// once. With `may_stay_closed`, a company whose setting says so ([`ClosedSessions`](domain::session::ClosedSessions)) gets
+/// the last one, over as it is.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn ensure_open(
     tx: &mut TenantTx,
     wanted: &[Wanted],
+    may_stay_closed: bool,
     now: DateTime<Utc>,
 ) -> Result<Vec<OpenSession>> {
     let company_id = tx.company_id();
@@ -94,26 +100,44 @@ pub async fn ensure_open(
     // The no-op update makes RETURNING give the session that was there; it is on the row that we lock anyway.
     Ok(sqlx::query_as!(
         OpenSession,
-        r#"WITH opened AS (
+        r#"WITH new AS (
+               SELECT * FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
+                    AS new (id, conversation_id, contact_id, started_by, status)),
+           last AS (
+               SELECT DISTINCT ON (s.conversation_id) s.id, s.conversation_id, s.contact_id, s.status, s.concat_timeout,
+                      s.ai_blocked_until
+               FROM new JOIN sessions s ON s.company_id = $1 AND s.conversation_id = new.conversation_id
+               WHERE $8 AND EXISTS (SELECT 1 FROM companies
+                                    WHERE id = $1 AND settings ->> 'closed_sessions' = 'stay_closed')
+               ORDER BY s.conversation_id, s.created_at DESC, s.id DESC),
+           over AS (SELECT * FROM last WHERE status = 'CLOSED'),
+           opened AS (
                INSERT INTO sessions AS s (company_id, id, conversation_id, contact_id, started_by, status,
-                                          created_at, updated_at)
-               SELECT $1, id, conversation_id, contact_id, started_by, status, $7, $7
-               FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
-                    AS new (id, conversation_id, contact_id, started_by, status)
+                                          concat_timeout, created_at, updated_at)
+               SELECT $1, id, conversation_id, contact_id, started_by, status,
+                      coalesce((SELECT (settings ->> 'concat_timeout')::integer FROM companies WHERE id = $1), 6),
+                      $7, $7
+               FROM new WHERE NOT EXISTS (SELECT 1 FROM over WHERE over.conversation_id = new.conversation_id)
                ORDER BY conversation_id
                ON CONFLICT (company_id, conversation_id) WHERE status <> 'CLOSED'
                DO UPDATE SET updated_at = EXCLUDED.updated_at
-               RETURNING s.id, s.conversation_id, s.contact_id, s.status, s.concat_timeout, s.ai_blocked_until)
-           SELECT o.id AS "id: SessionId", o.conversation_id AS "conversation_id: ConversationId",
-                  o.status AS "status: SessionStatus", o.concat_timeout, o.ai_blocked_until, p.bypass_bots
-           FROM opened o JOIN contacts p ON p.company_id = $1 AND p.id = o.contact_id"#,
+               RETURNING s.id, s.conversation_id, s.contact_id, s.status, s.concat_timeout, s.ai_blocked_until),
+           reopened AS (
+               UPDATE conversations c SET status = 'open' FROM opened
+               WHERE c.company_id = $1 AND c.id = opened.conversation_id AND c.status = 'closed')
+           SELECT s.id AS "id!: SessionId", s.conversation_id AS "conversation_id!: ConversationId",
+                  s.status AS "status!: SessionStatus", s.concat_timeout AS "concat_timeout!", s.ai_blocked_until,
+                  p.bypass_bots
+           FROM (SELECT * FROM opened UNION ALL SELECT * FROM over) AS s
+           JOIN contacts p ON p.company_id = $1 AND p.id = s.contact_id"#,
         company_id.0,
         &ids,
         &conversations,
         &contacts,
         &started as _,
         &statuses as _,
-        now
+        now,
+        may_stay_closed
     )
     .fetch_all(tx.connection())
     .await?)
@@ -152,7 +176,7 @@ pub async fn list(
                   conversation_id AS "conversation_id: ConversationId", status AS "status: SessionStatus",
                   started_by AS "started_by: StartedBy", status_reason, end_reason, external_id,
                   assigned_department_id, assigned_agent_id, assigned_customer_id, concat_timeout, ai_blocked_until,
-                  tabulations, created_at, closed_at
+                  ai_block_reason, tabulations, created_at, closed_at
            FROM sessions
            WHERE company_id = $1
              AND (created_at, id) < (coalesce($2, 'infinity'::timestamptz),
@@ -189,12 +213,95 @@ pub async fn find(tx: &mut TenantTx, id: SessionId) -> Result<Option<Session>> {
                   conversation_id AS "conversation_id: ConversationId", status AS "status: SessionStatus",
                   started_by AS "started_by: StartedBy", status_reason, end_reason, external_id,
                   assigned_department_id, assigned_agent_id, assigned_customer_id, concat_timeout, ai_blocked_until,
-                  tabulations, created_at, closed_at
+                  ai_block_reason, tabulations, created_at, closed_at
            FROM sessions WHERE company_id = $1 AND id = $2"#,
         company_id.0,
         id.0
     )
     .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// Finds a session, and keeps others from changing it. The caller has locked its conversation: everywhere that one comes
+/// first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_for_update(tx: &mut TenantTx, id: SessionId) -> Result<Option<Session>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Session,
+        r#"SELECT id AS "id: SessionId", contact_id AS "contact_id: ContactId",
+                  conversation_id AS "conversation_id: ConversationId", status AS "status: SessionStatus",
+                  started_by AS "started_by: StartedBy", status_reason, end_reason, external_id,
+                  assigned_department_id, assigned_agent_id, assigned_customer_id, concat_timeout, ai_blocked_until,
+                  ai_block_reason, tabulations, created_at, closed_at
+           FROM sessions WHERE company_id = $1 AND id = $2 FOR NO KEY UPDATE"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// Writes what may change of a session that was found [for update](find_for_update).
+///
+/// # Errors
+/// `Conflict` when it begins anew beside another one of its conversation that is not over.
+pub async fn update(tx: &mut TenantTx, session: &Session, now: DateTime<Utc>) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE sessions SET status = $3, status_reason = $4, end_reason = $5, assigned_department_id = $6,
+             assigned_agent_id = $7, assigned_customer_id = $8, ai_blocked_until = $9, ai_block_reason = $10,
+             tabulations = $11, closed_at = $12, updated_at = $13
+         WHERE company_id = $1 AND id = $2",
+        company_id.0,
+        session.id.0,
+        session.status as _,
+        session.status_reason,
+        session.end_reason,
+        session.assigned_department_id,
+        session.assigned_agent_id,
+        session.assigned_customer_id,
+        session.ai_blocked_until,
+        session.ai_block_reason,
+        &session.tabulations,
+        session.closed_at,
+        now
+    )
+    .execute(tx.connection())
+    .await
+    .on_constraint("sessions_open", "another session of this conversation is not over yet")?;
+    Ok(())
+}
+
+/// A session whose silence is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsilenced {
+    /// Whose it is.
+    pub company_id: CompanyId,
+    /// The session.
+    pub id: SessionId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+}
+
+/// Lifts up to `limit` silences of the AI that are over, of every company.
+///
+/// # Errors
+/// Database errors only.
+pub async fn lift_silences(tx: &mut SystemTx, now: DateTime<Utc>, limit: i64) -> Result<Vec<Unsilenced>> {
+    Ok(sqlx::query_as!(
+        Unsilenced,
+        r#"UPDATE sessions SET ai_blocked_until = NULL, ai_block_reason = NULL, updated_at = $1
+           WHERE (company_id, id) IN (SELECT company_id, id FROM sessions WHERE ai_blocked_until <= $1
+                                      ORDER BY ai_blocked_until LIMIT $2 FOR UPDATE SKIP LOCKED)
+           RETURNING company_id AS "company_id: CompanyId", id AS "id: SessionId",
+                     conversation_id AS "conversation_id: ConversationId""#,
+        now,
+        limit
+    )
+    .fetch_all(tx.connection())
     .await?)
 }
 

@@ -8,6 +8,7 @@
 //!
 //! Never in here: I/O, async, the clock, randomness, SQL, HTTP, a provider's wire format.
 
+pub mod company;
 pub mod event;
 pub mod ids;
 pub mod inbound;

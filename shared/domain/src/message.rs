@@ -62,6 +62,8 @@ pub enum MessageType {
     Interactive,
     /// A quick-reply button of a template.
     Button,
+    /// A note of the company to itself; no customer sees it.
+    Note,
     /// A reaction to another message; an empty text takes it back.
     Reaction,
     /// A catalogue order.
@@ -94,6 +96,7 @@ impl MessageType {
             | Self::Button
             | Self::Order => true,
             Self::Reaction
+            | Self::Note
             | Self::Template
             | Self::System
             | Self::Edit

@@ -159,6 +159,7 @@ impl Flow {
     /// When there is no such path.
     pub async fn api(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let groups = api::auth::router()
+            .merge(api::company::router())
             .merge(api::contacts::router())
             .merge(api::conversations::router())
             .merge(api::messages::router())
@@ -230,6 +231,15 @@ impl Flow {
     pub async fn relay(&self) -> usize {
         let deadline = self.clock.pass(CLAIM_RUNS_OUT) + TimeDelta::hours(1);
         app::outbox::relay(&self.app(), deadline).await.expect("the outbox is relayed")
+    }
+
+    /// What the schedule of sessions does, for every company of the stack; how many silences ended.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn lift_silences(&self) -> usize {
+        let deadline = self.clock.pass(TimeDelta::zero()) + TimeDelta::hours(1);
+        app::sessions::silences::lift(&self.app(), deadline).await.expect("silences are lifted")
     }
 
     /// Everything that comes after a death: what was delivered comes again, and the relay runs, until nothing is left.

@@ -11,5 +11,6 @@ mod lists;
 mod model;
 mod one_process;
 mod problems;
+mod sessions;
 mod shuffled;
 mod writing;

