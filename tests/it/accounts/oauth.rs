@@ -113,6 +113,9 @@ async fn an_address_alone_opens_no_account_of_others() {
     let session = format!("__Host-session={}", body["token"].as_str().unwrap());
     let nobody = api.send(Method::GET, "auth/oauth/google/start?link=true", None, &[]).await;
     let _problem = nobody.expect_problem(401, "unauthenticated");
+    let foreign = [("cookie", session.as_str()), ("sec-fetch-site", "cross-site")];
+    let foreign = api.send(Method::GET, "auth/oauth/google/start?link=true", None, &foreign).await;
+    let _problem = foreign.expect_problem(403, "forbidden");
     let linked = through(api, &account, "?link=true", &[("cookie", &session)]).await;
     assert_eq!(location(&linked), format!("{}/account?linked=google", person.stack.origin()));
     let entered = through(api, &account, "", &[]).await;

@@ -2,7 +2,8 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use testkit::{Api, PATIENCE, eventually};
+use testkit::{Api, Cloud, PATIENCE, eventually};
+use tower::ServiceExt as _;
 
 use super::person::Person;
 
@@ -67,6 +68,60 @@ async fn one_sees_and_ends_ones_sessions() {
     let path = format!("auth/sessions/{theirs}");
     let denied = stranger.api().await.send(Method::DELETE, &path, None, &[]).await;
     let _problem = denied.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn who_cannot_be_asked_about_is_not_logged_out() {
+    let person = Person::registered().await;
+    let api = person.api().await;
+    let cloud = Cloud::of(&person.stack).await;
+    let now = chrono::DateTime::from_timestamp(testkit::now_seconds(), 0).unwrap();
+    // It knows the token's key and no database.
+    let app = super::tokens::app_at(&cloud, "local", cloud.output("TokenKeySecretArn"), now);
+    let router = runtime::http::finish(api::serve(api::auth::router()), app);
+    let request = axum::extract::Request::post("/api/v1/auth/logout")
+        .header("authorization", format!("Bearer {}", api.credential().unwrap()))
+        .body(axum::body::Body::empty())
+        .unwrap();
+    assert_eq!(router.oneshot(request).await.unwrap().status(), 500);
+    let _answer = api.get("auth/me").await.expect_status(200);
+}
+
+#[tokio::test]
+async fn another_sites_page_logs_nobody_in() {
+    let person = Person::registered().await;
+    let credentials = person.credentials().to_string();
+    let log_in = async |headers: &[(&str, &str)]| {
+        person.anonymous.send(Method::POST, "auth/login", Some(credentials.clone()), headers).await
+    };
+    // What a form can send, with words that are JSON.
+    for media_type in ["text/plain", "application/x-www-form-urlencoded", "text/plain; application/json"] {
+        let form = log_in(&[("content-type", media_type)]).await;
+        let problem = form.expect_problem(415, "unsupported_media_type");
+        assert!(problem["detail"].as_str().unwrap().contains("Content-Type: application/json"), "{problem}");
+    }
+    for foreign in [("origin", "https://mal.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
+        let _problem = log_in(&[foreign]).await.expect_problem(403, "forbidden");
+        for path in [
+            "auth/register",
+            "auth/verify-email",
+            "auth/refresh",
+            "auth/logout",
+            "auth/reset-password",
+            "invitations/accept",
+        ] {
+            let body = Some("{}".to_owned());
+            let answer = person.anonymous.send(Method::POST, path, body, &[foreign]).await;
+            assert_eq!(answer.status, 403, "{path} {foreign:?}: {}", answer.body);
+        }
+    }
+    let ours = person.stack.origin();
+    for own in [("origin", ours.as_str()), ("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none")] {
+        let _answer = log_in(&[own]).await.expect_status(200);
+    }
+    let _answer = log_in(&[("content-type", "application/json; charset=utf-8")]).await.expect_status(200);
+    // Nothing to say of nothing.
+    let _answer = person.anonymous.send(Method::POST, "auth/logout", None, &[]).await.expect_status(204);
 }
 
 #[tokio::test]

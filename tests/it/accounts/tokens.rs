@@ -56,7 +56,7 @@ async fn forged_tokens_are_refused() {
 }
 
 /// The use cases in this process, at a time and with a token key of the test's choice.
-fn app_at(cloud: &Cloud, environment: &str, token_key_secret: &str, at: DateTime<Utc>) -> App {
+pub(super) fn app_at(cloud: &Cloud, environment: &str, token_key_secret: &str, at: DateTime<Utc>) -> App {
     struct At(DateTime<Utc>);
     impl app::Clock for At {
         fn now(&self) -> DateTime<Utc> {
