@@ -1,8 +1,10 @@
 //! Log-in by Google and Facebook, through the real redirects of stand-ins.
 
+use cloud::seal::{MasterKey, Sealed};
 use reqwest::Method;
+use secrecy::SecretString;
 use serde_json::{Value, json};
-use testkit::{Answer, Api, Sandbox, new_word};
+use testkit::{Answer, Api, Cloud, Sandbox, new_word};
 
 use super::person::{Person, cookie, verify};
 
@@ -134,6 +136,23 @@ async fn a_mailbox_that_google_runs_opens_its_account() {
     let account = Account::make(&person, "google", about).await;
     let entered = through(&person.anonymous, &account, "", &[]).await;
     assert_eq!(me(&person.anonymous, &entered).await["user"]["email"], json!(person.email));
+}
+
+/// The function that anybody may call seals what browsers keep, by a key that opens nothing else.
+#[tokio::test]
+async fn what_a_browser_keeps_is_sealed_by_a_key_of_its_own() {
+    let person = Person::new();
+    let answer = person.anonymous.get("auth/oauth/google/start").await.expect_status(303);
+    let flow = cookie(&answer, "__Secure-oauth");
+    let sealed: Sealed = flow.split_once('=').unwrap().1.parse().unwrap();
+    let cloud = Cloud::of(&person.stack).await;
+    let secret = SecretString::from(cloud.secret(cloud.output("TokenKeySecretArn")).await);
+    let own = MasterKey::derive_for(&secret, "master-ia/browser/v1").unwrap();
+    assert_eq!(sealed.key_id(), own.key_id());
+    for unknown in ["auth/oauth/google/start?lnik=true", "auth/oauth/google/start?link=perhaps"] {
+        let problem = person.anonymous.get(unknown).await.expect_problem(422, "invalid");
+        assert!(["lnik", "link"].contains(&problem["errors"][0]["field"].as_str().unwrap()), "{problem}");
+    }
 }
 
 #[tokio::test]

@@ -88,6 +88,18 @@ async fn who_cannot_be_asked_about_is_not_logged_out() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_outlives_what_makes_the_next_impossible() {
+    let person = Person::registered().await;
+    let first = person.log_in().await;
+    let cloud = Cloud::of(&person.stack).await;
+    // It knows the database and no key to sign with.
+    let app = cloud.app(&person.stack);
+    let token = first["refresh_token"].as_str().unwrap().into();
+    assert!(app::auth::log_in::refresh(&app, &token).await.is_err());
+    let _answer = person.anonymous.post("auth/refresh", &refresh_body(&first)).await.expect_status(200);
+}
+
+#[tokio::test]
 async fn another_sites_page_logs_nobody_in() {
     let person = Person::registered().await;
     let credentials = person.credentials().to_string();

@@ -10,6 +10,7 @@ use domain::{CompanyId, LoginSessionId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::gate::{self, Attempt};
+use super::tokens::{Bearer, Signer};
 use super::{Actor, Client, Identity, hash_secret, new_secret, passwords, session_key, tokens};
 use crate::App;
 use crate::error::{Error, Result};
@@ -83,6 +84,7 @@ pub async fn log_in(app: &App, client: &Client, email: &str, password: SecretStr
 /// `Forbidden` when they belong to no company.
 pub async fn begin(app: &App, client: &Client, user: User) -> Result<LoggedIn> {
     let now = app.clock.now();
+    let signer = tokens::signer(app).await?;
     let mut tx = app.db().await?.begin_identity(&Principal::User(user.id)).await?;
     let memberships = db::users::list_memberships(&mut tx, user.id).await?;
     let company_id = memberships.first().ok_or(Error::Forbidden("use a company"))?.company_id;
@@ -99,7 +101,7 @@ pub async fn begin(app: &App, client: &Client, user: User) -> Result<LoggedIn> {
     db::login_sessions::insert(&mut tx, &session).await?;
     let refresh_token = add_refresh_token(app, &mut tx, &session).await?;
     tx.commit().await?;
-    hand_out(app, Account { user, memberships }, &session, refresh_token).await
+    hand_out(app, &signer, Account { user, memberships }, &session, refresh_token)
 }
 
 /// Renews a session's tokens; the refresh token is used up.
@@ -110,6 +112,8 @@ pub async fn begin(app: &App, client: &Client, user: User) -> Result<LoggedIn> {
 pub async fn refresh(app: &App, refresh_token: &SecretString) -> Result<LoggedIn> {
     let now = app.clock.now();
     let token_hash = hash_secret(refresh_token.expose_secret());
+    // The token is used up for another one: first what that needs.
+    let signer = tokens::signer(app).await?;
     let mut tx = app.db().await?.begin_identity(&Principal::KeyHash(token_hash.clone())).await?;
     let shown = db::login_sessions::find_shown_token(&mut tx, &token_hash).await?;
     let shown = shown.ok_or(Error::Unauthenticated)?;
@@ -134,7 +138,7 @@ pub async fn refresh(app: &App, refresh_token: &SecretString) -> Result<LoggedIn
     }
     let refresh_token = add_refresh_token(app, &mut tx, &session).await?;
     tx.commit().await?;
-    hand_out(app, Account { user, memberships }, &session, refresh_token).await
+    hand_out(app, &signer, Account { user, memberships }, &session, refresh_token)
 }
 
 /// Makes the caller's session speak for another company of theirs, with a new token; the refresh token stays.
@@ -147,6 +151,7 @@ pub async fn switch_company(
     company_id: CompanyId,
 ) -> Result<(Account, SecretString, DateTime<Utc>)> {
     let (user_id, session_id) = person(identity)?;
+    let signer = tokens::signer(app).await?;
     let mut tx = app.db().await?.begin_identity(&Principal::User(user_id)).await?;
     let user = db::users::find(&mut tx, user_id).await?.ok_or(Error::Unauthenticated)?;
     let memberships = db::users::list_memberships(&mut tx, user_id).await?;
@@ -156,7 +161,7 @@ pub async fn switch_company(
         return Err(Error::Unauthenticated);
     }
     tx.commit().await?;
-    let (token, expires_at) = tokens::issue(app, user_id, session_id, company_id, role).await?;
+    let (token, expires_at) = signer.issue(app, Bearer { user_id, session_id, company_id, role })?;
     Ok((Account { user, memberships }, token, expires_at))
 }
 
@@ -238,8 +243,9 @@ async fn add_refresh_token(app: &App, tx: &mut IdentityTx, session: &LoginSessio
     Ok(token)
 }
 
-async fn hand_out(
+fn hand_out(
     app: &App,
+    signer: &Signer,
     account: Account,
     session: &LoginSession,
     refresh_token: SecretString,
@@ -247,7 +253,8 @@ async fn hand_out(
     let company_id = session.active_company_id;
     let membership = account.memberships.iter().find(|member| member.company_id == company_id);
     let role = membership.ok_or(Error::Unauthenticated)?.role;
-    let (token, expires_at) = tokens::issue(app, account.user.id, session.id, company_id, role).await?;
+    let bearer = Bearer { user_id: account.user.id, session_id: session.id, company_id, role };
+    let (token, expires_at) = signer.issue(app, bearer)?;
     let session_expires_at = session.expires_at;
     Ok(LoggedIn { account, company_id, token, expires_at, refresh_token, session_expires_at })
 }
