@@ -6,6 +6,7 @@ use domain::job::Mail;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::gate::{self, Attempt};
+use super::log_in::commit_end;
 use super::registration::{address, send_to, token_invalid};
 use super::{Client, hash_secret, passwords};
 use crate::App;
@@ -52,6 +53,6 @@ async fn set(app: &App, token: &SecretString, password: SecretString) -> Result<
     if !db::users::claim(&mut tx, user_id, &user.name, Some(&password_hash), now).await? {
         db::users::set_password(&mut tx, user_id, &password_hash).await?;
     }
-    db::login_sessions::end_all(&mut tx, user_id, "password_reset", now).await?;
-    Ok(tx.commit().await?)
+    let ended = db::login_sessions::end_all(&mut tx, user_id, "password_reset", now).await?;
+    commit_end(app, tx, user_id, &ended).await
 }
