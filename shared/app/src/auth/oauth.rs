@@ -196,8 +196,10 @@ async fn create(app: &App, client: &Client, name: Name, profile: &Profile, email
 }
 
 fn shown_name(profile: &Profile, email: &str) -> String {
-    let shown: String = profile.name.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect();
-    registration::name("name", &shown).unwrap_or_else(|_| email.chars().take(NAME_CHARS).collect())
+    let cut = |text: &str| -> String { text.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect() };
+    let shown =
+        [&profile.name, email].into_iter().find_map(|text| registration::name("name", &cut(text)).ok());
+    shown.unwrap_or_else(|| "—".to_owned())
 }
 
 fn identity(

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::gate::{self, Attempt};
 use super::log_in::commit_end;
-use super::registration::{address, send_to, token_invalid};
+use super::registration::{address, send_to_address, token_invalid};
 use super::{Client, hash_secret, passwords};
 use crate::App;
 use crate::error::Result;
@@ -19,13 +19,7 @@ use crate::error::Result;
 pub async fn forgot(app: &App, client: &Client, email: &str) -> Result<()> {
     let email = address(email)?;
     gate::pass(app, Attempt::Mail, client, Some(&email)).await?;
-    let mut tx = app.db().await?.begin_identity(&Principal::Email(email.clone())).await?;
-    let user = db::users::find_by_email(&mut tx, &email).await?;
-    drop(tx);
-    match user {
-        Some(user) => send_to(app, user.id, Mail::ResetPassword { user_id: user.id }).await,
-        None => Ok(()),
-    }
+    send_to_address(app, &email, |user_id| Mail::ResetPassword { user_id }).await
 }
 
 /// Sets a new password by such a link. The link also proves the address: of an account whose address was not proved, this
