@@ -16,7 +16,7 @@ use db::login_sessions::LoginSession;
 use domain::user::{Locale, Permission, Role};
 use domain::{CompanyId, LoginSessionId, UserId};
 use runtime::http::caller::credential;
-use runtime::http::{ApiError, Caller, Client, PathId, Problem, ValidJson, cookies};
+use runtime::http::{ApiError, Caller, Client, OwnPage, PathId, Problem, ValidJson, cookies};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -231,11 +231,13 @@ fn account_body(account: Account, company_id: CompanyId) -> AccountBody {
 /// Registers a company and its owner. Whether the address is registered already shows in its mail only.
 #[utoipa::path(post, path = "/auth/register", tag = "auth", request_body = Register, responses(
     (status = 202, description = "A mail is on its way; a cookie shows where the registration was made"),
+    (status = 403, description = "From another site's page", body = Problem),
     (status = 422, body = Problem),
     (status = 429, body = Problem),
 ))]
 async fn register(
     State(app): State<App>,
+    _: OwnPage,
     Client(client): Client,
     ValidJson(new): ValidJson<Register>,
 ) -> Result<(StatusCode, HeaderMap), ApiError> {
@@ -249,11 +251,13 @@ async fn register(
 /// registered, or knows the password: anybody can register an address, and its owner may follow the link by mistake.
 #[utoipa::path(post, path = "/auth/verify-email", tag = "auth", request_body = VerifyEmail, responses(
     (status = 204),
+    (status = 403, description = "From another site's page", body = Problem),
     (status = 409, description = "`token_invalid`, `registration_unproved`", body = Problem),
     (status = 429, body = Problem),
 ))]
 async fn verify_email(
     State(app): State<App>,
+    _: OwnPage,
     Client(client): Client,
     headers: HeaderMap,
     ValidJson(shown): ValidJson<VerifyEmail>,
@@ -283,12 +287,14 @@ async fn resend_verification(
 #[utoipa::path(post, path = "/auth/login", tag = "auth", request_body = LogIn, responses(
     (status = 200, body = LoggedInBody),
     (status = 401, description = "Unknown address or wrong password", body = Problem),
+    (status = 403, description = "From another site's page, or for who belongs to no company", body = Problem),
     (status = 409, description = "`email_not_verified`", body = Problem),
     (status = 422, body = Problem),
     (status = 429, description = "Five failures in fifteen minutes", body = Problem),
 ))]
 async fn log_in(
     State(app): State<App>,
+    _: OwnPage,
     Client(client): Client,
     ValidJson(credentials): ValidJson<LogIn>,
 ) -> Result<(HeaderMap, Json<LoggedInBody>), ApiError> {
@@ -300,10 +306,11 @@ async fn log_in(
 #[utoipa::path(post, path = "/auth/refresh", tag = "auth", request_body = Option<Refresh>, responses(
     (status = 200, body = LoggedInBody),
     (status = 401, body = Problem),
-    (status = 403, description = "Cookies, from another site's page", body = Problem),
+    (status = 403, description = "From another site's page", body = Problem),
 ))]
 async fn refresh(
     State(app): State<App>,
+    _: OwnPage,
     method: Method,
     headers: HeaderMap,
     body: Option<ValidJson<Refresh>>,
@@ -316,10 +323,11 @@ async fn refresh(
 /// Logs out: the session ends, and the browser forgets its tokens.
 #[utoipa::path(post, path = "/auth/logout", tag = "auth", request_body = Option<Refresh>, responses(
     (status = 204),
-    (status = 403, description = "Cookies, from another site's page", body = Problem),
+    (status = 403, description = "From another site's page", body = Problem),
 ))]
 async fn log_out(
     State(app): State<App>,
+    _: OwnPage,
     Client(client): Client,
     method: Method,
     headers: HeaderMap,
@@ -327,8 +335,12 @@ async fn log_out(
 ) -> Result<(StatusCode, HeaderMap), ApiError> {
     let token = refresh_token(&app, &method, &headers, body)?;
     let identity = match credential(&app, &method, &headers)? {
-        // Who is not let in any more may still leave.
-        Some(shown) => app::auth::identify(&app, shown, client).await.ok(),
+        Some(shown) => match app::auth::identify(&app, shown, client).await {
+            Ok(identity) => Some(identity),
+            // Who is not let in any more may still leave. Whoever we cannot ask about has not left.
+            Err(app::Error::Unauthenticated) => None,
+            Err(error) => return Err(error.into()),
+        },
         None => None,
     };
     sessions::log_out(&app, token.as_ref(), identity.as_ref()).await?;
@@ -353,12 +365,14 @@ async fn forgot_password(
 /// Sets a new password by such a link. Every session of the person ends.
 #[utoipa::path(post, path = "/auth/reset-password", tag = "auth", request_body = ResetPassword, responses(
     (status = 204),
+    (status = 403, description = "From another site's page", body = Problem),
     (status = 409, description = "`token_invalid`", body = Problem),
     (status = 422, body = Problem),
     (status = 429, body = Problem),
 ))]
 async fn reset_password(
     State(app): State<App>,
+    _: OwnPage,
     Client(client): Client,
     ValidJson(new): ValidJson<ResetPassword>,
 ) -> Result<StatusCode, ApiError> {

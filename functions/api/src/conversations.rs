@@ -86,12 +86,33 @@ impl From<Listed> for ConversationBody {
     }
 }
 
+/// Where a conversation stands.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConversationStatus {
+    /// It goes on.
+    Open,
+    /// It is over, until somebody writes.
+    Closed,
+}
+
+impl ConversationStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// Which conversations to list.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ConversationQuery {
     /// `open` or `closed`.
-    status: Option<String>,
+    #[param(value_type = Option<String>)]
+    status: Option<ConversationStatus>,
     /// Over one connection.
     #[param(value_type = Option<Uuid>)]
     connection_id: Option<ConnectionId>,
@@ -124,7 +145,7 @@ async fn list(
     caller.require(Permission::ReadInbox)?;
     let page = PageQuery { limit: query.limit, cursor: query.cursor };
     let filter = Filter {
-        status: query.status,
+        status: query.status.map(|status| status.as_str().to_owned()),
         connection_id: query.connection_id,
         contact_id: query.contact_id,
         unread: query.unread,

@@ -2,8 +2,10 @@
 //! the answer. Those without a [`runtime::http::Caller`] are public.
 //!
 //! Rooms: [`auth`] · [`company`] · [`contacts`] · [`conversations`] · [`messages`] · [`sessions`] · [`platform`] health
-//! and the OpenAPI document, which is made from the handlers of all groups · [`group`] what they are made of.
+//! and the OpenAPI document, which is made from the handlers of all groups · `answers` what it says of all of them ·
+//! [`group`] what they are made of.
 
+mod answers;
 pub mod auth;
 pub mod company;
 pub mod contacts;

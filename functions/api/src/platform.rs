@@ -10,13 +10,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::Config;
 
 use crate::group::{Group, routes};
-use crate::{PREFIX, auth, company, contacts, conversations, messages, sessions};
+use crate::{PREFIX, answers, auth, company, contacts, conversations, messages, sessions};
 
 /// The page loads its own files, with styles and icons inside them.
 const OWN_PAGE: &str =
@@ -61,14 +60,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         .merge(sessions::router());
     let mut document =
         OpenApiRouter::with_openapi(Document::openapi()).nest(PREFIX, groups.document()).into_openapi();
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .description(Some("A token of `auth/login`, or an API key (`mia_…`)"))
-        .build();
-    document
-        .components
-        .get_or_insert_with(Default::default)
-        .add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    answers::complete(&mut document);
     document
 }
 
@@ -135,7 +127,7 @@ async fn health() -> Json<Health> {
 async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let checks: Vec<_> = app::health::ready(&app)
         .await
-        .into_iter()
+        .iter()
         .map(|check| CheckBody { name: check.name, ok: check.ok })
         .collect();
     let (code, status) = if checks.iter().all(|check| check.ok) {

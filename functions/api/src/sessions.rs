@@ -125,6 +125,7 @@ pub struct Pagination {
 
 /// Which sessions to list.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct SessionQuery {
     /// QUEUED, ACTIVE, PAUSED or CLOSED.

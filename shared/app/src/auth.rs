@@ -133,10 +133,29 @@ impl Identity {
 /// # Errors
 /// `Unauthenticated` for anything else, for a session that has ended and for a person who was shut out.
 pub async fn identify(app: &App, credential: &str, client: Client) -> Result<Identity> {
+    identify_by(app, credential, client, Memory::Used).await
+}
+
+/// As [`identify`], but by what the database says now.
+///
+/// # Errors
+/// As [`identify`].
+pub async fn identify_anew(app: &App, credential: &str, client: Client) -> Result<Identity> {
+    identify_by(app, credential, client, Memory::Unused).await
+}
+
+/// Whether what this process remembers of a session will do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    Used,
+    Unused,
+}
+
+async fn identify_by(app: &App, credential: &str, client: Client, memory: Memory) -> Result<Identity> {
     if credential.starts_with(API_KEY_PREFIX) {
         identify_key(app, credential, client).await
     } else {
-        identify_token(app, credential, client).await
+        identify_token(app, credential, client, memory).await
     }
 }
 
@@ -161,9 +180,12 @@ async fn identify_key(app: &App, key: &str, client: Client) -> Result<Identity> 
     Ok(Identity { scope, actor: Actor::Key { id: key.id, permissions }, client, expires_at: key.expires_at })
 }
 
-async fn identify_token(app: &App, token: &str, client: Client) -> Result<Identity> {
+async fn identify_token(app: &App, token: &str, client: Client, memory: Memory) -> Result<Identity> {
     let claims = tokens::verify(app, token).await?;
     let key = session_key(claims.session, claims.company);
+    if memory == Memory::Unused {
+        app.sessions.forget(&key);
+    }
     let load = async || current_role(app, &claims).await.map_err(Arc::new);
     let role = app.sessions.get(&key, load).await.map_err(internal)?.ok_or(Error::Unauthenticated)?;
     Ok(Identity {

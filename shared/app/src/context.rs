@@ -112,11 +112,15 @@ pub struct App {
     pub secrets: cloud::secrets::Secrets,
     /// What seals single values at rest.
     pub sealing: cloud::keys::SealingKeys,
+    /// What seals values that a browser keeps for us.
+    pub browser_sealing: cloud::keys::SealingKeys,
     /// Rate limits.
     pub limits: cloud::limits::RateLimits,
     /// Mails.
     pub mailer: cloud::mail::Mailer,
     pub(crate) sessions: Arc<crate::auth::SessionCache>,
+    pub(crate) token_keys: Arc<crate::auth::tokens::TokenKeys>,
+    pub(crate) readiness: Arc<crate::health::Readiness>,
     pub(crate) leases: Arc<crate::auth::throttle::Leases>,
     lazy: Arc<Lazy>,
 }
@@ -130,6 +134,10 @@ struct Lazy {
     http: std::sync::OnceLock<reqwest::Client>,
 }
 
+/// The purpose of the key that seals what browsers keep for us. It lives as long as the one that signs tokens, and comes
+/// from the same secret: the master key opens credentials of connections, and is not for functions that face anybody.
+const IN_BROWSERS: &str = "master-ia/browser/v1";
+
 /// One event at a time, and a hand-over beside it.
 const CONNECTIONS: u32 = 2;
 
@@ -141,6 +149,7 @@ impl App {
         let limits_table = settings.rate_limits_table.clone();
         let secrets = cloud::secrets::Secrets::new(aws.clone());
         let master_key_secret = settings.master_key_secret.clone();
+        let token_key_secret = settings.token_key_secret.clone();
         Self {
             clock,
             queues: cloud::queue::Queues::new(aws.clone()),
@@ -153,10 +162,17 @@ impl App {
             sockets: cloud::sockets::Sockets::new(aws.clone(), sockets_table),
             push: cloud::push::Push::new(aws.clone()),
             sealing: cloud::keys::SealingKeys::new(secrets.clone(), master_key_secret),
+            browser_sealing: cloud::keys::SealingKeys::for_purpose(
+                secrets.clone(),
+                token_key_secret,
+                IN_BROWSERS,
+            ),
             secrets,
             limits: cloud::limits::RateLimits::new(aws.clone(), limits_table),
             mailer: cloud::mail::Mailer::new(aws.clone()),
             sessions: Arc::new(crate::auth::session_cache()),
+            token_keys: Arc::default(),
+            readiness: Arc::new(crate::health::readiness()),
             leases: Arc::default(),
             settings: Arc::new(settings),
             lazy: Arc::default(),

@@ -1,4 +1,10 @@
-//! Whether this installation can work.
+//! Whether this installation can work. Anybody may ask, and uncounted: a process finds out once in a while, whoever asks.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud::cache::{Cache, Policy};
 
 use crate::App;
 use crate::error::{Result, internal};
@@ -12,8 +18,31 @@ pub struct Check {
     pub ok: bool,
 }
 
-/// Asks the database and the queues for a sign of life.
-pub async fn ready(app: &App) -> Vec<Check> {
+/// What was found out is told for so long, good or bad.
+const READINESS: Policy = Policy {
+    fresh: Duration::from_secs(1),
+    absent: Duration::ZERO,
+    stale: Duration::ZERO,
+    pause: Duration::ZERO,
+    capacity: 1,
+};
+
+/// What this process found out last.
+pub(crate) type Readiness = Cache<Arc<[Check]>, Infallible>;
+
+/// Nothing was found out yet.
+pub(crate) fn readiness() -> Readiness {
+    Cache::new("readiness", READINESS)
+}
+
+/// Whether database and queues give a sign of life, as of a second ago at most.
+pub async fn ready(app: &App) -> Arc<[Check]> {
+    let ask = async || Ok(Some(ask(app).await));
+    let Ok(known) = app.readiness.get("", ask).await;
+    known.unwrap_or_default()
+}
+
+async fn ask(app: &App) -> Arc<[Check]> {
     let (database, queues) = futures::join!(database(app), queues(app));
     [("database", database), ("queues", queues)]
         .map(|(name, outcome)| {
@@ -22,7 +51,7 @@ pub async fn ready(app: &App) -> Vec<Check> {
             }
             Check { name, ok: outcome.is_ok() }
         })
-        .to_vec()
+        .into()
 }
 
 async fn database(app: &App) -> Result<()> {

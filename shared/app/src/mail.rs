@@ -2,6 +2,9 @@
 //!
 //! A link's token is made when its mail leaves, so that no queue and no table ever holds it: a mail that is sent again
 //! carries a new one, and the last one is void.
+//!
+//! Anybody can have a mail sent to any address, and may have chosen the name that its account goes by: no mail greets by
+//! name. The one name in a mail is that of a company that invites.
 
 mod letters;
 
@@ -41,21 +44,21 @@ async fn verify_email(app: &App, user_id: UserId) -> Result<()> {
     let Some(user) = user.filter(|user| user.email_verified_at.is_none()) else { return Ok(()) };
     let token = new_token(app, user_id, Purpose::VerifyEmail, VERIFY_LIFE).await?;
     let link = link(app, "verify-email", &token);
-    post(app, &user.email, &letters::verify_email(user.locale, &user.name, &link)).await
+    post(app, &user.email, &letters::verify_email(user.locale, &link)).await
 }
 
 async fn already_registered(app: &App, user_id: UserId) -> Result<()> {
     let Some(user) = find(app, user_id).await? else { return Ok(()) };
     let public_url = &app.settings.public_url;
     let link = format!("{public_url}/login");
-    post(app, &user.email, &letters::already_registered(user.locale, &user.name, &link)).await
+    post(app, &user.email, &letters::already_registered(user.locale, &link)).await
 }
 
 async fn reset_password(app: &App, user_id: UserId) -> Result<()> {
     let Some(user) = find(app, user_id).await? else { return Ok(()) };
     let token = new_token(app, user_id, Purpose::ResetPassword, RESET_LIFE).await?;
     let link = link(app, "reset-password", &token);
-    post(app, &user.email, &letters::reset_password(user.locale, &user.name, &link)).await
+    post(app, &user.email, &letters::reset_password(user.locale, &link)).await
 }
 
 async fn invitation(app: &App, scope: CompanyScope, id: InvitationId) -> Result<()> {

@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cloud::push::Delivery;
-use cloud::sockets::Socket;
+use cloud::sockets::{Listener, Socket};
 use domain::event::{Event, EventEnvelope};
 use domain::user::Permission;
-use domain::{CompanyId, CompanyScope, UserId};
+use domain::{ApiKeyId, CompanyId, CompanyScope, LoginSessionId, UserId};
 use futures::stream::{self, StreamExt as _};
 
 use crate::App;
-use crate::auth;
+use crate::auth::{self, Actor};
 use crate::error::{Error, Result, internal};
 
 /// How many sockets are written to at once.
@@ -25,11 +25,21 @@ pub async fn connect(app: &App, connection_id: &str, credential: Option<&str>) -
     let credential = credential.ok_or(Error::Unauthenticated)?;
     let identity = auth::identify(app, credential, auth::Client::default()).await?;
     identity.require(Permission::ReadInbox)?;
-    let company_id = identity.scope.company_id();
-    let (user_id, now) = (identity.user_id(), app.clock.now());
+    let listener = match &identity.actor {
+        Actor::Person { user_id, session_id, .. } => Listener::Person(*user_id, Some(*session_id)),
+        Actor::Key { id, .. } => Listener::Key(Some(*id)),
+    };
     // Whoever renews their token opens another socket: one that nobody renews is over with it.
-    let socket = Socket::opened(connection_id, company_id, user_id, now, identity.expires_at);
-    app.sockets.put(&socket).await.map_err(internal)
+    let company_id = identity.scope.company_id();
+    let socket = Socket::opened(connection_id, company_id, listener, app.clock.now(), identity.expires_at);
+    app.sockets.put(&socket).await.map_err(internal)?;
+    // Noted first, asked afterwards: a credential that ends now is found to be over here, or its socket is found.
+    let still = auth::identify_anew(app, credential, auth::Client::default()).await;
+    if let Err(error) = still.and_then(|identity| identity.require(Permission::ReadInbox)) {
+        disconnect(app, connection_id).await?;
+        return Err(error);
+    }
+    Ok(())
 }
 
 /// Forgets a socket.
@@ -41,7 +51,7 @@ pub async fn disconnect(app: &App, connection_id: &str) -> Result<()> {
 }
 
 /// Pushes events to every socket of their companies, one event after the other on each socket. A socket that is gone, or
-/// whose credential is over, is forgotten; so are those of a person who was shut out.
+/// whose credential is over, is forgotten; so are those of who was shut out.
 ///
 /// # Errors
 /// Retryable ones; a push that is repeated carries the same ids and version.
@@ -52,18 +62,10 @@ pub async fn push(app: &App, events: &[EventEnvelope]) -> Result<()> {
     }
     for (company_id, events) in by_company {
         let scope = CompanyScope::assert_verified(company_id);
-        let shut_out: HashSet<UserId> = events
-            .iter()
-            .filter_map(|event| match &event.event {
-                Event::MemberShutOut { user_id } => Some(*user_id),
-                _ => None,
-            })
-            .collect();
+        let out = ShutOut::by(&events);
         let sockets = app.sockets.list_for_company(scope.company_id()).await.map_err(internal)?;
         let now = app.clock.now();
-        let is_over = |socket: &Socket| {
-            socket.expires_at <= now || socket.user_id.is_some_and(|user_id| shut_out.contains(&user_id))
-        };
+        let is_over = |socket: &Socket| socket.expires_at <= now || out.has(socket.listener);
         let (over, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(is_over);
         for socket in over {
             disconnect(app, &socket.connection_id).await?;
@@ -84,8 +86,53 @@ pub async fn push(app: &App, events: &[EventEnvelope]) -> Result<()> {
     Ok(())
 }
 
+/// Whom events shut out.
+#[derive(Default)]
+struct ShutOut {
+    people: HashSet<UserId>,
+    sessions: HashSet<LoginSessionId>,
+    keys: HashSet<ApiKeyId>,
+}
+
+impl ShutOut {
+    fn by(events: &[&EventEnvelope]) -> Self {
+        let mut out = Self::default();
+        for event in events {
+            match &event.event {
+                Event::MemberShutOut { user_id } => {
+                    out.people.insert(*user_id);
+                }
+                Event::LoginSessionsEnded { session_ids } => out.sessions.extend(session_ids),
+                Event::ApiKeyRevoked { api_key_id } => {
+                    out.keys.insert(*api_key_id);
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+
+    fn has(&self, listener: Listener) -> bool {
+        match listener {
+            Listener::Person(user_id, session_id) => {
+                self.people.contains(&user_id) || session_id.is_some_and(|id| self.sessions.contains(&id))
+            }
+            Listener::Key(key_id) => key_id.is_some_and(|id| self.keys.contains(&id)),
+        }
+    }
+}
+
+/// Whoever is shut out is not told, and nobody else either.
 fn is_for_browsers(event: &Event) -> bool {
-    !matches!(event, Event::MemberShutOut { .. })
+    match event {
+        Event::MemberShutOut { .. } | Event::LoginSessionsEnded { .. } | Event::ApiKeyRevoked { .. } => false,
+        Event::ContactCreated { .. }
+        | Event::MessageCreated { .. }
+        | Event::MessageStatusChanged { .. }
+        | Event::ConversationRead { .. }
+        | Event::SessionChanged { .. }
+        | Event::SessionNeedsHuman { .. } => true,
+    }
 }
 
 async fn push_to(app: &App, socket: Socket, bodies: Arc<[String]>) -> Result<()> {

@@ -90,6 +90,22 @@ impl<V: Clone, E: Clone + Display> Cache<V, E> {
         lock(&slot.state).settle(answer, self.name, &self.policy)
     }
 
+    /// Loads `key` anew, fresh or not. What is known stays until the new answer is there, and when there is none.
+    pub async fn reload<Load, Answer>(&self, key: &str, load: Load) -> Result<Option<V>, E>
+    where
+        Load: FnOnce() -> Answer,
+        Answer: Future<Output = Result<Option<V>, E>>,
+    {
+        let slot = self.slot(key);
+        let _flight = slot.flight.lock().await;
+        let answer = load().await;
+        let mut state = lock(&slot.state);
+        match answer {
+            Err(error) if state.has_value() => Err(error),
+            answer => state.settle(answer, self.name, &self.policy),
+        }
+    }
+
     /// Forgets `key`; the next call loads.
     pub fn forget(&self, key: &str) {
         lock(&self.slots).remove(key);
@@ -261,6 +277,23 @@ mod tests {
         assert_eq!(bench.get("a").await, Err("down".to_owned()));
         bench.answer.set(Ok(Some(2)));
         assert_eq!(bench.get("a").await, Ok(Some(2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_that_fails_takes_nothing_away() {
+        let bench = Bench::new(Ok(Some(1)));
+        let reload =
+            async || bench.cache.reload("a", async || bench.answer.get().map_err(str::to_owned)).await;
+        assert_eq!(bench.get("a").await, Ok(Some(1)));
+        bench.answer.set(Err("down"));
+        assert_eq!(reload().await, Err("down".to_owned()));
+        assert_eq!(bench.get("a").await, Ok(Some(1)), "still fresh");
+        pass(61).await;
+        assert_eq!(bench.get("a").await, Ok(Some(1)), "and stale, as long as it may be");
+        bench.answer.set(Ok(Some(2)));
+        assert_eq!(reload().await, Ok(Some(2)));
+        bench.answer.set(Ok(Some(3)));
+        assert_eq!(bench.get("a").await, Ok(Some(2)), "fresh again");
     }
 
     #[tokio::test(start_paused = true)]

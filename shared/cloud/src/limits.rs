@@ -20,6 +20,12 @@ pub const ATTEMPTS: usize = 5;
 /// The length of a window of attempts; it slides.
 pub const ATTEMPT_WINDOW: TimeDelta = TimeDelta::minutes(15);
 
+const MINUTE: i64 = 60;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+/// How long an item is kept after what it counts is over.
+const KEPT: TimeDelta = TimeDelta::minutes(5);
+
 /// The times of the last attempts, oldest first, milliseconds since 1970.
 const SLOTS: [&str; ATTEMPTS] = ["a0", "a1", "a2", "a3", "a4"];
 
@@ -114,22 +120,47 @@ impl RateLimits {
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<Verdict, TableError> {
+        self.take_of(MINUTE, bucket, amount, limit, now).await
+    }
+
+    /// Takes one of what a bucket has for the current day, in UTC.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn take_today(
+        &self,
+        bucket: &str,
+        limit: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Verdict, TableError> {
+        self.take_of(DAY, bucket, 1, limit, now).await
+    }
+
+    /// Periods of so many seconds, which all begin at a multiple of their length.
+    async fn take_of(
+        &self,
+        period: i64,
+        bucket: &str,
+        amount: u32,
+        limit: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Verdict, TableError> {
         let second = now.timestamp();
-        let minute = second - second.rem_euclid(60);
+        let begin = second - second.rem_euclid(period);
         let request = self.aws.dynamodb().await.update_item().table_name(&*self.table);
         let answer = request
-            .key("bucket", string(format!("{bucket}#{minute}")))
+            .key("bucket", string(format!("{bucket}#{begin}")))
             .update_expression("ADD used :amount SET expires_at = :expires")
             .condition_expression("attribute_not_exists(used) OR used <= :room")
             .expression_attribute_values(":amount", number(i64::from(amount)))
             .expression_attribute_values(":room", number(i64::from(limit.saturating_sub(amount))))
-            .expression_attribute_values(":expires", epoch_seconds(now + TimeDelta::minutes(5)))
+            .expression_attribute_values(":expires", epoch_seconds(now + TimeDelta::seconds(period) + KEPT))
             .send()
             .await;
         match answer {
             Ok(_) => Ok(Verdict::Allowed),
             Err(error) if refused(&error) => {
-                let left = u64::try_from(minute + 60 - second).unwrap_or(60);
+                let left = u64::try_from(begin + period - second).unwrap_or_default();
                 Ok(Verdict::Wait(Duration::from_secs(left)))
             }
             Err(error) => Err(AwsError::from_sdk("dynamodb.UpdateItem", error).into()),

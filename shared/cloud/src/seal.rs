@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 const VERSION: &str = "v1";
-const INFO: &[u8] = b"master-ia/seal/v1";
+/// The purpose of the key that seals credentials at rest.
+pub const AT_REST: &str = "master-ia/seal/v1";
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
@@ -39,8 +40,8 @@ pub enum SealError {
     /// Altered, or moved from where it was sealed for.
     #[error("the sealed value was altered or belongs elsewhere")]
     Refused,
-    /// The master key has fewer than 32 bytes.
-    #[error("the master key is too short")]
+    /// The secret that a key is derived from has fewer than 32 bytes.
+    #[error("the secret of the key is too short")]
     WeakKey,
     /// The operating system gave no random numbers.
     #[error("no random numbers for a nonce")]
@@ -124,20 +125,37 @@ pub struct MasterKey {
     key_id: Arc<str>,
 }
 
+/// Derives 32 bytes (HKDF-SHA256) from a random text of at least 32 bytes. `purpose` names use and version: the keys of two
+/// purposes tell nothing of each other.
+///
+/// # Errors
+/// [`SealError::WeakKey`] when the text is shorter.
+pub fn derive_key(secret: &SecretString, purpose: &str) -> Result<SecretBox<[u8; KEY_BYTES]>, SealError> {
+    let material = secret.expose_secret().as_bytes();
+    if material.len() < MIN_MASTER_KEY_BYTES {
+        return Err(SealError::WeakKey);
+    }
+    Ok(SecretBox::init_with_mut(|key: &mut [u8; KEY_BYTES]| {
+        let expanded = Hkdf::<Sha256>::new(None, material).expand(purpose.as_bytes(), key);
+        expanded.expect("32 bytes are within what HKDF-SHA256 gives");
+    }))
+}
+
 impl MasterKey {
-    /// Derives the key (HKDF-SHA256) from a random text of at least 32 bytes.
+    /// Derives the key that seals credentials at rest.
     ///
     /// # Errors
-    /// [`SealError::WeakKey`] when it is shorter.
+    /// As [`derive_key`].
     pub fn derive(master_key: &SecretString) -> Result<Self, SealError> {
-        let material = master_key.expose_secret().as_bytes();
-        if material.len() < MIN_MASTER_KEY_BYTES {
-            return Err(SealError::WeakKey);
-        }
-        let key = SecretBox::<[u8; KEY_BYTES]>::init_with_mut(|key| {
-            let expanded = Hkdf::<Sha256>::new(None, material).expand(INFO, key);
-            expanded.expect("32 bytes are within what HKDF-SHA256 gives");
-        });
+        Self::derive_for(master_key, AT_REST)
+    }
+
+    /// Derives the key for another purpose.
+    ///
+    /// # Errors
+    /// As [`derive_key`].
+    pub fn derive_for(secret: &SecretString, purpose: &str) -> Result<Self, SealError> {
+        let key = derive_key(secret, purpose)?;
         let mut key_id = hex::encode(Sha256::digest(key.expose_secret()));
         key_id.truncate(KEY_ID_CHARS);
         let cipher = Aes256Gcm::new(key.expose_secret().into());
@@ -232,6 +250,13 @@ mod tests {
     #[test]
     fn another_key_is_told_apart() {
         assert_eq!(key("b").open(&sealed("x", PLACE), PLACE).unwrap_err(), SealError::OtherKey);
+    }
+
+    #[test]
+    fn the_key_of_another_purpose_is_another() {
+        let other =
+            MasterKey::derive_for(&SecretString::from("a".repeat(32)), "another/v1").expect("long enough");
+        assert_eq!(other.open(&sealed("x", PLACE), PLACE).unwrap_err(), SealError::OtherKey);
     }
 
     #[test]

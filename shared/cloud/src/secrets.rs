@@ -59,14 +59,41 @@ impl SecretsError {
 pub struct Secrets {
     aws: Aws,
     cache: Arc<Cache<SecretString, SecretsError>>,
-    asked_again: Arc<Mutex<HashMap<String, Instant>>>,
+    asked: Arc<Mutex<HashMap<String, Asked>>>,
+}
+
+/// What became of the search for a version of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search<T> {
+    /// This version.
+    Found(T),
+    /// There is no such version: the secret was read for it.
+    Absent,
+    /// None that we know, and the secret was read moments ago for another one: ask again later.
+    Unknown,
+}
+
+/// How often a secret may be read for versions that nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// Every ten seconds: whoever invents versions shall not have us ask each time.
+    Seldom,
+    /// For every version: it comes from ourselves.
+    Always,
+}
+
+/// The last time that a secret was read for versions that nobody knew.
+struct Asked {
+    at: Instant,
+    /// Those that there were none of.
+    absent: Vec<String>,
 }
 
 impl Secrets {
     /// Connects at the first secret.
     pub fn new(aws: Aws) -> Self {
         let cache = Arc::new(Cache::new("secrets", POLICY));
-        Self { aws, cache, asked_again: Arc::default() }
+        Self { aws, cache, asked: Arc::default() }
     }
 
     /// The current text of a secret, by name or ARN; up to five minutes old, or an hour while Secrets Manager fails.
@@ -84,12 +111,7 @@ impl Secrets {
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn get_previous(&self, secret_id: &str) -> Result<Option<SecretString>, SecretsError> {
-        let load = async || match self.load(secret_id, PREVIOUS).await {
-            Ok(text) => Ok(Some(text)),
-            Err(SecretsError::Aws(error)) if error.code() == Some("ResourceNotFoundException") => Ok(None),
-            Err(error) => Err(error),
-        };
-        self.cache.get(&format!("{secret_id}#{PREVIOUS}"), load).await
+        self.cache.get(&previous_key(secret_id), async || self.load_previous(secret_id).await).await
     }
 
     /// One text field of a secret that is a JSON object, such as `url` of a database's.
@@ -110,28 +132,45 @@ impl Secrets {
     /// Forgets one secret: the next call asks again, for instance after a password was refused.
     pub fn forget(&self, secret_id: &str) {
         self.cache.forget(secret_id);
-        self.cache.forget(&format!("{secret_id}#{PREVIOUS}"));
+        self.cache.forget(&previous_key(secret_id));
     }
 
-    /// What `accept` makes of the secret's current text, or else of the one before. When it takes neither, both are read
-    /// again: perhaps the secret was rotated a moment ago. At most every ten seconds, since whoever invents versions shall
-    /// not have us ask each time.
+    /// What `accept` makes of the secret's current text, or else of the one before; `version` names the one that is
+    /// looked for. When it takes neither, both are read again: perhaps the secret was rotated a moment ago. What is known
+    /// stays while that fails.
     ///
     /// # Errors
     /// As [`get`](Self::get), and those of `accept`.
     pub async fn find_version<T, E: From<SecretsError>>(
         &self,
         secret_id: &str,
+        version: &str,
+        asking: Asking,
         accept: impl Fn(SecretString) -> Result<Option<T>, E>,
-    ) -> Result<Option<T>, E> {
+    ) -> Result<Search<T>, E> {
         if let Some(found) = self.find_known(secret_id, &accept).await? {
-            return Ok(Some(found));
+            return Ok(Search::Found(found));
         }
-        if !self.may_ask_again(secret_id) {
-            return Ok(None);
+        match self.asked_lately(secret_id, version) {
+            Some(Search::Unknown) if asking == Asking::Always => {}
+            Some(known) => return Ok(known),
+            None => {}
         }
-        self.forget(secret_id);
-        self.find_known(secret_id, &accept).await
+        self.reload(secret_id).await?;
+        let found = self.find_known(secret_id, &accept).await?;
+        if found.is_none() {
+            self.note_absent(secret_id, version);
+        }
+        Ok(found.map_or(Search::Absent, Search::Found))
+    }
+
+    /// Reads both versions anew. What is known goes when its successor is there.
+    async fn reload(&self, secret_id: &str) -> Result<(), SecretsError> {
+        let current = async || self.load(secret_id, CURRENT).await.map(Some);
+        self.cache.reload(secret_id, current).await?;
+        let previous = async || self.load_previous(secret_id).await;
+        self.cache.reload(&previous_key(secret_id), previous).await?;
+        Ok(())
     }
 
     async fn find_known<T, E: From<SecretsError>>(
@@ -148,14 +187,31 @@ impl Secrets {
         }
     }
 
-    fn may_ask_again(&self, secret_id: &str) -> bool {
+    /// What the last reading of the secret says of a version, unless it is time for another one, which this notes.
+    fn asked_lately<T>(&self, secret_id: &str, version: &str) -> Option<Search<T>> {
         let now = Instant::now();
-        let mut asked = self.asked_again.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.get(secret_id).is_some_and(|last| *last + ASK_AGAIN > now) {
-            return false;
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = asked.get(secret_id).filter(|last| last.at + ASK_AGAIN > now) {
+            let absent = last.absent.iter().any(|known| known == version);
+            return Some(if absent { Search::Absent } else { Search::Unknown });
         }
-        asked.insert(secret_id.to_owned(), now);
-        true
+        asked.insert(secret_id.to_owned(), Asked { at: now, absent: Vec::new() });
+        None
+    }
+
+    fn note_absent(&self, secret_id: &str, version: &str) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = asked.get_mut(secret_id) {
+            last.absent.push(version.to_owned());
+        }
+    }
+
+    async fn load_previous(&self, secret_id: &str) -> Result<Option<SecretString>, SecretsError> {
+        match self.load(secret_id, PREVIOUS).await {
+            Ok(text) => Ok(Some(text)),
+            Err(SecretsError::Aws(error)) if error.code() == Some("ResourceNotFoundException") => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn load(&self, secret_id: &str, stage: &str) -> Result<SecretString, SecretsError> {
@@ -164,6 +220,11 @@ impl Secrets {
         let answer = answer.map_err(|error| AwsError::from_sdk("secretsmanager.GetSecretValue", error))?;
         answer.secret_string.map(SecretString::from).ok_or(SecretsError::NotText)
     }
+}
+
+/// Where the memory keeps the version before.
+fn previous_key(secret_id: &str) -> String {
+    format!("{secret_id}#{PREVIOUS}")
 }
 
 impl fmt::Debug for Secrets {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{CompanyId, UserId};
+use domain::{ApiKeyId, CompanyId, LoginSessionId, UserId};
 
 use crate::aws::Aws;
 use crate::error::AwsError;
@@ -19,6 +19,15 @@ pub const SOCKET_LIFE: TimeDelta = TimeDelta::hours(2);
 /// The index that [`Sockets::list_for_company`] reads.
 const BY_COMPANY: &str = "by-company";
 
+/// Who listens on a connection, and by what they were let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// A person, by a log-in session; the release before this one did not note which.
+    Person(UserId, Option<LoginSessionId>),
+    /// A program, by an API key; the release before this one did not note which.
+    Key(Option<ApiKeyId>),
+}
+
 /// One open browser connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Socket {
@@ -26,8 +35,8 @@ pub struct Socket {
     pub connection_id: String,
     /// Whose events it hears.
     pub company_id: CompanyId,
-    /// Who sits in front of it; `None` when a program listens with an API key.
-    pub user_id: Option<UserId>,
+    /// Who listens.
+    pub listener: Listener,
     /// When it was opened; milliseconds.
     pub connected_at: DateTime<Utc>,
     /// When it is gone for certain; whole seconds.
@@ -39,38 +48,51 @@ impl Socket {
     pub fn opened(
         connection_id: impl Into<String>,
         company_id: CompanyId,
-        user_id: Option<UserId>,
+        listener: Listener,
         connected_at: DateTime<Utc>,
         credential_ends: Option<DateTime<Utc>>,
     ) -> Self {
         let life = connected_at + SOCKET_LIFE;
         let expires_at = credential_ends.map_or(life, |end| end.min(life));
-        Self { connection_id: connection_id.into(), company_id, user_id, connected_at, expires_at }
+        Self { connection_id: connection_id.into(), company_id, listener, connected_at, expires_at }
     }
 
     fn to_item(&self) -> Item {
-        let user_id = self.user_id.map(|user_id| ("user_id".to_owned(), string(user_id)));
         let mut item = Item::from([
             ("connection_id".to_owned(), string(&self.connection_id)),
             ("company_id".to_owned(), string(self.company_id)),
             ("connected_at".to_owned(), time(self.connected_at)),
             ("expires_at".to_owned(), epoch_seconds(self.expires_at)),
         ]);
-        item.extend(user_id);
+        let ids = match self.listener {
+            Listener::Person(user_id, session_id) => {
+                vec![("user_id", Some(user_id.0)), ("login_session_id", session_id.map(|id| id.0))]
+            }
+            Listener::Key(key_id) => vec![("api_key_id", key_id.map(|id| id.0))],
+        };
+        item.extend(ids.into_iter().filter_map(|(name, id)| Some((name.to_owned(), string(id?)))));
         item
     }
 
     fn from_item(item: &Item) -> Result<Self, TableError> {
+        let listener = match read_if_there(item, "user_id")? {
+            Some(user_id) => Listener::Person(user_id, read_if_there(item, "login_session_id")?),
+            None => Listener::Key(read_if_there(item, "api_key_id")?),
+        };
         Ok(Self {
             connection_id: read(item, "connection_id")?,
             company_id: read(item, "company_id")?,
-            user_id: item.contains_key("user_id").then(|| read(item, "user_id")).transpose()?,
+            listener,
             connected_at: DateTime::parse_from_rfc3339(read_text(item, "connected_at")?)
                 .map_err(|_| TableError::Malformed("connected_at"))?
                 .to_utc(),
             expires_at: read_epoch_seconds(item, "expires_at")?,
         })
     }
+}
+
+fn read_if_there<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<Option<T>, TableError> {
+    item.contains_key(name).then(|| read(item, name)).transpose()
 }
 
 /// The table of connections. Cheap to clone.

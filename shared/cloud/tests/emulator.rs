@@ -22,9 +22,9 @@ use cloud::queue::{MAX_MESSAGE_BYTES, QueueError, QueueMessage, Queues};
 use cloud::routes::{CachedRoutes, WebhookRoute, WebhookRoutes};
 use cloud::seal::MasterKey;
 use cloud::secrets::{Secrets, SecretsError};
-use cloud::sockets::{Socket, Sockets};
+use cloud::sockets::{Listener, Socket, Sockets};
 use cloud::{Aws, TableError};
-use domain::{CompanyId, ConnectionId, UserId};
+use domain::{ApiKeyId, CompanyId, ConnectionId, LoginSessionId, UserId};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -316,10 +316,16 @@ async fn sockets_are_listed_by_company() {
     let table = table(&aws, "connection_id", Some(("by-company", "company_id"))).await;
     let sockets = Sockets::new(aws, table.as_str());
     let (ours, theirs) = (CompanyId(Uuid::from_u128(1)), CompanyId(Uuid::from_u128(2)));
-    let open =
-        |id: &str, company| Socket::opened(id, company, Some(UserId(Uuid::from_u128(3))), noon(), None);
-    for (id, company) in [("a=", ours), ("b=", theirs), ("c=", ours)] {
-        sockets.put(&open(id, company)).await.unwrap();
+    let (user_id, session_id) = (UserId(Uuid::from_u128(3)), LoginSessionId(Uuid::from_u128(4)));
+    let person = Listener::Person(user_id, Some(session_id));
+    let key = Listener::Key(Some(ApiKeyId(Uuid::from_u128(5))));
+    // Without what the release before did not note.
+    let old = [Listener::Person(user_id, None), Listener::Key(None)];
+    for (id, company, listener) in
+        [("a=", ours, person), ("b=", theirs, key), ("c=", ours, old[0]), ("d=", theirs, old[1])]
+    {
+        sockets.put(&Socket::opened(id, company, listener, noon(), None)).await.unwrap();
+        assert_eq!(sockets.find(id).await.unwrap().unwrap().listener, listener);
     }
     let mut listed = sockets.list_for_company(ours).await.unwrap();
     listed.sort_by(|a, b| a.connection_id.cmp(&b.connection_id));

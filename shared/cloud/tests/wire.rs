@@ -2,20 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use cloud::Aws;
 use cloud::bus::Bus;
+use cloud::keys::{KeysError, SealingKeys};
 use cloud::overflow::Overflow;
 use cloud::push::{Delivery, MAX_PUSH_BYTES, Push, PushError};
 use cloud::queue::{QueueError, QueueMessage, Queues};
 use cloud::routes::{CachedRoutes, WebhookRoutes};
-use cloud::secrets::Secrets;
+use cloud::seal::{MasterKey, SealError};
+use cloud::secrets::{Asking, Search, Secrets, SecretsError};
 use cloud::sockets::Sockets;
 use domain::CompanyId;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wiremock::matchers::{body_string, header, method, path};
@@ -147,6 +151,95 @@ async fn a_browser_hears_what_is_sent() {
     assert!(!push.send(&endpoint, "forbidden=", "{}").await.unwrap_err().retryable());
     let large = push.send(&endpoint, "abc=", &"x".repeat(MAX_PUSH_BYTES + 1)).await.unwrap_err();
     assert!(matches!(large, PushError::TooLarge { .. }));
+}
+
+/// Answers `GetSecretValue` with the text of the stage, as long as it works.
+async fn secretsmanager(works: Arc<AtomicBool>, current: Arc<Mutex<String>>) -> MockServer {
+    let server = MockServer::start().await;
+    let answer = move |request: &Request| {
+        if !works.load(Ordering::SeqCst) {
+            return ResponseTemplate::new(503);
+        }
+        let body: Value = request.body_json().unwrap();
+        let text = match body["VersionStage"].as_str().unwrap() {
+            "AWSCURRENT" => current.lock().unwrap().clone(),
+            _ => "b".repeat(32),
+        };
+        ResponseTemplate::new(200).set_body_json(json!({"Name": "s", "SecretString": text}))
+    };
+    Mock::given(header("x-amz-target", "secretsmanager.GetSecretValue"))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
+    server
+}
+
+#[tokio::test]
+async fn an_invented_version_takes_nothing_away_while_secrets_manager_is_out() {
+    let works = Arc::new(AtomicBool::new(true));
+    let current = Arc::new(Mutex::new("a".repeat(32)));
+    let server = secretsmanager(works.clone(), current.clone()).await;
+    let secrets = Secrets::new(aws(&server).await);
+    let find = async |letter: &str, asking| {
+        let wanted = letter.repeat(32);
+        let accept =
+            |text: SecretString| Ok::<_, SecretsError>((text.expose_secret() == wanted).then_some(()));
+        secrets.find_version("s", letter, asking, accept).await
+    };
+    assert_eq!(find("a", Asking::Seldom).await.unwrap(), Search::Found(()));
+    assert_eq!(find("b", Asking::Seldom).await.unwrap(), Search::Found(()));
+    works.store(false, Ordering::SeqCst);
+    assert!(find("x", Asking::Seldom).await.unwrap_err().retryable());
+    let requests = server.received_requests().await.unwrap().len();
+    for _ in 0..5 {
+        assert_eq!(find("x", Asking::Seldom).await.unwrap(), Search::Unknown);
+    }
+    assert_eq!(server.received_requests().await.unwrap().len(), requests, "asked once in ten seconds");
+    for known in ["a", "b"] {
+        assert_eq!(find(known, Asking::Seldom).await.unwrap(), Search::Found(()), "{known}");
+    }
+
+    // What comes from ourselves is asked for each time, and for each version once.
+    works.store(true, Ordering::SeqCst);
+    *current.lock().unwrap() = "c".repeat(32);
+    assert_eq!(find("c", Asking::Seldom).await.unwrap(), Search::Unknown, "not asked yet");
+    assert_eq!(find("c", Asking::Always).await.unwrap(), Search::Found(()));
+    assert_eq!(find("y", Asking::Always).await.unwrap(), Search::Absent);
+    let requests = server.received_requests().await.unwrap().len();
+    assert_eq!(find("y", Asking::Always).await.unwrap(), Search::Absent);
+    assert_eq!(find("y", Asking::Seldom).await.unwrap(), Search::Absent);
+    assert_eq!(server.received_requests().await.unwrap().len(), requests, "known to be none");
+    assert_eq!(find("z", Asking::Seldom).await.unwrap(), Search::Unknown);
+}
+
+#[tokio::test]
+async fn a_value_whose_key_is_not_known_yet_may_open_later() {
+    let works = Arc::new(AtomicBool::new(true));
+    let current = Arc::new(Mutex::new("a".repeat(32)));
+    let server = secretsmanager(works, current.clone()).await;
+    let keys = SealingKeys::new(Secrets::new(aws(&server).await), "s");
+    let place = ["company", "table"];
+    let sealed_by = |letter: &str| {
+        let key = MasterKey::derive(&SecretString::from(letter.repeat(32))).unwrap();
+        key.seal(&SecretString::from("segredo"), &place).unwrap()
+    };
+    assert_eq!(keys.open(&sealed_by("a"), &place).await.unwrap().expose_secret(), "segredo");
+    let lost = keys.open(&sealed_by("x"), &place).await.unwrap_err();
+    assert!(matches!(lost, KeysError::Seal(SealError::OtherKey)) && !lost.retryable(), "{lost:?}");
+    // Another process seals with a key that came into force a moment ago.
+    *current.lock().unwrap() = "c".repeat(32);
+    let early = keys.open(&sealed_by("c"), &place).await.unwrap_err();
+    assert!(matches!(early, KeysError::NotAskedAgain) && early.retryable(), "{early:?}");
+    let still_lost = keys.open(&sealed_by("x"), &place).await.unwrap_err();
+    assert!(matches!(still_lost, KeysError::Seal(SealError::OtherKey)), "{still_lost:?}");
+    // The renewal finds out, seals nothing back to a key from before, and tells two lost keys from the rest.
+    assert_eq!(keys.renew(&sealed_by("c"), &place).await.unwrap(), None);
+    for letter in ["x", "y"] {
+        let lost = keys.renew(&sealed_by(letter), &place).await.unwrap_err();
+        assert!(matches!(lost, KeysError::Seal(SealError::OtherKey)), "{letter}: {lost:?}");
+    }
+    let renewed = keys.renew(&sealed_by("b"), &place).await.unwrap().unwrap();
+    assert_eq!(renewed.key_id(), sealed_by("c").key_id());
 }
 
 /// Handlers run on a runtime of many threads.

@@ -215,20 +215,25 @@ pub async fn end(
     Ok(done.rows_affected() > 0)
 }
 
-/// Ends all sessions of a person.
+/// Ends all sessions of a person; those that were open until now.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn end_all(tx: &mut IdentityTx, user_id: UserId, reason: &str, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
-        "UPDATE login_sessions SET ended_at = $3, end_reason = $2 WHERE user_id = $1 AND ended_at IS NULL",
+pub async fn end_all(
+    tx: &mut IdentityTx,
+    user_id: UserId,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<LoginSessionId>> {
+    Ok(sqlx::query_scalar!(
+        r#"UPDATE login_sessions SET ended_at = $3, end_reason = $2 WHERE user_id = $1 AND ended_at IS NULL
+           RETURNING id AS "id: LoginSessionId""#,
         user_id.0,
         reason,
         now
     )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
+    .fetch_all(tx.connection())
+    .await?)
 }
 
 /// Ends the sessions of a member that speak for the company.

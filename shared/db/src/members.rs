@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::user::Role;
 use domain::{DepartmentId, UserId};
 
-use crate::error::OnConstraint;
-use crate::{Result, TenantTx};
+use crate::{Error, Result, TenantTx};
 
 /// A person of the company.
 #[derive(Clone, Debug)]
@@ -26,21 +25,25 @@ pub struct Member {
     pub department_ids: Vec<DepartmentId>,
 }
 
-/// Makes a person a member of the company; one who had left is back.
+/// Makes a person a member of the company; one who was shut out is back, with this role.
 ///
 /// # Errors
 /// `Conflict` when the person is an active member already.
 pub async fn insert(tx: &mut TenantTx, user_id: UserId, role: Role) -> Result<()> {
     let company_id = tx.company_id();
-    sqlx::query!(
-        "INSERT INTO memberships (company_id, user_id, role) VALUES ($1, $2, $3)",
+    let done = sqlx::query!(
+        "INSERT INTO memberships AS m (company_id, user_id, role) VALUES ($1, $2, $3)
+         ON CONFLICT (company_id, user_id) DO UPDATE SET role = excluded.role, deactivated_at = NULL
+         WHERE m.company_id = $1 AND m.deactivated_at IS NOT NULL",
         company_id.0,
         user_id.0,
         role as _
     )
     .execute(tx.connection())
-    .await
-    .on_constraint("memberships_pkey", "this person is a member already")?;
+    .await?;
+    if done.rows_affected() == 0 {
+        return Err(Error::Conflict("this person is a member already"));
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Pools and transactions. A pool is private; a query needs a transaction, and a transaction has a scope.
 
+use std::fmt;
 use std::time::Duration;
 
 use domain::{CompanyId, CompanyScope, UserId};
@@ -17,8 +18,8 @@ pub struct Db {
     pool: PgPool,
 }
 
-/// Who is being authenticated, before any company is known.
-#[derive(Clone, Debug)]
+/// Who is being authenticated, before any company is known. `Debug` prints no address and no hash.
+#[derive(Clone)]
 pub enum Principal {
     /// A person whose password or token was checked.
     User(UserId),
@@ -26,6 +27,16 @@ pub enum Principal {
     Email(String),
     /// The hex SHA-256 of an API key, or of a token that we handed out.
     KeyHash(String),
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user_id) => write!(f, "User({user_id})"),
+            Self::Email(_) => f.write_str("Email(…)"),
+            Self::KeyHash(_) => f.write_str("KeyHash(…)"),
+        }
+    }
 }
 
 /// A transaction that sees one company only.
@@ -115,10 +126,9 @@ impl Db {
     }
 
     async fn begin_as(&self, scope: CompanyScope, settings: &'static str) -> Result<TenantTx> {
-        // One round trip for all statements; an UUID's text form needs no quoting.
         let company_id = scope.company_id();
-        let begin = AssertSqlSafe(format!("BEGIN; SET LOCAL app.company_id = '{company_id}'; {settings}"));
-        Ok(TenantTx { tx: self.pool.begin_with(begin).await?, scope })
+        let tx = self.begin_with(&format!("SET LOCAL app.company_id = '{company_id}'; {settings}")).await?;
+        Ok(TenantTx { tx, scope })
     }
 
     /// Starts a transaction that sees what `principal` needs to be let in.
@@ -126,22 +136,25 @@ impl Db {
     /// # Errors
     /// When no connection can be had.
     pub async fn begin_identity(&self, principal: &Principal) -> Result<IdentityTx> {
-        let mut tx = self.pool.begin().await?;
-        let (user_id, email, key_hash) = match principal {
-            Principal::User(user_id) => (user_id.to_string(), "", ""),
-            Principal::Email(email) => (String::new(), email.as_str(), ""),
-            Principal::KeyHash(hash) => (String::new(), "", hash.as_str()),
+        let user_id;
+        let (name, text) = match principal {
+            Principal::User(id) => {
+                user_id = id.to_string();
+                ("app.user_id", user_id.as_str())
+            }
+            Principal::Email(email) => ("app.email", email.as_str()),
+            Principal::KeyHash(hash) => ("app.key_hash", hash.as_str()),
         };
-        sqlx::query!(
-            "SELECT set_config('app.user_id', $1, true) AS user_id, set_config('app.email', $2, true) AS email,
-                    set_config('app.key_hash', $3, true) AS key_hash",
-            user_id,
-            email,
-            key_hash
-        )
-        .fetch_one(&mut *tx)
-        .await?;
-        Ok(IdentityTx { tx })
+        // PostgreSQL's texts hold no NUL: with one in it, nobody is meant.
+        let text = if text.contains('\0') { String::new() } else { hex::encode(text) };
+        let set = format!("SELECT set_config('{name}', convert_from(decode('{text}', 'hex'), 'UTF8'), true)");
+        Ok(IdentityTx { tx: self.begin_with(&set).await? })
+    }
+
+    /// Starts a transaction with what it may see, in one round trip. `set` is made of our own words, UUIDs and
+    /// hexadecimal digits, which need no quoting; and it never fails: a connection that fails to begin is lost.
+    async fn begin_with(&self, set: &str) -> Result<PgTransaction<'static>> {
+        Ok(self.pool.begin_with(AssertSqlSafe(format!("BEGIN; {set}"))).await?)
     }
 
     /// Starts a transaction with no scope of its own, for the roles whose policies give one.
@@ -180,6 +193,17 @@ impl TenantTx {
         act_as(&mut self.tx, user_id).await
     }
 
+    /// From here on this transaction sees another company, and no longer the one before: what belongs to two of them
+    /// happens at once or not at all.
+    ///
+    /// # Errors
+    /// Database errors only.
+    pub async fn turn_to(&mut self, scope: CompanyScope) -> Result<()> {
+        speak_for(&mut self.tx, scope).await?;
+        self.scope = scope;
+        Ok(())
+    }
+
     /// Makes everything durable, at once or not at all.
     ///
     /// # Errors
@@ -210,6 +234,15 @@ impl IdentityTx {
         act_as(&mut self.tx, user_id).await
     }
 
+    /// Goes on for one of the person's companies too, in the same transaction: for what leaves through its outbox.
+    ///
+    /// # Errors
+    /// Database errors only.
+    pub async fn enter(mut self, scope: CompanyScope) -> Result<TenantTx> {
+        speak_for(&mut self.tx, scope).await?;
+        Ok(TenantTx { tx: self.tx, scope })
+    }
+
     /// Makes everything durable.
     ///
     /// # Errors
@@ -217,6 +250,14 @@ impl IdentityTx {
     pub async fn commit(self) -> Result<()> {
         Ok(self.tx.commit().await?)
     }
+}
+
+async fn speak_for(connection: &mut PgConnection, scope: CompanyScope) -> Result<()> {
+    let company_id = scope.company_id().to_string();
+    sqlx::query!("SELECT set_config('app.company_id', $1, true) AS company_id", company_id)
+        .fetch_one(connection)
+        .await?;
+    Ok(())
 }
 
 async fn act_as(connection: &mut PgConnection, user_id: UserId) -> Result<()> {

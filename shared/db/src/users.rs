@@ -1,5 +1,7 @@
 //! People: who they are, and where they belong. Seen by themselves, by who gives their address, and by colleagues.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use domain::user::{Locale, Role};
 use domain::{CompanyId, UserId};
@@ -7,8 +9,8 @@ use domain::{CompanyId, UserId};
 use crate::error::OnConstraint;
 use crate::{IdentityTx, PersonTx, Result, TenantTx};
 
-/// A person.
-#[derive(Clone, Debug)]
+/// A person. `Debug` prints who, and nothing about them.
+#[derive(Clone)]
 pub struct User {
     /// Its id.
     pub id: UserId,
@@ -24,6 +26,12 @@ pub struct User {
     pub registration_hash: Option<String>,
     /// The language of what they are written.
     pub locale: Locale,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// A person's place in one company.
@@ -69,11 +77,11 @@ pub async fn find(tx: &mut IdentityTx, user_id: UserId) -> Result<Option<User>> 
     .await?)
 }
 
-/// Lists the companies of the person that `tx` is about in which they are active, oldest membership first.
+/// Lists the companies of the person that `tx` is about, or acts as, in which they are active, oldest membership first.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn list_memberships(tx: &mut IdentityTx, user_id: UserId) -> Result<Vec<Membership>> {
+pub async fn list_memberships(tx: &mut impl PersonTx, user_id: UserId) -> Result<Vec<Membership>> {
     Ok(sqlx::query_as!(
         Membership,
         r#"SELECT m.company_id AS "company_id: CompanyId", c.name AS company_name, m.role AS "role: Role"
@@ -216,4 +224,27 @@ pub async fn forget_ways_in(tx: &mut impl PersonTx, user_id: UserId) -> Result<(
     .execute(tx.connection())
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_prints_nothing_about_a_person() {
+        let user = User {
+            id: UserId(uuid::Uuid::nil()),
+            email: "ana@example.com".to_owned(),
+            name: "Ana".to_owned(),
+            password_hash: Some("$argon2id$".to_owned()),
+            email_verified_at: None,
+            registration_hash: Some("abc".to_owned()),
+            locale: Locale::Pt,
+        };
+        assert_eq!(format!("{user:?}"), "User { id: UserId(00000000-0000-0000-0000-000000000000), .. }");
+        for principal in [crate::Principal::Email(user.email), crate::Principal::KeyHash("abc".to_owned())] {
+            let shown = format!("{principal:?}");
+            assert!(!shown.contains("ana") && !shown.contains("abc"), "{shown}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::message::{Direction, MessageStatus};
-use crate::{CompanyId, ContactId, ConversationId, MessageId, SessionId, UserId};
+use crate::{ApiKeyId, CompanyId, ContactId, ConversationId, LoginSessionId, MessageId, SessionId, UserId};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,18 @@ pub enum Event {
         /// The person.
         user_id: UserId,
     },
+    /// Log-in sessions of a person of the company ended: what listens by them is cut off, and hears nothing of it.
+    #[serde(rename = "login_sessions.ended")]
+    LoginSessionsEnded {
+        /// The sessions.
+        session_ids: Vec<LoginSessionId>,
+    },
+    /// An API key was revoked: what listens by it is cut off, and hears nothing of it.
+    #[serde(rename = "api_key.revoked")]
+    ApiKeyRevoked {
+        /// The key.
+        api_key_id: ApiKeyId,
+    },
     /// The AI could not answer; a person has to.
     #[serde(rename = "session.needs_human")]
     SessionNeedsHuman {
@@ -79,6 +91,8 @@ impl Event {
             Self::ConversationRead { .. } => "conversation.read",
             Self::SessionChanged { .. } => "session.changed",
             Self::MemberShutOut { .. } => "member.shut_out",
+            Self::LoginSessionsEnded { .. } => "login_sessions.ended",
+            Self::ApiKeyRevoked { .. } => "api_key.revoked",
             Self::SessionNeedsHuman { .. } => "session.needs_human",
         }
     }
@@ -106,10 +120,16 @@ mod tests {
 
     #[test]
     fn the_name_is_the_tag() {
-        let event = Event::ContactCreated { contact_id: ContactId(Uuid::nil()) };
-        let envelope = EventEnvelope { v: 1, company_id: CompanyId(Uuid::nil()), trace: None, event };
-        let wire = serde_json::to_value(&envelope).expect("an event serialises");
-        assert_eq!(wire["type"], envelope.event.name());
-        assert_eq!(serde_json::from_value::<EventEnvelope>(wire).expect("and back"), envelope);
+        for event in [
+            Event::ContactCreated { contact_id: ContactId(Uuid::nil()) },
+            Event::MemberShutOut { user_id: UserId(Uuid::nil()) },
+            Event::LoginSessionsEnded { session_ids: vec![LoginSessionId(Uuid::nil())] },
+            Event::ApiKeyRevoked { api_key_id: ApiKeyId(Uuid::nil()) },
+        ] {
+            let envelope = EventEnvelope { v: 1, company_id: CompanyId(Uuid::nil()), trace: None, event };
+            let wire = serde_json::to_value(&envelope).expect("an event serialises");
+            assert_eq!(wire["type"], envelope.event.name());
+            assert_eq!(serde_json::from_value::<EventEnvelope>(wire).expect("and back"), envelope);
+        }
     }
 }

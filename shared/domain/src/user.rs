@@ -167,6 +167,22 @@ pub fn is_email(text: &str) -> bool {
     local_is_good && host_is_good && local.len() <= 64 && text.len() <= 254
 }
 
+/// Whether `text` holds what a mail program makes a link of: a scheme, `www.`, or the name of a host with a path behind
+/// it. Names stand in mails to strangers, under our name: whoever chooses one shall not send them anywhere.
+pub fn has_link(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let is_host_with_path = |word: &str| {
+        let Some((host, _)) = word.split_once('/') else { return false };
+        let mut labels = host.split(':').next().unwrap_or_default().rsplit('.');
+        let top = labels.next().unwrap_or_default();
+        let name = labels.next().unwrap_or_default();
+        top.chars().count() >= 2
+            && top.chars().all(char::is_alphabetic)
+            && name.ends_with(char::is_alphanumeric)
+    };
+    text.contains("://") || text.contains("www.") || text.split_whitespace().any(is_host_with_path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,8 +238,35 @@ mod tests {
             ".a@x.com",
             "a@[127.0.0.1]",
             "a\u{200b}@x.com",
+            "a@x.com/b",
         ] {
             assert!(!is_email(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn links_are_told_from_names() {
+        for link in [
+            "Ganhe em https://mal.example",
+            "WWW.mal.example",
+            "mal.example/premio",
+            "Oi (mal.com.br/x)",
+            "mal.tk/",
+            "mal.tk:8080/a",
+        ] {
+            assert!(has_link(link), "{link}");
+        }
+        for name in [
+            "Ana",
+            "José & Filhos Ltda.",
+            "Booking.com",
+            "A/C Silva",
+            "24/7 Móveis",
+            "S.A. / Filial 2",
+            "Loja 1.5/2",
+            "M.E./SP",
+        ] {
+            assert!(!has_link(name), "{name}");
         }
     }
 }

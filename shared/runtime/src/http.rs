@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 pub use body::{PathId, ValidJson, ValidQuery};
 pub use caller::Caller;
 pub use client::Client;
+pub use cookies::OwnPage;
 pub use page::{Cursor, PageBody, PageQuery};
 pub use problem::{ApiError, Problem};
 

@@ -81,7 +81,7 @@ impl Api {
         self.send(Method::POST, path, Some(body.to_string()), &[("idempotency-key", key)]).await
     }
 
-    /// Any request.
+    /// Any request. A body is JSON unless `headers` say something else.
     ///
     /// # Panics
     /// When there is no answer at all.
@@ -103,8 +103,12 @@ impl Api {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        let is_named = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        if body.is_some() && !is_named {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
         if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
+            request = request.body(body);
         }
         let response = request.send().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
         let status = response.status().as_u16();

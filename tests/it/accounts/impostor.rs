@@ -90,6 +90,16 @@ async fn an_invitation_makes_the_account_its_receivers() {
     assert_eq!(body["user"]["name"], "Bia");
     let roles: Vec<&Value> = body["companies"].as_array().unwrap().iter().map(|c| &c["role"]).collect();
     assert_eq!(roles, [&json!("agent")], "the impostor's company is none of hers");
+    // Which the company's own log says, though nobody is left to read it.
+    let told: Vec<Value> = sqlx::query_scalar(
+        "SELECT a.detail FROM audit_log a JOIN memberships m ON m.company_id = a.company_id AND m.user_id = a.object_id
+         WHERE m.user_id = $1 AND m.deactivated_at IS NOT NULL AND a.action = 'member.deactivated'",
+    )
+    .bind(body["user"]["id"].as_str().unwrap().parse::<uuid::Uuid>().unwrap())
+    .fetch_all(&owner.stack.admin())
+    .await
+    .unwrap();
+    assert_eq!(told, [json!({ "reason": "account_claimed" })]);
 }
 
 #[tokio::test]

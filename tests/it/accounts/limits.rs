@@ -64,7 +64,7 @@ async fn an_address_in_a_header_changes_nothing() {
         let email = format!("{}@example.com", new_word("x-"));
         let body = wrong(&email).to_string();
         let spoofed = format!("203.0.113.{number}");
-        let headers = [("x-forwarded-for", spoofed.as_str()), ("content-type", "application/json")];
+        let headers = [("x-forwarded-for", spoofed.as_str())];
         let answer = person.anonymous.send(reqwest::Method::POST, "auth/login", Some(body), &headers).await;
         assert_eq!(answer.status, if number < 5 { 401 } else { 429 });
     }

@@ -34,6 +34,49 @@ async fn an_invitation_makes_a_member_once() {
 }
 
 #[tokio::test]
+async fn who_was_shut_out_may_be_invited_again() {
+    let owner = Person::registered().await;
+    let api = owner.api().await;
+    let agent = invite(&owner, &api, "agent").await;
+    let invitation = json!({ "email": agent.email, "role": "viewer" });
+    let _problem = api.post("invitations", &invitation).await.expect_problem(409, "conflict");
+    let _answer = change(&api, &agent.id, &json!({ "active": false })).await.expect_status(200);
+    let _answer = api.post("invitations", &invitation).await.expect_status(201);
+    let token = owner.mails.nth(&agent.email, 2).await.token();
+    let anonymous = owner.anonymous.elsewhere();
+    let _answer = anonymous.post("invitations/accept", &json!({ "token": token })).await.expect_status(204);
+    let credentials = json!({ "email": agent.email, "password": agent.password });
+    let back = anonymous.post("auth/login", &credentials).await.expect_status(200).body;
+    assert_eq!(back["companies"][0]["role"], "viewer", "{back}");
+    let members = api.get("members").await.expect_status(200).body;
+    let member = members["items"].as_array().unwrap().iter().find(|member| member["id"] == agent.id.as_str());
+    assert_eq!(member.unwrap()["active"], true, "{members}");
+    let _problem = api.post("invitations", &invitation).await.expect_problem(409, "conflict");
+}
+
+#[tokio::test]
+async fn an_address_is_not_invited_without_end() {
+    let owner = Person::registered().await;
+    let api = owner.api().await;
+    let body = json!({ "email": format!("{}@example.com", new_word("bia-")), "role": "agent" });
+    for _ in 0..5 {
+        let made = api.post("invitations", &body).await.expect_status(201).body;
+        let path = format!("invitations/{}", made["id"].as_str().unwrap());
+        let _answer = api.send(Method::DELETE, &path, None, &[]).await.expect_status(204);
+    }
+    // Another company is not better off.
+    let other = Person::registered().await.api().await;
+    for api in [&api, &other] {
+        let sixth = api.post("invitations", &body).await;
+        let after: u64 = sixth.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=86_400).contains(&after), "{after}");
+        let _problem = sixth.expect_problem(429, "rate_limited");
+    }
+    let somebody_else = json!({ "email": format!("{}@example.com", new_word("eva-")), "role": "agent" });
+    let _answer = api.post("invitations", &somebody_else).await.expect_status(201);
+}
+
+#[tokio::test]
 async fn one_person_in_two_companies_switches_between_them() {
     let (first, second) = (Person::registered().await, Person::registered().await);
     let invitation = json!({ "email": second.email, "role": "viewer" });

@@ -1,8 +1,10 @@
 //! Log-in by Google and Facebook, through the real redirects of stand-ins.
 
+use cloud::seal::{MasterKey, Sealed};
 use reqwest::Method;
+use secrecy::SecretString;
 use serde_json::{Value, json};
-use testkit::{Answer, Api, Sandbox, new_word};
+use testkit::{Answer, Api, Cloud, Sandbox, new_word};
 
 use super::person::{Person, cookie, verify};
 
@@ -113,6 +115,9 @@ async fn an_address_alone_opens_no_account_of_others() {
     let session = format!("__Host-session={}", body["token"].as_str().unwrap());
     let nobody = api.send(Method::GET, "auth/oauth/google/start?link=true", None, &[]).await;
     let _problem = nobody.expect_problem(401, "unauthenticated");
+    let foreign = [("cookie", session.as_str()), ("sec-fetch-site", "cross-site")];
+    let foreign = api.send(Method::GET, "auth/oauth/google/start?link=true", None, &foreign).await;
+    let _problem = foreign.expect_problem(403, "forbidden");
     let linked = through(api, &account, "?link=true", &[("cookie", &session)]).await;
     assert_eq!(location(&linked), format!("{}/account?linked=google", person.stack.origin()));
     let entered = through(api, &account, "", &[]).await;
@@ -131,6 +136,23 @@ async fn a_mailbox_that_google_runs_opens_its_account() {
     let account = Account::make(&person, "google", about).await;
     let entered = through(&person.anonymous, &account, "", &[]).await;
     assert_eq!(me(&person.anonymous, &entered).await["user"]["email"], json!(person.email));
+}
+
+/// The function that anybody may call seals what browsers keep, by a key that opens nothing else.
+#[tokio::test]
+async fn what_a_browser_keeps_is_sealed_by_a_key_of_its_own() {
+    let person = Person::new();
+    let answer = person.anonymous.get("auth/oauth/google/start").await.expect_status(303);
+    let flow = cookie(&answer, "__Secure-oauth");
+    let sealed: Sealed = flow.split_once('=').unwrap().1.parse().unwrap();
+    let cloud = Cloud::of(&person.stack).await;
+    let secret = SecretString::from(cloud.secret(cloud.output("TokenKeySecretArn")).await);
+    let own = MasterKey::derive_for(&secret, "master-ia/browser/v1").unwrap();
+    assert_eq!(sealed.key_id(), own.key_id());
+    for unknown in ["auth/oauth/google/start?lnik=true", "auth/oauth/google/start?link=perhaps"] {
+        let problem = person.anonymous.get(unknown).await.expect_problem(422, "invalid");
+        assert!(["lnik", "link"].contains(&problem["errors"][0]["field"].as_str().unwrap()), "{problem}");
+    }
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ async fn forged_tokens_are_refused() {
 }
 
 /// The use cases in this process, at a time and with a token key of the test's choice.
-fn app_at(cloud: &Cloud, environment: &str, token_key_secret: &str, at: DateTime<Utc>) -> App {
+pub(super) fn app_at(cloud: &Cloud, environment: &str, token_key_secret: &str, at: DateTime<Utc>) -> App {
     struct At(DateTime<Utc>);
     impl app::Clock for At {
         fn now(&self) -> DateTime<Utc> {
@@ -78,8 +78,13 @@ async fn issue_by(app: &App, claims: &Value) -> String {
     let id = |name: &str| serde_json::from_value(claims[name].clone()).unwrap();
     let (user, session, company) =
         (domain::UserId(id("sub")), domain::LoginSessionId(id("sid")), domain::CompanyId(id("company")));
-    let role = domain::user::Role::Owner;
-    let issued = app::auth::tokens::issue(app, user, session, company, role).await.unwrap();
+    let bearer = app::auth::tokens::Bearer {
+        user_id: user,
+        session_id: session,
+        company_id: company,
+        role: domain::user::Role::Owner,
+    };
+    let issued = app::auth::tokens::signer(app).await.unwrap().issue(app, bearer).unwrap();
     secrecy::ExposeSecret::expose_secret(&issued.0).to_owned()
 }
 
@@ -118,15 +123,16 @@ async fn a_rotated_key_opens_what_the_one_before_signed() {
     let claims = json!({ "sub": testkit::new_id(), "sid": testkit::new_id(), "company": testkit::new_id() });
     let verify = async |app: &App, token: &str| app::auth::tokens::verify(app, token).await.is_ok();
 
-    cloud.set_secret(&name, "a primeira chave").await;
+    let key = |word: &str| format!("{word} chave, de trinta e dois bytes ou mais");
+    cloud.set_secret(&name, &key("a primeira")).await;
     let long_running = fresh();
     let first = issue_by(&long_running, &claims).await;
-    cloud.set_secret(&name, "a segunda chave").await;
+    cloud.set_secret(&name, &key("a segunda")).await;
     let second = issue_by(&fresh(), &claims).await;
     assert!(verify(&fresh(), &first).await, "the key before the rotation");
     assert!(verify(&long_running, &second).await, "a process that knew the key before only");
     assert!(verify(&long_running, &first).await);
-    cloud.set_secret(&name, "a terceira chave").await;
+    cloud.set_secret(&name, &key("a terceira")).await;
     assert!(!verify(&fresh(), &first).await, "two rotations are too many");
     assert!(verify(&fresh(), &second).await);
 }
@@ -161,6 +167,15 @@ async fn api_keys_do_what_they_were_made_for_until_they_are_revoked() {
     let path = format!("api-keys/{}", created["id"].as_str().unwrap());
     let _answer = owner.send(reqwest::Method::DELETE, &path, None, &[]).await.expect_status(204);
     refused(&person.stack, key, "a revoked key").await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_too_short_signs_nothing() {
+    let cloud = Cloud::of(&Stack::load()).await;
+    let name = testkit::new_word("token-key-");
+    cloud.set_secret(&name, "curta").await;
+    let now = DateTime::from_timestamp(testkit::now_seconds(), 0).unwrap();
+    assert!(app::auth::tokens::signer(&app_at(&cloud, "test", &name, now)).await.is_err());
 }
 
 #[tokio::test]

@@ -196,5 +196,19 @@ async fn a_wrong_field_is_named() {
         let problem = api.get(path).await.expect_problem(422, "invalid");
         assert_eq!(problem["errors"][0]["field"], field, "{path}");
     }
-    let _problem = api.get("sessions?status=NEVER").await.expect_problem(422, "invalid");
+    // What is not known does nothing, and whoever asks for it would take everything for what was asked for.
+    for (path, field) in [
+        ("sessions?status=NEVER", "status"),
+        ("conversations?status=never", "status"),
+        ("conversations?assignee_id=1", "assignee_id"),
+        ("conversations?contact_id=1", "contact_id"),
+        ("contacts?q=Ana", "q"),
+        ("audit-log?actor_id=1", "actor_id"),
+    ] {
+        let problem = api.get(path).await.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{path}: {problem}");
+    }
+    for path in ["conversations?status=open&unread=true&include_groups=true", "conversations?status=closed"] {
+        let _answer = api.get(path).await.expect_status(200);
+    }
 }

@@ -157,7 +157,7 @@ fn every_query_is_a_checked_one() {
         let macros = text.matches("sqlx::query").count();
         assert!(is_db || macros == 0, "{}: a query outside of db", path.display());
         checked += macros;
-        // `begin` sets the company with it; nothing else is put together from text.
+        // What begins a transaction sets the company or the person with it; nothing else is put together from text.
         let by_hand = text.matches("AssertSqlSafe(").count();
         assert_eq!(by_hand, usize::from(path.ends_with("db/src/tx.rs")), "{}: SQL by hand", path.display());
     }

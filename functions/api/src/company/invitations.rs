@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use db::invitations::Invitation;
 use domain::user::{Locale, Role};
 use domain::{InvitationId, UserId};
-use runtime::http::{ApiError, Caller, Client, PathId, Problem, ValidJson};
+use runtime::http::{ApiError, Caller, Client, OwnPage, PathId, Problem, ValidJson};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -100,6 +100,7 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<InvitationL
     (status = 403, body = Problem),
     (status = 409, body = Problem),
     (status = 422, body = Problem),
+    (status = 429, description = "Too many requests in a minute, or invitations in a day", body = Problem),
 ))]
 async fn create(
     State(app): State<App>,
@@ -113,12 +114,14 @@ async fn create(
 /// Joins a company by the link of an invitation.
 #[utoipa::path(post, path = "/invitations/accept", tag = "company", request_body = AcceptInvitation, responses(
     (status = 204),
+    (status = 403, description = "From another site's page", body = Problem),
     (status = 409, description = "`token_invalid`, or a member already", body = Problem),
     (status = 422, body = Problem),
     (status = 429, body = Problem),
 ))]
 async fn accept(
     State(app): State<App>,
+    _: OwnPage,
     Client(client): Client,
     ValidJson(acceptance): ValidJson<AcceptInvitation>,
 ) -> Result<StatusCode, ApiError> {

@@ -1,11 +1,19 @@
-//! How often one may try to get in: five times in any fifteen minutes an address, and as often an account.
+//! How often one may try to get in: five times in any fifteen minutes an address, and as often an account. And how many
+//! people a company may invite: each gets a mail in our name, with a name in it that somebody else chose.
 
 use cloud::limits::Verdict;
+use domain::CompanyId;
 use sha2::{Digest as _, Sha256};
 
 use super::Client;
 use crate::App;
 use crate::error::{Error, Result, internal};
+
+/// Invitations of one company a day.
+pub const COMPANY_INVITATIONS: u32 = 200;
+
+/// Invitations to one address a day, from all companies.
+pub const ADDRESS_INVITATIONS: u32 = 5;
 
 /// What is tried. Each has limits of its own, so that resetting a password is possible after five wrong ones.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +52,7 @@ pub struct Passed {
 pub async fn pass(app: &App, attempt: Attempt, client: &Client, account: Option<&str>) -> Result<Passed> {
     let name = attempt.name();
     let mut buckets = vec![format!("{name}/ip/{}", client.ip)];
-    // Hashed, so that the table holds no addresses of people.
-    let hashed = account.map(|account| hex::encode(Sha256::digest(account.trim().to_lowercase())));
-    buckets.extend(hashed.map(|hash| format!("{name}/account/{hash}")));
+    buckets.extend(account.map(|account| format!("{name}/account/{}", hashed(account))));
     for bucket in &buckets {
         let verdict = app.limits.attempt(bucket, app.clock.now()).await.map_err(internal)?;
         if let Verdict::Wait(after) = verdict {
@@ -54,6 +60,28 @@ pub async fn pass(app: &App, attempt: Attempt, client: &Client, account: Option<
         }
     }
     Ok(Passed { buckets })
+}
+
+/// Counts an invitation by company and by address; both must have room.
+///
+/// # Errors
+/// `RetryLater` until the next day when either is used up; internal errors when that cannot be known.
+pub async fn invite(app: &App, company_id: CompanyId, address: &str) -> Result<()> {
+    for (bucket, limit) in [
+        (format!("invite/account/{}", hashed(address)), ADDRESS_INVITATIONS),
+        (format!("invite/company/{company_id}"), COMPANY_INVITATIONS),
+    ] {
+        let verdict = app.limits.take_today(&bucket, limit, app.clock.now()).await.map_err(internal)?;
+        if let Verdict::Wait(after) = verdict {
+            return Err(Error::RetryLater { after, source: anyhow::anyhow!("too many invitations") });
+        }
+    }
+    Ok(())
+}
+
+/// So that the table holds no addresses of people.
+fn hashed(address: &str) -> String {
+    hex::encode(Sha256::digest(address.trim().to_lowercase()))
 }
 
 impl Passed {

@@ -6,16 +6,22 @@ use chrono::{DateTime, TimeDelta, Utc};
 use db::login_sessions::LoginSession;
 use db::users::{Membership, User};
 use db::{IdentityTx, Principal};
-use domain::{CompanyId, LoginSessionId, UserId};
+use domain::event::Event;
+use domain::{CompanyId, CompanyScope, LoginSessionId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::gate::{self, Attempt};
+use super::tokens::{Bearer, Signer};
 use super::{Actor, Client, Identity, hash_secret, new_secret, passwords, session_key, tokens};
 use crate::App;
 use crate::error::{Error, Result};
+use crate::outbox::{self, Outgoing};
 
 /// How long a session lives at most; then the password is asked for again.
 pub const SESSION_LIFE: TimeDelta = TimeDelta::days(30);
+
+/// Sessions that an event names at most, far below what the bus takes.
+const IDS_OF_AN_EVENT: usize = 1_000;
 
 /// What every refresh token begins with.
 const REFRESH_PREFIX: &str = "mir_";
@@ -83,6 +89,7 @@ pub async fn log_in(app: &App, client: &Client, email: &str, password: SecretStr
 /// `Forbidden` when they belong to no company.
 pub async fn begin(app: &App, client: &Client, user: User) -> Result<LoggedIn> {
     let now = app.clock.now();
+    let signer = tokens::signer(app).await?;
     let mut tx = app.db().await?.begin_identity(&Principal::User(user.id)).await?;
     let memberships = db::users::list_memberships(&mut tx, user.id).await?;
     let company_id = memberships.first().ok_or(Error::Forbidden("use a company"))?.company_id;
@@ -99,7 +106,7 @@ pub async fn begin(app: &App, client: &Client, user: User) -> Result<LoggedIn> {
     db::login_sessions::insert(&mut tx, &session).await?;
     let refresh_token = add_refresh_token(app, &mut tx, &session).await?;
     tx.commit().await?;
-    hand_out(app, Account { user, memberships }, &session, refresh_token).await
+    hand_out(app, &signer, Account { user, memberships }, &session, refresh_token)
 }
 
 /// Renews a session's tokens; the refresh token is used up.
@@ -110,14 +117,15 @@ pub async fn begin(app: &App, client: &Client, user: User) -> Result<LoggedIn> {
 pub async fn refresh(app: &App, refresh_token: &SecretString) -> Result<LoggedIn> {
     let now = app.clock.now();
     let token_hash = hash_secret(refresh_token.expose_secret());
+    // The token is used up for another one: first what that needs.
+    let signer = tokens::signer(app).await?;
     let mut tx = app.db().await?.begin_identity(&Principal::KeyHash(token_hash.clone())).await?;
     let shown = db::login_sessions::find_shown_token(&mut tx, &token_hash).await?;
     let shown = shown.ok_or(Error::Unauthenticated)?;
     tx.act_as(shown.user_id).await?;
     if !db::login_sessions::use_token(&mut tx, &token_hash, now).await? {
         let (user_id, session_id) = (shown.user_id, shown.session_id);
-        db::login_sessions::end(&mut tx, user_id, session_id, "refresh_replayed", now).await?;
-        tx.commit().await?;
+        end_one(app, tx, user_id, session_id, "refresh_replayed").await?;
         tracing::warn!(session.id = %session_id, user.id = %user_id, "a used refresh token was shown: session ended");
         return Err(Error::Unauthenticated);
     }
@@ -134,7 +142,7 @@ pub async fn refresh(app: &App, refresh_token: &SecretString) -> Result<LoggedIn
     }
     let refresh_token = add_refresh_token(app, &mut tx, &session).await?;
     tx.commit().await?;
-    hand_out(app, Account { user, memberships }, &session, refresh_token).await
+    hand_out(app, &signer, Account { user, memberships }, &session, refresh_token)
 }
 
 /// Makes the caller's session speak for another company of theirs, with a new token; the refresh token stays.
@@ -147,6 +155,7 @@ pub async fn switch_company(
     company_id: CompanyId,
 ) -> Result<(Account, SecretString, DateTime<Utc>)> {
     let (user_id, session_id) = person(identity)?;
+    let signer = tokens::signer(app).await?;
     let mut tx = app.db().await?.begin_identity(&Principal::User(user_id)).await?;
     let user = db::users::find(&mut tx, user_id).await?.ok_or(Error::Unauthenticated)?;
     let memberships = db::users::list_memberships(&mut tx, user_id).await?;
@@ -156,7 +165,7 @@ pub async fn switch_company(
         return Err(Error::Unauthenticated);
     }
     tx.commit().await?;
-    let (token, expires_at) = tokens::issue(app, user_id, session_id, company_id, role).await?;
+    let (token, expires_at) = signer.issue(app, Bearer { user_id, session_id, company_id, role })?;
     Ok((Account { user, memberships }, token, expires_at))
 }
 
@@ -169,11 +178,9 @@ pub async fn log_out(
     refresh_token: Option<&SecretString>,
     identity: Option<&Identity>,
 ) -> Result<()> {
-    let now = app.clock.now();
     if let Some(Identity { actor: Actor::Person { user_id, session_id, .. }, scope, .. }) = identity {
-        let mut tx = app.db().await?.begin_identity(&Principal::User(*user_id)).await?;
-        db::login_sessions::end(&mut tx, *user_id, *session_id, "logged_out", now).await?;
-        tx.commit().await?;
+        let tx = app.db().await?.begin_identity(&Principal::User(*user_id)).await?;
+        end_one(app, tx, *user_id, *session_id, "logged_out").await?;
         app.sessions.forget(&session_key(*session_id, scope.company_id()));
     }
     let Some(refresh_token) = refresh_token else { return Ok(()) };
@@ -181,8 +188,7 @@ pub async fn log_out(
     let mut tx = app.db().await?.begin_identity(&Principal::KeyHash(token_hash.clone())).await?;
     if let Some(shown) = db::login_sessions::find_shown_token(&mut tx, &token_hash).await? {
         tx.act_as(shown.user_id).await?;
-        db::login_sessions::end(&mut tx, shown.user_id, shown.session_id, "logged_out", now).await?;
-        tx.commit().await?;
+        end_one(app, tx, shown.user_id, shown.session_id, "logged_out").await?;
     }
     Ok(())
 }
@@ -203,11 +209,10 @@ pub async fn list_sessions(app: &App, identity: &Identity) -> Result<Vec<LoginSe
 /// `NotFound` when there is no such open session of theirs; `Forbidden` for an API key.
 pub async fn end_session(app: &App, identity: &Identity, id: LoginSessionId) -> Result<()> {
     let (user_id, _) = person(identity)?;
-    let mut tx = app.db().await?.begin_identity(&Principal::User(user_id)).await?;
-    if !db::login_sessions::end(&mut tx, user_id, id, "revoked", app.clock.now()).await? {
+    let tx = app.db().await?.begin_identity(&Principal::User(user_id)).await?;
+    if !end_one(app, tx, user_id, id, "revoked").await? {
         return Err(Error::NotFound("session"));
     }
-    tx.commit().await?;
     app.sessions.forget(&session_key(id, identity.scope.company_id()));
     Ok(())
 }
@@ -224,6 +229,44 @@ pub async fn me(app: &App, identity: &Identity) -> Result<Account> {
     Ok(Account { user, memberships })
 }
 
+/// Ends a session of a person; whether it was open.
+async fn end_one(
+    app: &App,
+    mut tx: IdentityTx,
+    user_id: UserId,
+    session_id: LoginSessionId,
+    reason: &str,
+) -> Result<bool> {
+    if !db::login_sessions::end(&mut tx, user_id, session_id, reason, app.clock.now()).await? {
+        return Ok(false);
+    }
+    commit_end(app, tx, user_id, &[session_id]).await?;
+    Ok(true)
+}
+
+/// Commits the end of sessions of a person, and has their sockets cut, in whichever company of the person they were
+/// opened: a token of the company that a session spoke for before is good for some minutes more.
+pub(super) async fn commit_end(
+    app: &App,
+    mut tx: IdentityTx,
+    user_id: UserId,
+    ended: &[LoginSessionId],
+) -> Result<()> {
+    let memberships = db::users::list_memberships(&mut tx, user_id).await?;
+    let scopes: Vec<_> =
+        memberships.iter().map(|member| CompanyScope::assert_verified(member.company_id)).collect();
+    // Who was shut out everywhere has no sockets.
+    let Some(first) = scopes.first() else { return Ok(tx.commit().await?) };
+    // A row of the outbox belongs to the company that the transaction is in; whose event it is stands in the event.
+    let mut outgoing = Outgoing::default();
+    for scope in &scopes {
+        for session_ids in ended.chunks(IDS_OF_AN_EVENT) {
+            outgoing.event(*scope, Event::LoginSessionsEnded { session_ids: session_ids.to_vec() })?;
+        }
+    }
+    outbox::commit(app, tx.enter(*first).await?, outgoing).await
+}
+
 fn person(identity: &Identity) -> Result<(UserId, LoginSessionId)> {
     match identity.actor {
         Actor::Person { user_id, session_id, .. } => Ok((user_id, session_id)),
@@ -238,8 +281,9 @@ async fn add_refresh_token(app: &App, tx: &mut IdentityTx, session: &LoginSessio
     Ok(token)
 }
 
-async fn hand_out(
+fn hand_out(
     app: &App,
+    signer: &Signer,
     account: Account,
     session: &LoginSession,
     refresh_token: SecretString,
@@ -247,7 +291,8 @@ async fn hand_out(
     let company_id = session.active_company_id;
     let membership = account.memberships.iter().find(|member| member.company_id == company_id);
     let role = membership.ok_or(Error::Unauthenticated)?.role;
-    let (token, expires_at) = tokens::issue(app, account.user.id, session.id, company_id, role).await?;
+    let bearer = Bearer { user_id: account.user.id, session_id: session.id, company_id, role };
+    let (token, expires_at) = signer.issue(app, bearer)?;
     let session_expires_at = session.expires_at;
     Ok(LoggedIn { account, company_id, token, expires_at, refresh_token, session_expires_at })
 }

@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::log_in::{LoggedIn, begin};
-use super::registration::{NAME_CHARS, send_to};
+use super::registration::{self, NAME_CHARS, send_to};
 use super::{Client, Identity, hash_secret, new_secret};
 use crate::App;
 use crate::audit::{self, By};
@@ -33,7 +33,6 @@ pub const FLOW_LIFE: TimeDelta = TimeDelta::minutes(10);
 const FLOW: [&str; 2] = ["oauth-flow", "state"];
 
 /// A flow that was begun: where to send the browser, and what it must bring back in a cookie.
-#[derive(Debug)]
 pub struct Started {
     /// The provider's page.
     pub url: String,
@@ -84,7 +83,7 @@ pub async fn start(app: &App, name: Name, linking: Option<&Identity>) -> Result<
         expires_at: app.clock.now() + FLOW_LIFE,
     };
     let text = SecretString::from(serde_json::to_string(&flow).map_err(internal)?);
-    let sealed = app.sealing.seal(&text, &FLOW).await.map_err(internal)?;
+    let sealed = app.browser_sealing.seal(&text, &FLOW).await.map_err(internal)?;
     Ok(Started { url: started.url.into(), flow: sealed.as_str().to_owned() })
 }
 
@@ -197,8 +196,10 @@ async fn create(app: &App, client: &Client, name: Name, profile: &Profile, email
 }
 
 fn shown_name(profile: &Profile, email: &str) -> String {
-    let shown = if profile.name.trim().is_empty() { email } else { profile.name.trim() };
-    shown.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect()
+    let cut = |text: &str| -> String { text.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect() };
+    let shown =
+        [&profile.name, email].into_iter().find_map(|text| registration::name("name", &cut(text)).ok());
+    shown.unwrap_or_else(|| "—".to_owned())
 }
 
 fn identity(
@@ -219,8 +220,9 @@ fn identity(
 
 async fn open(app: &App, name: Name, callback: &Callback, flow: Option<&str>) -> Result<Flow> {
     let sealed: Sealed = flow.and_then(|flow| flow.parse().ok()).ok_or_else(flow_expired)?;
-    let text = app.sealing.open(&sealed, &FLOW).await.map_err(|error| match error {
-        KeysError::Seal(_) => flow_expired(),
+    let text = app.browser_sealing.open(&sealed, &FLOW).await.map_err(|error| match error {
+        // Whoever invents keys may as well begin again.
+        KeysError::Seal(_) | KeysError::NotAskedAgain => flow_expired(),
         KeysError::Secrets(error) => internal(error),
     })?;
     let flow: Flow = serde_json::from_str(text.expose_secret()).map_err(|_| flow_expired())?;

@@ -6,7 +6,8 @@ use domain::job::Mail;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::gate::{self, Attempt};
-use super::registration::{address, send_to, token_invalid};
+use super::log_in::commit_end;
+use super::registration::{address, send_to_address, token_invalid};
 use super::{Client, hash_secret, passwords};
 use crate::App;
 use crate::error::Result;
@@ -18,13 +19,7 @@ use crate::error::Result;
 pub async fn forgot(app: &App, client: &Client, email: &str) -> Result<()> {
     let email = address(email)?;
     gate::pass(app, Attempt::Mail, client, Some(&email)).await?;
-    let mut tx = app.db().await?.begin_identity(&Principal::Email(email.clone())).await?;
-    let user = db::users::find_by_email(&mut tx, &email).await?;
-    drop(tx);
-    match user {
-        Some(user) => send_to(app, user.id, Mail::ResetPassword { user_id: user.id }).await,
-        None => Ok(()),
-    }
+    send_to_address(app, &email, |user_id| Mail::ResetPassword { user_id }).await
 }
 
 /// Sets a new password by such a link. The link also proves the address: of an account whose address was not proved, this
@@ -52,6 +47,6 @@ async fn set(app: &App, token: &SecretString, password: SecretString) -> Result<
     if !db::users::claim(&mut tx, user_id, &user.name, Some(&password_hash), now).await? {
         db::users::set_password(&mut tx, user_id, &password_hash).await?;
     }
-    db::login_sessions::end_all(&mut tx, user_id, "password_reset", now).await?;
-    Ok(tx.commit().await?)
+    let ended = db::login_sessions::end_all(&mut tx, user_id, "password_reset", now).await?;
+    commit_end(app, tx, user_id, &ended).await
 }

@@ -7,21 +7,22 @@
 //! way (a new password, an invitation, a provider that runs the mailbox) claims the account, and nothing of the
 //! registration's ways in is left.
 
+use cloud::queue::QueueMessage;
 use db::Principal;
 use db::account_tokens::Purpose;
 use db::users::User;
-use domain::job::{Job, Mail};
-use domain::user::{Locale, Role, is_email};
+use domain::job::{ENVELOPE_VERSION, Job, JobEnvelope, Mail};
+use domain::user::{Locale, Role, has_link, is_email};
 use domain::{CompanyId, CompanyScope, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
 use super::gate::{self, Attempt};
 use super::{Client, hash_secret, new_secret, passwords};
-use crate::App;
 use crate::audit::{self, By};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, internal};
 use crate::outbox::{self, Outgoing};
+use crate::{App, trace};
 
 /// The longest name of a person or a company.
 pub(super) const NAME_CHARS: usize = 200;
@@ -138,14 +139,19 @@ pub async fn verify_email(app: &App, client: &Client, proof: Proof) -> Result<()
 async fn verify(app: &App, proof: Proof) -> Result<()> {
     let now = app.clock.now();
     let token_hash = hash_secret(proof.token.expose_secret());
-    let mut tx = app.db().await?.begin_identity(&Principal::KeyHash(token_hash.clone())).await?;
+    let db = app.db().await?;
+    let mut tx = db.begin_identity(&Principal::KeyHash(token_hash.clone())).await?;
     let user_id = db::account_tokens::find_shown(&mut tx, Purpose::VerifyEmail, &token_hash, now).await?;
     let user_id = user_id.ok_or_else(token_invalid)?;
     tx.act_as(user_id).await?;
     let user = db::users::find(&mut tx, user_id).await?.ok_or_else(token_invalid)?;
+    // Not open while a password is hashed.
+    drop(tx);
     if !is_theirs(&user, proof).await? {
         return Err(registration_unproved());
     }
+    let mut tx = db.begin_identity(&Principal::User(user_id)).await?;
+    // Whatever was proved meanwhile, or registered over it: either the token is gone then, or the registration another.
     let used = db::account_tokens::delete(&mut tx, &token_hash).await?;
     let registration = user.registration_hash.as_deref();
     if !used || !db::users::set_email_verified(&mut tx, user_id, registration, now).await? {
@@ -174,13 +180,27 @@ async fn is_theirs(user: &User, proof: Proof) -> Result<bool> {
 pub async fn resend_verification(app: &App, client: &Client, email: &str) -> Result<()> {
     let email = address(email)?;
     gate::pass(app, Attempt::Mail, client, Some(&email)).await?;
-    let mut tx = app.db().await?.begin_identity(&Principal::Email(email.clone())).await?;
-    let user = db::users::find_by_email(&mut tx, &email).await?;
+    send_to_address(app, &email, |user_id| Mail::VerifyEmail { user_id }).await
+}
+
+/// Has a mail sent to whoever has an address, if anybody has. Nobody's is asked for in the same way and in the same time,
+/// by an id that there is none of: whether there is somebody to write to is found out where the mail is written.
+///
+/// Nothing is changed here that the mail would have to leave with, and nobody has a company whose outbox would take it: it
+/// goes to its queue at once.
+pub(super) async fn send_to_address(app: &App, email: &str, mail: impl FnOnce(UserId) -> Mail) -> Result<()> {
+    let mut tx = app.db().await?.begin_identity(&Principal::Email(email.to_owned())).await?;
+    let known = db::users::find_by_email(&mut tx, email).await?;
+    let user_id = known.map_or_else(|| UserId(app.clock.new_id()), |user| user.id);
+    tx.act_as(user_id).await?;
+    let memberships = db::users::list_memberships(&mut tx, user_id).await?;
     drop(tx);
-    match user.filter(|user| user.email_verified_at.is_none()) {
-        Some(user) => send_to(app, user.id, Mail::VerifyEmail { user_id: user.id }).await,
-        None => Ok(()),
-    }
+    let company_id =
+        memberships.first().map_or_else(|| CompanyId(app.clock.new_id()), |first| first.company_id);
+    let job = Job::SendMail { mail: mail(user_id) };
+    let envelope = JobEnvelope { v: ENVELOPE_VERSION, company_id, trace: trace::current(), job };
+    let message = QueueMessage::new(serde_json::to_string(&envelope).map_err(internal)?);
+    app.queues.send_batch(&app.settings.mail_queue_url, vec![message]).await.map_err(internal)
 }
 
 /// Has a mail sent to a person. A job belongs to a company: the person's first.
@@ -201,11 +221,13 @@ async fn first_company(app: &App, user_id: UserId) -> Result<Option<CompanyScope
 pub(crate) fn name(field: &'static str, text: &str) -> Result<String> {
     let text = text.trim();
     let fits = (1..=NAME_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err(Error::invalid(field, format!("1 to {NAME_CHARS} characters")))
+    if !fits {
+        return Err(Error::invalid(field, format!("1 to {NAME_CHARS} characters")));
     }
+    if has_link(text) {
+        return Err(Error::invalid(field, "a name holds no link"));
+    }
+    Ok(text.to_owned())
 }
 
 /// An address that a mail can be sent to.

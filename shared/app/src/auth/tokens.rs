@@ -3,8 +3,12 @@
 //! The key is derived from a secret that may be rotated at any time: the token names its key, and the key before the
 //! last rotation still opens.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use cloud::secrets::SecretsError;
+use cloud::keys::{DerivedKeys, KeysError};
+use cloud::seal::{SealError, derive_key};
+use cloud::secrets::{Asking, Search};
 use domain::user::Role;
 use domain::{CompanyId, LoginSessionId, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -38,39 +42,65 @@ pub struct Claims {
     pub exp: i64,
 }
 
-struct KeyPair {
+/// The purpose of the key that signs.
+const SIGNING: &str = "master-ia/token/v2";
+
+/// The pairs that this process has derived.
+pub(crate) type TokenKeys = DerivedKeys<Arc<KeyPair>>;
+
+/// What signs tokens, and what tells that we signed them.
+pub(crate) struct KeyPair {
     id: String,
     encoding: EncodingKey,
     decoding: DecodingKey,
 }
 
-/// Makes a token, good from now on for [`TOKEN_LIFE`]; and its end.
+/// What signs tokens now.
+pub struct Signer(Arc<KeyPair>);
+
+/// Whose token it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Bearer {
+    /// The person.
+    pub user_id: UserId,
+    /// The session.
+    pub session_id: LoginSessionId,
+    /// The company that the token speaks for.
+    pub company_id: CompanyId,
+    /// The person's role in it.
+    pub role: Role,
+}
+
+/// Reads the key that signs. Before anything is changed that only a token makes up for.
 ///
 /// # Errors
-/// When the signing key cannot be read.
-pub async fn issue(
-    app: &App,
-    user_id: UserId,
-    session: LoginSessionId,
-    company: CompanyId,
-    role: Role,
-) -> Result<(SecretString, DateTime<Utc>)> {
-    let now = app.clock.now();
-    let expires_at = now + TOKEN_LIFE;
-    let claims = Claims {
-        iss: issuer(app),
-        sub: user_id,
-        session,
-        company,
-        role,
-        iat: now.timestamp(),
-        exp: expires_at.timestamp(),
-    };
+/// When it cannot be read.
+pub async fn signer(app: &App) -> Result<Signer> {
     let secret = app.secrets.get(&app.settings.token_key_secret).await.map_err(internal)?;
-    let key = KeyPair::derive(&secret);
-    let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
-    let token = jsonwebtoken::encode(&header, &claims, &key.encoding).map_err(internal)?;
-    Ok((SecretString::from(token), expires_at))
+    Ok(Signer(derive(app, secret).map_err(internal)?))
+}
+
+impl Signer {
+    /// Makes a token, good from now on for [`TOKEN_LIFE`]; and its end.
+    ///
+    /// # Errors
+    /// `Internal` only.
+    pub fn issue(&self, app: &App, bearer: Bearer) -> Result<(SecretString, DateTime<Utc>)> {
+        let now = app.clock.now();
+        let expires_at = now + TOKEN_LIFE;
+        let claims = Claims {
+            iss: issuer(app),
+            sub: bearer.user_id,
+            session: bearer.session_id,
+            company: bearer.company_id,
+            role: bearer.role,
+            iat: now.timestamp(),
+            exp: expires_at.timestamp(),
+        };
+        let header = Header { kid: Some(self.0.id.clone()), ..Header::new(Algorithm::EdDSA) };
+        let token = jsonwebtoken::encode(&header, &claims, &self.0.encoding).map_err(internal)?;
+        Ok((SecretString::from(token), expires_at))
+    }
 }
 
 /// What a genuine token says.
@@ -93,12 +123,21 @@ pub async fn verify(app: &App, token: &str) -> Result<Claims> {
     if claims.exp <= app.clock.now().timestamp() { Err(Error::Unauthenticated) } else { Ok(claims) }
 }
 
-async fn find_key(app: &App, key_id: &str) -> Result<Option<KeyPair>> {
+async fn find_key(app: &App, key_id: &str) -> Result<Option<Arc<KeyPair>>> {
     let accept = |secret| {
-        let key = KeyPair::derive(&secret);
-        Ok::<_, SecretsError>((key.id == key_id).then_some(key))
+        let key = derive(app, secret)?;
+        Ok::<_, KeysError>((key.id == key_id).then_some(key))
     };
-    app.secrets.find_version(&app.settings.token_key_secret, accept).await.map_err(internal)
+    let secret_id = &app.settings.token_key_secret;
+    match app.secrets.find_version(secret_id, key_id, Asking::Seldom, accept).await.map_err(internal)? {
+        Search::Found(key) => Ok(Some(key)),
+        // Who shows a token whose key is not known yet renews it, or shows it again.
+        Search::Absent | Search::Unknown => Ok(None),
+    }
+}
+
+fn derive(app: &App, secret: SecretString) -> Result<Arc<KeyPair>, SealError> {
+    app.token_keys.get(secret, |secret| Ok(Arc::new(KeyPair::derive(secret)?)))
 }
 
 fn issuer(app: &App) -> String {
@@ -106,20 +145,18 @@ fn issuer(app: &App) -> String {
 }
 
 impl KeyPair {
-    fn derive(secret: &SecretString) -> Self {
-        let mut seed = Sha256::new();
-        seed.update(b"master-ia/token/v1");
-        seed.update(secret.expose_secret().as_bytes());
-        let signing = ed25519_dalek::SigningKey::from_bytes(&seed.finalize().into());
+    fn derive(secret: &SecretString) -> Result<Self, SealError> {
+        let seed = derive_key(secret, SIGNING)?;
+        let signing = ed25519_dalek::SigningKey::from_bytes(seed.expose_secret());
         // PKCS #8 (RFC 8410): a fixed head, then the seed.
         let mut pkcs8 = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
         pkcs8.extend_from_slice(signing.as_bytes());
         let public = signing.verifying_key().to_bytes();
-        Self {
+        Ok(Self {
             id: hex::encode(&Sha256::digest(public)[..8]),
             encoding: EncodingKey::from_ed_der(&pkcs8),
             decoding: DecodingKey::from_ed_der(&public),
-        }
+        })
     }
 }
 
@@ -138,8 +175,10 @@ mod tests {
             iat: 0,
             exp: 4_000_000_000,
         };
-        let ours = KeyPair::derive(&SecretString::from("um segredo"));
-        let other = KeyPair::derive(&SecretString::from("outro segredo"));
+        let derive = |text: &str| KeyPair::derive(&SecretString::from(text.repeat(32)));
+        let (ours, other) = (derive("a").expect("long enough"), derive("b").expect("long enough"));
+        let short = KeyPair::derive(&SecretString::from("um segredo"));
+        assert!(matches!(short, Err(SealError::WeakKey)));
         assert_ne!(ours.id, other.id);
         let header = Header::new(Algorithm::EdDSA);
         let token = jsonwebtoken::encode(&header, &claims, &ours.encoding).expect("signs");

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use db::api_keys::ApiKey;
 use domain::ApiKeyId;
+use domain::event::Event;
 use domain::user::Permission;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -12,6 +13,7 @@ use crate::audit::{self, By};
 use crate::auth::registration::name;
 use crate::auth::{API_KEY_PREFIX, Identity, hash_secret, new_secret};
 use crate::error::{Error, Result};
+use crate::outbox::{self, Outgoing};
 
 /// What a new key shall be.
 #[derive(Clone, Debug)]
@@ -78,7 +80,7 @@ pub async fn create(app: &App, identity: &Identity, new: NewApiKey) -> Result<(A
     Ok((key, secret))
 }
 
-/// Refuses a key from now on.
+/// Refuses a key from now on, and has the sockets cut that it opened.
 ///
 /// # Errors
 /// `NotFound` for a key that there is not, or that was revoked.
@@ -90,5 +92,7 @@ pub async fn revoke(app: &App, identity: &Identity, id: ApiKeyId) -> Result<()> 
     }
     let object = ("api_key", Some(id.0));
     audit::record(app, &mut tx, By::Caller(identity), "api_key.revoked", object, json!({})).await?;
-    Ok(tx.commit().await?)
+    let mut outgoing = Outgoing::default();
+    outgoing.event(identity.scope, Event::ApiKeyRevoked { api_key_id: id })?;
+    outbox::commit(app, tx, outgoing).await
 }

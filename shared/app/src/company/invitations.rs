@@ -1,12 +1,12 @@
 //! Invitations: a person is asked by mail to join; the link in it proves their address.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use db::Principal;
+use chrono::TimeDelta;
 use db::invitations::{Invitation, ShownInvitation};
 use db::users::User;
+use db::{Principal, TenantTx};
 use domain::job::{Job, Mail};
 use domain::user::{Locale, Permission, Role};
-use domain::{CompanyId, CompanyScope, InvitationId, UserId};
+use domain::{CompanyScope, InvitationId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
@@ -47,7 +47,7 @@ pub async fn list(app: &App, identity: &Identity) -> Result<Vec<Invitation>> {
 ///
 /// # Errors
 /// `Invalid` for what is no address, `Forbidden` for a role above the caller's own, `Conflict` for who was invited or
-/// is a member already.
+/// is a member already, `RetryLater` for too many in a day. Who was shut out may be invited again.
 pub async fn create(
     app: &App,
     identity: &Identity,
@@ -58,6 +58,7 @@ pub async fn create(
     identity.require(Permission::ManageMembers)?;
     let email = address(email)?;
     may_assign(identity, role)?;
+    gate::invite(app, identity.scope.company_id(), &email).await?;
     let now = app.clock.now();
     let invitation = Invitation {
         id: InvitationId(app.clock.new_id()),
@@ -70,7 +71,8 @@ pub async fn create(
     };
     let mut tx = app.db().await?.begin(identity.scope).await?;
     let members = db::members::list(&mut tx).await?;
-    if members.iter().any(|member| member.email.eq_ignore_ascii_case(&email)) {
+    let mut active = members.iter().filter(|member| member.deactivated_at.is_none());
+    if active.any(|member| member.email.eq_ignore_ascii_case(&email)) {
         return Err(Error::Conflict("this person is a member already"));
     }
     // One that nobody answered in time does not stand in the way.
@@ -154,11 +156,10 @@ async fn join(app: &App, client: &Client, acceptance: Acceptance) -> Result<()> 
     let by = By::Person(user.id, client);
     let detail = json!({ "invitation_id": shown.id, "role": shown.role });
     audit::record(app, &mut tx, by, "member.joined", ("member", Some(user.id.0)), detail).await?;
-    tx.commit().await?;
     if matches!(standing, Standing::Unproved) {
-        leave_others(app, user.id, shown.company_id, now).await?;
+        leave_others(app, &mut tx, user.id, client).await?;
     }
-    Ok(())
+    Ok(tx.commit().await?)
 }
 
 /// What is known of the person who accepts.
@@ -172,16 +173,17 @@ enum Standing {
     Unknown,
 }
 
-/// Takes a person out of the company that was registered with their address, in which nobody has ever been.
-async fn leave_others(app: &App, user_id: UserId, joined: CompanyId, now: DateTime<Utc>) -> Result<()> {
-    let db = app.db().await?;
-    let mut tx = db.begin_identity(&Principal::User(user_id)).await?;
-    let memberships = db::users::list_memberships(&mut tx, user_id).await?;
-    drop(tx);
+/// Takes a person out of the company that was registered with their address, in which nobody has ever been. In the
+/// transaction that gives them the account: they shall never be found to own what a stranger made.
+async fn leave_others(app: &App, tx: &mut TenantTx, user_id: UserId, client: &Client) -> Result<()> {
+    let joined = tx.company_id();
+    let memberships = db::users::list_memberships(tx, user_id).await?;
     for membership in memberships.iter().filter(|membership| membership.company_id != joined) {
-        let mut tx = db.begin(CompanyScope::assert_verified(membership.company_id)).await?;
-        db::members::set_deactivated(&mut tx, user_id, Some(now)).await?;
-        tx.commit().await?;
+        tx.turn_to(CompanyScope::assert_verified(membership.company_id)).await?;
+        db::members::set_deactivated(tx, user_id, Some(app.clock.now())).await?;
+        let object = ("member", Some(user_id.0));
+        let detail = json!({ "reason": "account_claimed" });
+        audit::record(app, tx, By::Person(user_id, client), "member.deactivated", object, detail).await?;
     }
     Ok(())
 }

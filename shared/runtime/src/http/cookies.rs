@@ -1,13 +1,22 @@
 //! The cookies that keep a person logged in, and who may call with them.
 //!
 //! All are HttpOnly and Secure, and none leaves its host. Another site's page can make a browser send them, so that
-//! a call with cookies that changes something must come from a page of ours: browsers say so in `Origin`.
+//! a call with cookies that changes something must come from a page of ours: browsers say so in `Origin`. Another site's page
+//! can also have a browser log in to an account that is not its person's: what sets cookies is for no other site's page,
+//! with or without cookies ([`OwnPage`]).
 
 use app::{App, Error};
+use axum::extract::FromRequestParts;
 use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
+
+use super::ApiError;
+
+/// Where a request comes from, in a browser's words: `same-origin`, `same-site`, `cross-site` or `none`.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// Carries the token of requests; `__Host-` binds it to this host.
 pub const SESSION: &str = "__Host-session";
@@ -93,17 +102,43 @@ pub fn check_origin(app: &App, method: &Method, headers: &HeaderMap) -> Result<(
     if method.is_safe() {
         return Ok(());
     }
-    let origin = headers.get(ORIGIN).and_then(|value| value.to_str().ok());
-    let ours = match origin {
-        Some(origin) => {
-            origin == app.settings.public_url
-                || app.settings.allowed_origins.iter().any(|allowed| allowed == origin)
-                || is_this_host(origin, headers)
-        }
+    let ours = match headers.get(ORIGIN) {
+        Some(origin) => is_ours(app, origin, headers),
         // Every browser of today says one or the other.
-        None => headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin"),
+        None => headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "same-origin"),
     };
     if ours { Ok(()) } else { Err(Error::Forbidden("call with cookies from another site")) }
+}
+
+fn is_ours(app: &App, origin: &HeaderValue, headers: &HeaderMap) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    origin == app.settings.public_url
+        || app.settings.allowed_origins.iter().any(|allowed| allowed == origin)
+        || is_this_host(origin, headers)
+}
+
+/// A request that no other site's page has made: by a page of ours, or by what is no browser and says nothing of pages.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnPage;
+
+impl FromRequestParts<App> for OwnPage {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let headers = &parts.headers;
+        let foreign = match headers.get(ORIGIN) {
+            // What a browser says of itself, no page can change: ours under another name of this host.
+            Some(_) if headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "same-origin") => false,
+            Some(origin) => !is_ours(app, origin, headers),
+            None => is_cross_site(headers),
+        };
+        if foreign { Err(Error::Forbidden("call this from another site's page").into()) } else { Ok(Self) }
+    }
+}
+
+/// Whether a browser says that another site's page sent it here.
+pub fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site")
 }
 
 fn is_this_host(origin: &str, headers: &HeaderMap) -> bool {

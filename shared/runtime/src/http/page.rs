@@ -16,6 +16,7 @@ const LARGEST_LIMIT: i64 = 100;
 
 /// `limit` and `cursor` of a list.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// Rows of a page, 1 to 100; 50 by default.

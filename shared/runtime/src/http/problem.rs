@@ -7,13 +7,20 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A failed use case on its way to the client.
+/// What is wrong, on its way to the client.
 #[derive(Debug)]
-pub struct ApiError(Error);
+pub enum ApiError {
+    /// A use case failed.
+    Failed(Error),
+    /// The body does not say that it is JSON.
+    UnsupportedMediaType,
+    /// The body is larger than any that we take.
+    BodyTooLarge,
+}
 
 impl<E: Into<Error>> From<E> for ApiError {
     fn from(error: E) -> Self {
-        Self(error.into())
+        Self::Failed(error.into())
     }
 }
 
@@ -47,7 +54,16 @@ pub struct FieldProblem {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let error = self.0;
+        let error = match self {
+            Self::Failed(error) => error,
+            Self::UnsupportedMediaType => {
+                let detail = "send JSON, and say so: Content-Type: application/json";
+                return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail);
+            }
+            Self::BodyTooLarge => {
+                return plain(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large");
+            }
+        };
         let status = match &error {
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
             Error::Forbidden(_) => StatusCode::FORBIDDEN,

@@ -1,0 +1,202 @@
+//! What the OpenAPI document says of every operation, written once: the answers that its extractors may give, how one shows
+//! who one is, and what is missing of descriptions. What a handler says of itself stays.
+
+use runtime::http::cookies;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::path::{Operation, Parameter, PathItem};
+use utoipa::openapi::security::SecurityScheme;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement};
+use utoipa::openapi::{ContentBuilder, Object, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema, Type};
+
+/// The name of the scheme that guarded handlers are annotated with.
+const BEARER: &str = "bearer";
+
+/// The name of the scheme of browsers.
+const COOKIE: &str = "session_cookie";
+
+/// Guarded operations: `runtime::http::Caller`.
+const OF_GUARDED: [&str; 3] = ["401", "403", "429"];
+
+/// Operations with a body: `runtime::http::ValidJson`.
+const OF_BODIES: [&str; 4] = ["400", "413", "415", "422"];
+
+/// Operations with query parameters: `runtime::http::ValidQuery`.
+const OF_QUERIES: [&str; 1] = ["422"];
+
+/// Says of every operation what its handler does not say itself.
+pub(crate) fn complete(document: &mut OpenApi) {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A token of `auth/login`, or an API key (`mia_…`)"))
+        .build();
+    let cookie = ApiKeyValue::with_description(
+        cookies::SESSION,
+        "Set by `auth/login`. A call that changes something must come from a page of ours (`Origin`)",
+    );
+    let components = document.components.get_or_insert_with(Default::default);
+    components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
+    components.add_security_scheme(COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    for (path, item) in &mut document.paths.paths {
+        for operation in operations(item) {
+            complete_operation(path, operation);
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+}
+
+fn complete_operation(path: &str, operation: &mut Operation) {
+    let parameters = operation.parameters.iter_mut().flatten();
+    let mut has_query = false;
+    for parameter in parameters {
+        let RefOr::T(parameter) = parameter else { continue };
+        has_query |= parameter.parameter_in == ParameterIn::Query;
+        describe_parameter(path, parameter);
+    }
+    let mut expected = Vec::new();
+    if let Some(security) = &mut operation.security {
+        security.push(SecurityRequirement::new(COOKIE, std::iter::empty::<String>()));
+        expected.extend(OF_GUARDED);
+    }
+    if operation.request_body.is_some() {
+        expected.extend(OF_BODIES);
+    }
+    if has_query {
+        expected.extend(OF_QUERIES);
+    }
+    let answers = &mut operation.responses.responses;
+    for status in expected {
+        answers.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem()));
+    }
+    for (status, answer) in answers {
+        if let RefOr::T(answer) = answer {
+            describe_answer(status, answer);
+        }
+    }
+}
+
+/// An answer that is a problem; its description comes by its status.
+fn problem() -> Response {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new().content(PROBLEM_JSON, content).build()
+}
+
+const PROBLEM_JSON: &str = "application/problem+json";
+
+fn is_problem(schema: Option<&RefOr<Schema>>) -> bool {
+    matches!(schema, Some(RefOr::Ref(schema)) if schema.ref_location.ends_with("/Problem"))
+}
+
+fn describe_answer(status: &str, answer: &mut Response) {
+    if answer.description.is_empty() {
+        description(status).clone_into(&mut answer.description);
+    }
+    if status == "429" {
+        let seconds = HeaderBuilder::new()
+            .schema(Some(Object::with_type(Type::Integer)))
+            .description(Some("Not before so many seconds"))
+            .build();
+        answer.headers.entry("Retry-After".to_owned()).or_insert(RefOr::T(seconds));
+    }
+    // Annotations call every body `application/json`.
+    let content = std::mem::take(&mut answer.content);
+    answer.content = content
+        .into_iter()
+        .map(|(media_type, content)| match &content {
+            RefOr::T(body) if is_problem(body.schema.as_ref()) => (PROBLEM_JSON.to_owned(), content),
+            _ => (media_type, content),
+        })
+        .collect();
+}
+
+fn description(status: &str) -> &'static str {
+    match status {
+        "200" => "What was asked for",
+        "201" => "It is made",
+        "202" => "It is taken, and done soon",
+        "204" => "It is done",
+        "400" => "The body is no JSON",
+        "401" => "No credentials, or none that are good",
+        "403" => "The caller may not do this; or another site's page calls with cookies",
+        "404" => "There is none, or it belongs to another company",
+        "409" => "The state of things forbids it; `code` says why",
+        "413" => "The body is too large",
+        "415" => "The body does not say that it is JSON: `Content-Type: application/json`",
+        "422" => "A field or parameter is wrong; `errors` names it",
+        "429" => "Too many requests; `Retry-After` says when to come again",
+        "503" => "Not able to work now",
+        _ => "Another answer",
+    }
+}
+
+/// `{id}` is of what stands before it.
+fn describe_parameter(path: &str, parameter: &mut Parameter) {
+    if parameter.parameter_in != ParameterIn::Path || parameter.description.is_some() {
+        return;
+    }
+    let before = path.split(&format!("/{{{}}}", parameter.name)).next().unwrap_or_default();
+    let segment = before.rsplit('/').next().unwrap_or_default();
+    let thing = match segment.strip_prefix("by-").unwrap_or(segment).trim_end_matches('s') {
+        "api-key" => "API key",
+        thing => thing,
+    };
+    parameter.description = Some(format!("The {thing}'s id, a UUID"));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    #[test]
+    fn every_operation_lists_the_answers_of_its_extractors() {
+        let document = serde_json::to_value(crate::platform::openapi()).expect("a document");
+        let (mut guarded, mut with_body) = (0, 0);
+        for (path, operations) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in operations.as_object().expect("operations") {
+                let route = format!("{method} {path}");
+                let mut expected = Vec::new();
+                if operation["security"].is_array() {
+                    guarded += 1;
+                    expected.extend(["401", "403", "429"]);
+                    assert_eq!(operation["security"].to_string(), r#"[{"bearer":[]},{"session_cookie":[]}]"#);
+                }
+                if operation["requestBody"].is_object() {
+                    with_body += 1;
+                    expected.extend(["400", "413", "415", "422"]);
+                }
+                let answers = operation["responses"].as_object().expect("answers");
+                for status in expected {
+                    let answer =
+                        &answers.get(status).unwrap_or_else(|| panic!("{route} does not list {status}"));
+                    assert!(answer["content"]["application/problem+json"].is_object(), "{route} {status}");
+                }
+                for (status, answer) in answers {
+                    assert!(answer["description"].is_string(), "{route} {status} has no description");
+                    let retry_after = &answer["headers"]["Retry-After"]["schema"]["type"];
+                    assert_eq!(retry_after == "integer", status == "429", "{route} {status}");
+                }
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    let described = parameter["description"].as_str().is_some_and(|text| !text.is_empty());
+                    assert!(described, "{route}: {} has no description", parameter["name"]);
+                }
+            }
+        }
+        assert!(guarded >= 36 && with_body >= 18, "{guarded} guarded, {with_body} with a body");
+        let schemes = &document["components"]["securitySchemes"];
+        assert_eq!(schemes["session_cookie"]["name"], "__Host-session");
+        assert_eq!(schemes["bearer"]["scheme"], "bearer");
+    }
+
+    #[test]
+    fn what_a_handler_says_of_itself_stays() {
+        let document = serde_json::to_value(crate::platform::openapi()).expect("a document");
+        let log_in = &document["paths"]["/api/v1/auth/login"]["post"];
+        assert_eq!(log_in["responses"]["429"]["description"], "Five failures in fifteen minutes");
+        assert_eq!(log_in["security"], Value::Null, "nobody has to be logged in to log in");
+        let find = &document["paths"]["/api/v1/api-keys/{id}"]["delete"]["parameters"][0];
+        assert_eq!(find["description"], "The API key's id, a UUID");
+    }
+}
