@@ -1,5 +1,5 @@
-//! What the OpenAPI document says of every operation, written once: the answers that its extractors may give, how one shows
-//! who one is, and what is missing of descriptions. What a handler says of itself stays.
+//! What the OpenAPI document says of every operation, written once: its name, the answers that its extractors may give, how
+//! one shows who one is, and what is missing of descriptions. What a handler says of itself stays.
 
 use runtime::http::cookies;
 use utoipa::openapi::header::HeaderBuilder;
@@ -49,6 +49,9 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 }
 
 fn complete_operation(path: &str, operation: &mut Operation) {
+    if let Some(handler) = operation.operation_id.take() {
+        operation.operation_id = Some(operation_id(path, &handler));
+    }
     let parameters = operation.parameters.iter_mut().flatten();
     let mut has_query = false;
     for parameter in parameters {
@@ -76,6 +79,13 @@ fn complete_operation(path: &str, operation: &mut Operation) {
             describe_answer(status, answer);
         }
     }
+}
+
+/// The name by which generated clients call it: what the path begins with, and the handler.
+fn operation_id(path: &str, handler: &str) -> String {
+    let resource =
+        path.trim_start_matches(crate::PREFIX).split('/').nth(1).unwrap_or_default().replace('-', "_");
+    if resource == handler { resource } else { format!("{resource}_{handler}") }
 }
 
 /// An answer that is a problem; its description comes by its status.
@@ -188,6 +198,77 @@ mod tests {
         let schemes = &document["components"]["securitySchemes"];
         assert_eq!(schemes["session_cookie"]["name"], "__Host-session");
         assert_eq!(schemes["bearer"]["scheme"], "bearer");
+    }
+
+    /// What generators of clients stumble over.
+    #[test]
+    fn the_document_is_one_that_clients_can_be_made_of() {
+        let document = serde_json::to_value(crate::platform::openapi()).expect("a document");
+        let described: Vec<_> =
+            document["tags"].as_array().expect("tags").iter().map(|tag| &tag["name"]).collect();
+        assert_eq!(document["servers"][0]["url"], "/");
+        let mut ids = std::collections::BTreeSet::new();
+        for (path, operations) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in operations.as_object().expect("operations") {
+                let route = format!("{method} {path}");
+                let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{route} has no name"));
+                assert!(ids.insert(id.to_owned()), "{route}: {id} is the name of another one too");
+                assert!(operation["summary"].is_string(), "{route} has no summary");
+                for tag in operation["tags"].as_array().expect("tags") {
+                    assert!(described.contains(&tag), "{route}: {tag} is not described");
+                }
+                for (status, answer) in operation["responses"].as_object().expect("answers") {
+                    assert!(
+                        answer["description"].as_str().is_some_and(|text| !text.is_empty()),
+                        "{route} {status}"
+                    );
+                    let content = answer["content"].as_object();
+                    let problem =
+                        content.is_some_and(|it| it.len() == 1 && it.contains_key(super::PROBLEM_JSON));
+                    // What is not well says which part of it.
+                    let is_health = path == "/api/v1/health/ready" && status == "503";
+                    let is_failure = status.starts_with(['4', '5']) && !is_health;
+                    assert_eq!(problem, is_failure, "{route} {status}");
+                }
+            }
+        }
+        assert!(
+            ids.contains("members_list") && ids.contains("auth_log_in") && ids.contains("health"),
+            "{ids:?}"
+        );
+        resolve(&document, &document);
+        for (schema, field, word) in [
+            ("MessageBody", "status", "delivered"),
+            ("MessageBody", "direction", "inbound"),
+            ("MessageBody", "type", "interactive"),
+            ("MessageBody", "author", "AGENT_PLATFORM"),
+            ("SessionBody", "status", "PAUSED"),
+            ("ConversationBody", "status", "closed"),
+            ("MemberBody", "role", "supervisor"),
+            ("AuditEntryBody", "actor_kind", "api_key"),
+        ] {
+            let field = &document["components"]["schemas"][schema]["properties"][field];
+            let target = field["$ref"].as_str().or(field["allOf"][0]["$ref"].as_str());
+            let words = document
+                .pointer(target.unwrap_or_else(|| panic!("{schema}: {field}")).trim_start_matches('#'));
+            let words = words.and_then(|words| words["enum"].as_array()).expect("words");
+            assert!(words.iter().any(|it| it == word), "{schema}: {words:?}");
+        }
+    }
+
+    /// Every reference leads somewhere.
+    fn resolve(document: &Value, part: &Value) {
+        match part {
+            Value::Object(fields) => {
+                if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
+                    let target = document.pointer(reference.trim_start_matches('#'));
+                    assert!(target.is_some(), "{reference} leads nowhere");
+                }
+                fields.values().for_each(|part| resolve(document, part));
+            }
+            Value::Array(items) => items.iter().for_each(|part| resolve(document, part)),
+            _ => {}
+        }
     }
 
     #[test]

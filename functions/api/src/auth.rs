@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::group::{Group, routes};
+use crate::words;
 
 /// The routes of this group.
 pub fn router() -> Group {
@@ -56,7 +57,7 @@ pub struct Register {
     password: SecretString,
     /// Language of the mails: `pt` (default) or `en`.
     #[serde(default)]
-    #[schema(value_type = String, example = "pt")]
+    #[schema(value_type = words::Locale)]
     locale: Locale,
 }
 
@@ -129,7 +130,7 @@ pub struct AccountBody {
     #[schema(value_type = Uuid)]
     company_id: CompanyId,
     /// What the person may do in it.
-    #[schema(value_type = Vec<String>, example = json!(["read_inbox", "write_inbox"]))]
+    #[schema(value_type = Vec<words::Permission>, example = json!(["read_inbox", "write_inbox"]))]
     permissions: Vec<Permission>,
     /// Every company that the person belongs to.
     companies: Vec<CompanyBody>,
@@ -143,7 +144,7 @@ pub struct UserBody {
     name: String,
     email: String,
     /// `pt` or `en`.
-    #[schema(value_type = String, example = "pt")]
+    #[schema(value_type = words::Locale)]
     locale: Locale,
 }
 
@@ -153,7 +154,7 @@ pub struct CompanyBody {
     #[schema(value_type = Uuid)]
     id: CompanyId,
     name: String,
-    #[schema(value_type = String, example = "owner")]
+    #[schema(value_type = words::Role)]
     role: Role,
 }
 
@@ -318,12 +319,13 @@ async fn log_in(
 async fn refresh(
     State(app): State<App>,
     _: OwnPage,
+    Client(client): Client,
     method: Method,
     headers: HeaderMap,
     body: Option<ValidJson<Refresh>>,
 ) -> Result<(HeaderMap, Json<LoggedInBody>), ApiError> {
     let token = refresh_token(&app, &method, &headers, body)?.ok_or(app::Error::Unauthenticated)?;
-    let logged_in = sessions::refresh(&app, &token).await?;
+    let logged_in = sessions::refresh(&app, &client, &token).await?;
     Ok(logged_in_body(&app, logged_in))
 }
 
@@ -342,7 +344,7 @@ async fn log_out(
 ) -> Result<(StatusCode, HeaderMap), ApiError> {
     let token = refresh_token(&app, &method, &headers, body)?;
     let identity = match credential(&app, &method, &headers)? {
-        Some(shown) => match app::auth::identify(&app, shown, client).await {
+        Some(shown) => match app::auth::identify(&app, shown, client.clone()).await {
             Ok(identity) => Some(identity),
             // Who is not let in any more may still leave. Whoever we cannot ask about has not left.
             Err(app::Error::Unauthenticated) => None,
@@ -350,7 +352,7 @@ async fn log_out(
         },
         None => None,
     };
-    sessions::log_out(&app, token.as_ref(), identity.as_ref()).await?;
+    sessions::log_out(&app, &client, token.as_ref(), identity.as_ref()).await?;
     Ok((StatusCode::NO_CONTENT, cookies::clear()))
 }
 

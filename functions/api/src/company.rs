@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::group::{Group, routes};
+use crate::words;
 
 /// The routes of this group.
 pub fn router() -> Group {
@@ -50,7 +51,7 @@ pub struct CompanyDetailBody {
 pub struct CompanySettingsBody {
     /// What a customer's message does when their last session is over: `begin_another` or `stay_closed`, where it is
     /// kept and nothing automatic happens.
-    #[schema(value_type = String, example = "begin_another")]
+    #[schema(value_type = words::ClosedSessions)]
     closed_sessions: ClosedSessions,
     /// For new sessions: seconds of silence that end a customer's burst.
     concat_timeout: i32,
@@ -84,7 +85,7 @@ pub struct ChangeCompany {
 #[serde(deny_unknown_fields)]
 pub struct ChangeCompanySettings {
     /// `begin_another` or `stay_closed`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<words::ClosedSessions>)]
     closed_sessions: Option<ClosedSessions>,
     /// 5 to 8.
     concat_timeout: Option<i32>,

@@ -14,6 +14,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::group::{Group, routes};
+use crate::words;
 
 /// What cursors are of.
 const LIST: &str = "contacts";
@@ -47,7 +48,7 @@ pub struct ContactBody {
 /// One address.
 #[derive(Serialize, ToSchema)]
 pub struct AddressBody {
-    #[schema(value_type = String, example = "wa_id")]
+    #[schema(value_type = words::AddressKind)]
     kind: AddressKind,
     value: String,
 }

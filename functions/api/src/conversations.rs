@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::group::{Group, routes};
 use crate::messages::MessageBody;
+use crate::words;
 
 /// What cursors are of.
 const LIST: &str = "conversations";
@@ -41,6 +42,7 @@ pub struct ConversationBody {
     #[schema(value_type = Uuid)]
     connection_id: ConnectionId,
     channel: String,
+    #[schema(value_type = words::ConversationStatus)]
     status: String,
     unread_count: i32,
     last_message: Option<MessageBody>,
@@ -113,8 +115,8 @@ impl ConversationStatus {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ConversationQuery {
-    /// `open` or `closed`.
-    #[param(value_type = Option<String>)]
+    /// Where it stands.
+    #[param(inline, value_type = Option<words::ConversationStatus>)]
     status: Option<ConversationStatus>,
     /// Over one connection.
     #[param(value_type = Option<Uuid>)]

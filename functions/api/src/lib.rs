@@ -3,7 +3,7 @@
 //!
 //! Rooms: [`auth`] · [`company`] · [`contacts`] · [`conversations`] · [`messages`] · [`sessions`] · [`platform`] health
 //! and the OpenAPI document, which is made from the handlers of all groups · `answers` what it says of all of them ·
-//! [`group`] what they are made of.
+//! `words` what its fields may hold · [`group`] what they are made of.
 
 mod answers;
 pub mod auth;
@@ -14,6 +14,7 @@ pub mod group;
 pub mod messages;
 pub mod platform;
 pub mod sessions;
+mod words;
 
 use app::App;
 use axum::Router;

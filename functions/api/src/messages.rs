@@ -17,6 +17,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::group::{Group, routes};
+use crate::words;
 
 /// What cursors are of.
 const LIST: &str = "messages";
@@ -35,12 +36,12 @@ pub struct MessageBody {
     conversation_id: ConversationId,
     #[schema(value_type = Uuid)]
     session_id: SessionId,
-    #[schema(value_type = String, example = "inbound")]
+    #[schema(value_type = words::Direction)]
     direction: Direction,
-    #[schema(value_type = String, example = "CUSTOMER")]
+    #[schema(value_type = words::Author)]
     author: Author,
     #[serde(rename = "type")]
-    #[schema(value_type = String, example = "text")]
+    #[schema(value_type = words::MessageType)]
     message_type: MessageType,
     /// What a person reads: body, caption, button title.
     text: Option<String>,
@@ -56,7 +57,7 @@ pub struct MessageBody {
     #[schema(value_type = Option<Uuid>)]
     reply_to_id: Option<MessageId>,
     /// received, queued, sending, sent, delivered, read, failed or unknown.
-    #[schema(value_type = String, example = "read")]
+    #[schema(value_type = words::MessageStatus)]
     status: MessageStatus,
     /// Why it failed: code, title, detail.
     #[schema(value_type = Option<Object>)]
@@ -115,7 +116,7 @@ pub struct WriteMessage {
     connection_id: Option<ConnectionId>,
     /// text, template, interactive, reaction, location or contacts.
     #[serde(rename = "type")]
-    #[schema(value_type = String, example = "text")]
+    #[schema(value_type = words::MessageType)]
     message_type: MessageType,
     /// The text, to 4096 characters.
     text: Option<String>,
@@ -135,7 +136,7 @@ pub struct WriteMessage {
     #[schema(value_type = Option<Vec<Object>>)]
     contacts: Option<Value>,
     /// AGENT, AI, BUSINESS, SYSTEM or AGENT_PLATFORM; by default AGENT for people, AGENT_PLATFORM for API keys.
-    #[schema(value_type = Option<String>, example = "AGENT")]
+    #[schema(value_type = Option<words::Author>)]
     author: Option<Author>,
     /// The message that this one answers.
     #[schema(value_type = Option<Uuid>)]

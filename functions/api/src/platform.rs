@@ -15,19 +15,31 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::Config;
 
 use crate::group::{Group, routes};
-use crate::{PREFIX, answers, auth, company, contacts, conversations, messages, sessions};
+use crate::{PREFIX, answers, auth, company, contacts, conversations, messages, sessions, words};
 
 /// The page loads its own files, with styles and icons inside them.
 const OWN_PAGE: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
 #[derive(OpenApi)]
-#[openapi(info(
+#[openapi(
+    info(
     title = "Master IA",
     description = "Conversas com clientes por WhatsApp, SMS e voz. · Conversations with customers over WhatsApp, SMS and \
                    voice.\n\nErrors are `application/problem+json` with a stable `code`; lists are keyset pages \
                    (`limit`, `cursor` → `items`, `next_cursor`); ids are UUIDv7; times are RFC 3339 in UTC."
-))]
+    ),
+    servers((url = "/", description = "The installation that serves this document")),
+    tags(
+        (name = "auth", description = "Accounts of people: registration, log-in, sessions, forgotten passwords"),
+        (name = "company", description = "The company, its people, departments and API keys, and who did what"),
+        (name = "contacts", description = "The customers"),
+        (name = "inbox", description = "Conversations with customers"),
+        (name = "messages", description = "What was said, and writing to a customer"),
+        (name = "sessions", description = "Who handles a stretch of a conversation: a person or the AI"),
+        (name = "platform", description = "Whether this installation works"),
+    )
+)]
 struct Document;
 
 /// The routes of this function, with and without the prefix; and those of the others, for the methods that these do not
@@ -94,7 +106,7 @@ async fn page(Path(file): Path<String>) -> Response {
 #[derive(Serialize, ToSchema)]
 pub struct Health {
     /// `ok`.
-    #[schema(value_type = String, example = "ok")]
+    #[schema(value_type = words::Standing)]
     status: &'static str,
 }
 
@@ -102,7 +114,7 @@ pub struct Health {
 #[derive(Serialize, ToSchema)]
 pub struct Readiness {
     /// `ok` or `unavailable`.
-    #[schema(value_type = String, example = "ok")]
+    #[schema(value_type = words::Standing)]
     status: &'static str,
     /// Each part that the product needs.
     checks: Vec<CheckBody>,

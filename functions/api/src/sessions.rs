@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::contacts::ContactBody;
 use crate::group::{Group, routes};
 use crate::messages::MessageBody;
+use crate::words;
 
 /// What cursors are of.
 const LIST: &str = "sessions";
@@ -44,9 +45,9 @@ pub struct SessionBody {
     contact_id: ContactId,
     #[schema(value_type = Uuid)]
     conversation_id: ConversationId,
-    #[schema(value_type = String, example = "ACTIVE")]
+    #[schema(value_type = words::SessionStatus)]
     status: SessionStatus,
-    #[schema(value_type = String, example = "CUSTOMER")]
+    #[schema(value_type = words::StartedBy)]
     started_by: StartedBy,
     status_reason: Option<String>,
     end_reason: Option<String>,
@@ -131,8 +132,8 @@ pub struct Pagination {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct SessionQuery {
-    /// QUEUED, ACTIVE, PAUSED or CLOSED.
-    #[param(value_type = Option<String>)]
+    /// Where they stand.
+    #[param(inline, value_type = Option<words::SessionStatus>)]
     status: Option<SessionStatus>,
     /// Of one contact.
     #[param(value_type = Option<Uuid>)]

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::group::{Group, routes};
+use crate::words;
 
 /// The routes of this room.
 pub fn router() -> Group {
@@ -31,6 +32,7 @@ pub struct ApiKeyBody {
     #[schema(example = "••••1234")]
     hint: String,
     /// What it may do.
+    #[schema(value_type = Vec<words::Permission>)]
     permissions: Vec<String>,
     #[schema(value_type = Option<Uuid>)]
     created_by: Option<UserId>,
@@ -70,7 +72,7 @@ pub struct CreateApiKey {
     /// 1 to 200 characters.
     name: String,
     /// What it may do; no more than the caller.
-    #[schema(value_type = Vec<String>, example = json!(["read_inbox", "write_inbox"]))]
+    #[schema(value_type = Vec<words::Permission>, example = json!(["read_inbox", "write_inbox"]))]
     permissions: Vec<Permission>,
     /// Until when it is good; for ever without one.
     expires_at: Option<DateTime<Utc>>,

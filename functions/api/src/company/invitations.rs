@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::group::{Group, routes};
+use crate::words;
 
 /// The routes of this room.
 pub fn router() -> Group {
@@ -27,7 +28,7 @@ pub struct InvitationBody {
     #[schema(value_type = Uuid)]
     id: InvitationId,
     email: String,
-    #[schema(value_type = String, example = "agent")]
+    #[schema(value_type = words::Role)]
     role: Role,
     #[schema(value_type = Option<Uuid>)]
     invited_by: Option<UserId>,
@@ -61,11 +62,11 @@ pub struct NewInvitation {
     /// Email address.
     email: String,
     /// `admin`, `supervisor`, `agent` or `viewer`.
-    #[schema(value_type = String, example = "agent")]
+    #[schema(value_type = words::Role)]
     role: Role,
     /// Language of the mail: `pt` (default) or `en`.
     #[serde(default)]
-    #[schema(value_type = String, example = "pt")]
+    #[schema(value_type = words::Locale)]
     locale: Locale,
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::group::{Group, routes};
+use crate::words;
 
 /// The routes of this room.
 pub fn router() -> Group {
@@ -28,7 +29,7 @@ pub struct MemberBody {
     name: String,
     email: String,
     /// `owner`, `admin`, `supervisor`, `agent` or `viewer`.
-    #[schema(value_type = String, example = "agent")]
+    #[schema(value_type = words::Role)]
     role: Role,
     /// False for who is shut out.
     active: bool,
@@ -64,7 +65,7 @@ pub struct MemberList {
 #[serde(deny_unknown_fields)]
 pub struct ChangeMember {
     /// `admin`, `supervisor`, `agent` or `viewer`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<words::Role>)]
     role: Option<Role>,
     /// False shuts out, true lets in again.
     active: Option<bool>,

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::SessionBody;
 use crate::group::{Group, routes};
+use crate::words;
 
 /// The routes of this room.
 pub fn router() -> Group {
@@ -60,8 +61,8 @@ pub struct CloseSession {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetSessionStatus {
-    /// QUEUED, ACTIVE, PAUSED or CLOSED.
-    #[schema(value_type = String, example = "PAUSED")]
+    /// Where it goes.
+    #[schema(value_type = words::SessionStatus)]
     status: SessionStatus,
     /// Up to 500 characters.
     reason: Option<String>,
