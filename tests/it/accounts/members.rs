@@ -264,9 +264,93 @@ async fn departments_have_members_and_the_log_knows_who_did_it() {
             "department.created",
             "member.joined",
             "invitation.created",
+            "person.email_verified",
             "company.registered"
         ]
     );
+    for (query, expected) in [
+        (format!("actor_id={}", agent.id), vec!["member.joined"]),
+        ("action=department.changed".to_owned(), vec!["department.changed"]),
+        ("object_kind=person".to_owned(), vec!["person.email_verified"]),
+        (
+            format!("object_id={}", made["id"].as_str().unwrap()),
+            vec!["department.deleted", "department.changed", "department.created"],
+        ),
+        ("action=department.deleted&object_kind=member".to_owned(), vec![]),
+        ("to=2020-01-01T00:00:00Z".to_owned(), vec![]),
+        ("from=2020-01-01T00:00:00Z&action=company.registered".to_owned(), vec!["company.registered"]),
+    ] {
+        let found = api.get(&format!("audit-log?{query}")).await.expect_status(200).body;
+        let found: Vec<_> = found["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["action"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, expected, "{query}");
+    }
+    for (query, field) in [
+        ("action=changed", "action"),
+        ("object_kind=a%20b", "object_kind"),
+        ("object_id=1", "object_id"),
+        ("from=ontem", "from"),
+        ("to=-4800-01-01T00:00:00Z", "to"),
+        ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "to"),
+    ] {
+        let problem = api.get(&format!("audit-log?{query}")).await.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{query}");
+    }
     assert!(log.iter().all(|entry| entry["ip"].as_str().unwrap().starts_with("127.")), "{log:?}");
     let _problem = agent.api.get("audit-log").await.expect_problem(403, "forbidden");
+}
+
+/// What a person does to their own account is told to every company in which they are active, and to no other.
+#[tokio::test]
+async fn the_log_tells_what_happens_to_members_accounts() {
+    let owner = Person::registered().await;
+    let api = owner.api().await;
+    let agent = invite(&owner, &api, "agent").await;
+    let other = Person::registered().await;
+    let invitation = json!({ "email": agent.email, "role": "viewer" });
+    let _answer = other.api().await.post("invitations", &invitation).await.expect_status(201);
+    let token = owner.mails.nth(&agent.email, 2).await.token();
+    let anonymous = owner.anonymous.elsewhere();
+    let _answer = anonymous.post("invitations/accept", &json!({ "token": token })).await.expect_status(204);
+
+    let credentials = json!({ "email": agent.email, "password": agent.password });
+    let log_in = async || anonymous.post("auth/login", &credentials).await.expect_status(200).body;
+    let first = log_in().await;
+    let me = anonymous.with(first["token"].as_str().unwrap());
+    let open = me.get("auth/sessions").await.expect_status(200).body;
+    let one = format!("auth/sessions/{}", open["items"][1]["id"].as_str().unwrap());
+    let _answer = me.send(Method::DELETE, &one, None, &[]).await.expect_status(204);
+    let _answer = me.post("auth/logout", &json!({})).await.expect_status(204);
+    let stolen = json!({ "refresh_token": log_in().await["refresh_token"] });
+    let _answer = anonymous.post("auth/refresh", &stolen).await.expect_status(200);
+    let _problem = anonymous.post("auth/refresh", &stolen).await.expect_problem(401, "unauthenticated");
+    let address = json!({ "email": agent.email });
+    let _answer = anonymous.post("auth/forgot-password", &address).await.expect_status(202);
+    let reset =
+        json!({ "token": owner.mails.nth(&agent.email, 3).await.token(), "password": agent.password });
+    let _answer = anonymous.post("auth/reset-password", &reset).await.expect_status(204);
+
+    let path = format!("audit-log?object_kind=person&object_id={}", agent.id);
+    for api in [&api, &other.api().await] {
+        let log = api.get(&path).await.expect_status(200).body;
+        let lines = log["items"].as_array().unwrap();
+        let actions: Vec<_> = lines.iter().map(|line| line["action"].as_str().unwrap()).collect();
+        let expected = [
+            "person.password_reset",
+            "person.refresh_replayed",
+            "person.logged_out",
+            "person.session_revoked",
+        ];
+        assert_eq!(actions, expected);
+        let kinds: Vec<_> = lines.iter().map(|line| line["actor_kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["person", "system", "person", "person"], "nobody knows who showed a used token");
+        assert!(lines.iter().all(|line| line["ip"].as_str().unwrap().starts_with("127.")), "{lines:?}");
+        assert!(!log.to_string().contains(&agent.email), "{log}");
+    }
+    let stranger = Person::registered().await.api().await;
+    assert!(stranger.get(&path).await.expect_status(200).body["items"].as_array().unwrap().is_empty());
 }

@@ -179,7 +179,7 @@ async fn a_refresh_token_outlives_what_makes_the_next_impossible() {
     // It knows the database and no key to sign with.
     let app = cloud.app(&person.stack);
     let token = first["refresh_token"].as_str().unwrap().into();
-    assert!(app::auth::log_in::refresh(&app, &token).await.is_err());
+    assert!(app::auth::log_in::refresh(&app, &app::auth::Client::default(), &token).await.is_err());
     let _answer = person.anonymous.post("auth/refresh", &refresh_body(&first)).await.expect_status(200);
 }
 

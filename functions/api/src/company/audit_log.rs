@@ -4,14 +4,15 @@ use app::App;
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use db::audit::AuditEntry;
+use db::audit::{AuditEntry, Filter};
 use domain::user::Permission;
 use runtime::http::{ApiError, Caller, PageBody, PageQuery, Problem, ValidQuery};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::group::{Group, routes};
+use crate::words;
 
 /// What cursors are of.
 const LIST: &str = "audit-log";
@@ -26,7 +27,8 @@ pub fn router() -> Group {
 pub struct AuditEntryBody {
     id: Uuid,
     at: DateTime<Utc>,
-    /// `person`, `api_key` or `system`.
+    /// Who, by kind.
+    #[schema(value_type = words::ActorKind)]
     actor_kind: String,
     actor_id: Option<Uuid>,
     /// `<object>.<verb>`.
@@ -57,8 +59,33 @@ impl From<AuditEntry> for AuditEntryBody {
     }
 }
 
-/// The log, newest first.
-#[utoipa::path(get, path = "/audit-log", tag = "company", security(("bearer" = [])), params(PageQuery), responses(
+/// Which lines to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuditQuery {
+    /// Of one person or API key.
+    actor_id: Option<Uuid>,
+    /// What was done, as `<object>.<verb>`.
+    #[param(example = "member.role_changed")]
+    action: Option<String>,
+    /// To one kind of object.
+    #[param(example = "member")]
+    object_kind: Option<String>,
+    /// To one object.
+    object_id: Option<Uuid>,
+    /// Not before; RFC 3339.
+    from: Option<DateTime<Utc>>,
+    /// Before; RFC 3339.
+    to: Option<DateTime<Utc>>,
+    /// Rows of a page, 1 to 100; 50 by default.
+    limit: Option<i64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// The log, newest first. What happens to a member's own account, as `person.logged_out`, stands in it too.
+#[utoipa::path(get, path = "/audit-log", tag = "company", security(("bearer" = [])), params(AuditQuery), responses(
     (status = 200, body = PageBody<AuditEntryBody>),
     (status = 401, body = Problem),
     (status = 403, body = Problem),
@@ -67,10 +94,14 @@ impl From<AuditEntry> for AuditEntryBody {
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    ValidQuery(query): ValidQuery<PageQuery>,
+    ValidQuery(query): ValidQuery<AuditQuery>,
 ) -> Result<Json<PageBody<AuditEntryBody>>, ApiError> {
     // Before the page is looked at: who may not read is not told what is wrong with it.
     caller.require(Permission::ReadAuditLog)?;
-    let page = app::audit::list(&app, caller.identity(), query.position(LIST)?, query.limit()?).await?;
+    let AuditQuery { actor_id, action, object_kind, object_id, from, to, limit, cursor } = query;
+    let page = PageQuery { limit, cursor };
+    let filter = Filter { actor_id, action, object_kind, object_id, from, to };
+    let (position, limit) = (page.position(LIST)?, page.limit()?);
+    let page = app::audit::list(&app, caller.identity(), &filter, position, limit).await?;
     Ok(Json(PageBody::from_page(LIST, page, AuditEntryBody::from)))
 }

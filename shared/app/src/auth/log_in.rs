@@ -9,12 +9,14 @@ use db::{IdentityTx, Principal};
 use domain::event::Event;
 use domain::{CompanyId, CompanyScope, LoginSessionId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 
 use super::gate::{self, Attempt};
 use super::registration::address;
 use super::tokens::{Bearer, Signer};
 use super::{Actor, Client, Identity, hash_secret, new_secret, passwords, session_key, tokens};
 use crate::App;
+use crate::audit::{self, OfPerson};
 use crate::error::{Error, Result};
 use crate::outbox::{self, Outgoing};
 
@@ -115,7 +117,7 @@ pub async fn begin(app: &App, client: &Client, user: User) -> Result<LoggedIn> {
 /// # Errors
 /// `Unauthenticated` for a token that is none, whose session has ended, or that was used before: then its session ends
 /// now.
-pub async fn refresh(app: &App, refresh_token: &SecretString) -> Result<LoggedIn> {
+pub async fn refresh(app: &App, client: &Client, refresh_token: &SecretString) -> Result<LoggedIn> {
     let now = app.clock.now();
     let token_hash = hash_secret(refresh_token.expose_secret());
     // The token is used up for another one: first what that needs.
@@ -126,7 +128,7 @@ pub async fn refresh(app: &App, refresh_token: &SecretString) -> Result<LoggedIn
     tx.act_as(shown.user_id).await?;
     if !db::login_sessions::use_token(&mut tx, &token_hash, now).await? {
         let (user_id, session_id) = (shown.user_id, shown.session_id);
-        end_one(app, tx, user_id, session_id, "refresh_replayed").await?;
+        end_one(app, client, tx, (user_id, session_id), End::Replayed).await?;
         tracing::warn!(session.id = %session_id, user.id = %user_id, "a used refresh token was shown: session ended");
         return Err(Error::Unauthenticated);
     }
@@ -176,12 +178,13 @@ pub async fn switch_company(
 /// Database errors only.
 pub async fn log_out(
     app: &App,
+    client: &Client,
     refresh_token: Option<&SecretString>,
     identity: Option<&Identity>,
 ) -> Result<()> {
     if let Some(Identity { actor: Actor::Person { user_id, session_id, .. }, scope, .. }) = identity {
         let tx = app.db().await?.begin_identity(&Principal::User(*user_id)).await?;
-        end_one(app, tx, *user_id, *session_id, "logged_out").await?;
+        end_one(app, client, tx, (*user_id, *session_id), End::LoggedOut).await?;
         app.sessions.forget(&session_key(*session_id, scope.company_id()));
     }
     let Some(refresh_token) = refresh_token else { return Ok(()) };
@@ -189,7 +192,7 @@ pub async fn log_out(
     let mut tx = app.db().await?.begin_identity(&Principal::KeyHash(token_hash.clone())).await?;
     if let Some(shown) = db::login_sessions::find_shown_token(&mut tx, &token_hash).await? {
         tx.act_as(shown.user_id).await?;
-        end_one(app, tx, shown.user_id, shown.session_id, "logged_out").await?;
+        end_one(app, client, tx, (shown.user_id, shown.session_id), End::LoggedOut).await?;
     }
     Ok(())
 }
@@ -211,7 +214,7 @@ pub async fn list_sessions(app: &App, identity: &Identity) -> Result<Vec<LoginSe
 pub async fn end_session(app: &App, identity: &Identity, id: LoginSessionId) -> Result<()> {
     let (user_id, _) = person(identity)?;
     let tx = app.db().await?.begin_identity(&Principal::User(user_id)).await?;
-    if !end_one(app, tx, user_id, id, "revoked").await? {
+    if !end_one(app, &identity.client, tx, (user_id, id), End::Revoked).await? {
         return Err(Error::NotFound("session"));
     }
     app.sessions.forget(&session_key(id, identity.scope.company_id()));
@@ -230,17 +233,33 @@ pub async fn me(app: &App, identity: &Identity) -> Result<Account> {
     Ok(Account { user, memberships })
 }
 
+/// Why one session ends.
+#[derive(Clone, Copy)]
+enum End {
+    LoggedOut,
+    Revoked,
+    Replayed,
+}
+
 /// Ends a session of a person; whether it was open.
 async fn end_one(
     app: &App,
+    client: &Client,
     mut tx: IdentityTx,
-    user_id: UserId,
-    session_id: LoginSessionId,
-    reason: &str,
+    (user_id, session_id): (UserId, LoginSessionId),
+    end: End,
 ) -> Result<bool> {
+    let (reason, action, by) = match end {
+        End::LoggedOut => ("logged_out", "person.logged_out", OfPerson::Themselves(client)),
+        End::Revoked => ("revoked", "person.session_revoked", OfPerson::Themselves(client)),
+        // Whether it was them that showed it nobody knows.
+        End::Replayed => ("refresh_replayed", "person.refresh_replayed", OfPerson::System(client)),
+    };
     if !db::login_sessions::end(&mut tx, user_id, session_id, reason, app.clock.now()).await? {
         return Ok(false);
     }
+    let detail = json!({ "session_id": session_id });
+    audit::record_of_person(app, &mut tx, user_id, by, action, detail).await?;
     commit_end(app, tx, user_id, &[session_id]).await?;
     Ok(true)
 }

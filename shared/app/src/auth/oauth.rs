@@ -7,8 +7,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use cloud::keys::KeysError;
 use cloud::seal::Sealed;
-use db::Principal;
 use db::users::User;
+use db::{IdentityTx, Principal};
 use domain::job::Mail;
 use domain::user::{Locale, Role};
 use domain::{CompanyId, CompanyScope, UserId};
@@ -24,7 +24,7 @@ use super::log_in::{LoggedIn, begin};
 use super::registration::{self, NAME_CHARS, address, send_to, send_to_address};
 use super::{Client, Identity, hash_secret, new_secret};
 use crate::App;
-use crate::audit::{self, By};
+use crate::audit::{self, By, OfPerson};
 use crate::error::{Error, Result, internal};
 use crate::outbox::{self, Outgoing};
 
@@ -117,6 +117,7 @@ pub async fn callback(
             tx.act_as(user_id).await?;
             let now = app.clock.now();
             db::identities::insert(&mut tx, &identity(name, &profile, user_id, now)).await?;
+            linked(app, client, &mut tx, name, user_id).await?;
             tx.commit().await?;
             Ok(Outcome::Linked)
         }
@@ -151,9 +152,13 @@ async fn first_log_in(app: &App, client: &Client, name: Name, profile: Profile) 
         if user.email_verified_at.is_none() {
             // Somebody else may have registered it, with a password that they know.
             db::users::claim(&mut tx, user.id, &shown_name(&profile, &email), None, now).await?;
+            let by = OfPerson::Themselves(client);
+            let detail = serde_json::json!({ "provider": name });
+            audit::record_of_person(app, &mut tx, user.id, by, "person.email_verified", detail).await?;
             user = db::users::find(&mut tx, user.id).await?.ok_or(Error::Unauthenticated)?;
         }
         db::identities::insert(&mut tx, &identity(name, &profile, user.id, now)).await?;
+        linked(app, client, &mut tx, name, user.id).await?;
         tx.commit().await?;
         return enter(app, client, user).await;
     }
@@ -174,6 +179,12 @@ async fn enter(app: &App, client: &Client, user: User) -> Result<Outcome> {
         return Ok(Outcome::MailSent(proof));
     }
     Ok(Outcome::LoggedIn(Box::new(begin(app, client, user).await?)))
+}
+
+async fn linked(app: &App, client: &Client, tx: &mut IdentityTx, name: Name, user_id: UserId) -> Result<()> {
+    let by = OfPerson::Themselves(client);
+    let detail = serde_json::json!({ "provider": name });
+    audit::record_of_person(app, tx, user_id, by, "person.identity_linked", detail).await
 }
 
 /// Anybody can tell a provider anybody's address.

@@ -4,12 +4,14 @@ use db::Principal;
 use db::account_tokens::Purpose;
 use domain::job::Mail;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 
 use super::gate::{self, Attempt};
 use super::log_in::commit_end;
 use super::registration::{address, send_to_address, token_invalid};
 use super::{Client, hash_secret, passwords};
 use crate::App;
+use crate::audit::{self, OfPerson};
 use crate::error::Result;
 
 /// Sends a link to an address that is registered; to any other one nothing, with the same answer.
@@ -30,13 +32,13 @@ pub async fn forgot(app: &App, client: &Client, email: &str) -> Result<()> {
 pub async fn reset(app: &App, client: &Client, token: &SecretString, password: SecretString) -> Result<()> {
     passwords::check(&password)?;
     let passed = gate::pass(app, Attempt::Token, client, None).await?;
-    let email = passed.forgive_if(app, set(app, token, password)).await?;
+    let email = passed.forgive_if(app, set(app, client, token, password)).await?;
     gate::forgive_log_ins(app, client, &email).await;
     Ok(())
 }
 
 /// Sets it; the address of whose it is.
-async fn set(app: &App, token: &SecretString, password: SecretString) -> Result<String> {
+async fn set(app: &App, client: &Client, token: &SecretString, password: SecretString) -> Result<String> {
     let now = app.clock.now();
     let password_hash = passwords::hash(password).await?;
     let token_hash = hash_secret(token.expose_secret());
@@ -48,10 +50,15 @@ async fn set(app: &App, token: &SecretString, password: SecretString) -> Result<
         return Err(token_invalid());
     }
     let user = db::users::find(&mut tx, user_id).await?.ok_or_else(token_invalid)?;
-    if !db::users::claim(&mut tx, user_id, &user.name, Some(&password_hash), now).await? {
+    let by = OfPerson::Themselves(client);
+    if db::users::claim(&mut tx, user_id, &user.name, Some(&password_hash), now).await? {
+        audit::record_of_person(app, &mut tx, user_id, by, "person.email_verified", json!({})).await?;
+    } else {
         db::users::set_password(&mut tx, user_id, &password_hash).await?;
     }
     let ended = db::login_sessions::end_all(&mut tx, user_id, "password_reset", now).await?;
+    let detail = json!({ "sessions_ended": ended.len() });
+    audit::record_of_person(app, &mut tx, user_id, by, "person.password_reset", detail).await?;
     commit_end(app, tx, user_id, &ended).await?;
     Ok(user.email)
 }

@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::gate::{self, Attempt};
 use super::{Client, hash_secret, new_secret, passwords};
-use crate::audit::{self, By};
+use crate::audit::{self, By, OfPerson};
 use crate::error::{Error, Result, internal};
 use crate::outbox::{self, Outgoing};
 use crate::{App, trace};
@@ -84,7 +84,7 @@ pub async fn register(app: &App, client: &Client, new: Registration) -> Result<S
         None => create(app, client, &user, &company_name).await?,
         Some(known) => {
             user.id = known.id;
-            if known.email_verified_at.is_some() || !replace(app, &user, &company_name).await? {
+            if known.email_verified_at.is_some() || !replace(app, client, &user, &company_name).await? {
                 tell(app, known.id, company_name).await?;
             }
         }
@@ -122,7 +122,7 @@ async fn create(app: &App, client: &Client, user: &User, company_name: &str) -> 
 
 /// Writes a registration over the last one of its address, whose link is void from here on. `false` when the address is
 /// proved by now.
-async fn replace(app: &App, user: &User, company_name: &str) -> Result<bool> {
+async fn replace(app: &App, client: &Client, user: &User, company_name: &str) -> Result<bool> {
     let Some(scope) = first_company(app, user.id).await? else { return Ok(false) };
     let mut tx = app.db().await?.begin(scope).await?;
     tx.act_as(user.id).await?;
@@ -130,7 +130,14 @@ async fn replace(app: &App, user: &User, company_name: &str) -> Result<bool> {
         return Ok(false);
     }
     db::users::forget_ways_in(&mut tx, user.id).await?;
-    db::companies::rename(&mut tx, company_name).await?;
+    let was = db::companies::find_for_update(&mut tx).await?.ok_or(Error::NotFound("company"))?;
+    if was.name != company_name {
+        db::companies::rename(&mut tx, company_name).await?;
+        let detail =
+            serde_json::json!({ "from": was.name, "name": company_name, "reason": "registered_again" });
+        let company = ("company", Some(was.id.0));
+        audit::record(app, &mut tx, By::Person(user.id, client), "company.renamed", company, detail).await?;
+    }
     let mut outgoing = Outgoing::default();
     outgoing.job(scope, Job::SendMail { mail: Mail::VerifyEmail { user_id: user.id } })?;
     outbox::commit(app, tx, outgoing).await?;
@@ -170,6 +177,9 @@ async fn verify(app: &App, client: &Client, proof: Proof) -> Result<()> {
     if !used || !db::users::set_email_verified(&mut tx, user_id, registration, now).await? {
         return Err(token_invalid());
     }
+    let by = OfPerson::Themselves(client);
+    audit::record_of_person(app, &mut tx, user_id, by, "person.email_verified", serde_json::json!({}))
+        .await?;
     Ok(tx.commit().await?)
 }
 
