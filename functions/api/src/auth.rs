@@ -43,6 +43,7 @@ pub fn router() -> Group {
 
 /// A company and its owner.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Register {
     /// The company's name.
     company_name: String,
@@ -61,6 +62,7 @@ pub struct Register {
 
 /// What proves an address: the token that was sent to it, in the browser that registered, or with the password.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct VerifyEmail {
     /// What stands behind `#token=` in the link.
     #[schema(value_type = String)]
@@ -72,6 +74,7 @@ pub struct VerifyEmail {
 
 /// An email address.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Address {
     /// Email address.
     email: String,
@@ -79,6 +82,7 @@ pub struct Address {
 
 /// Address and password.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LogIn {
     /// Email address.
     email: String,
@@ -89,6 +93,7 @@ pub struct LogIn {
 
 /// A refresh token; a browser has it in a cookie instead.
 #[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Refresh {
     /// The `refresh_token` of the last answer.
     #[schema(value_type = Option<String>)]
@@ -97,6 +102,7 @@ pub struct Refresh {
 
 /// A new password by a link.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ResetPassword {
     /// What stands behind `#token=` in the link.
     #[schema(value_type = String)]
@@ -108,6 +114,7 @@ pub struct ResetPassword {
 
 /// A company to go on with.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SwitchCompany {
     #[schema(value_type = Uuid)]
     company_id: CompanyId,

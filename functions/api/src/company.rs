@@ -70,16 +70,18 @@ impl From<Company> for CompanyDetailBody {
 
 /// What shall change of a company.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ChangeCompany {
     /// 1 to 200 characters.
     name: Option<String>,
     /// What shall change of its settings.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "runtime::http::body::object")]
     settings: ChangeCompanySettings,
 }
 
 /// What shall change of a company's settings.
 #[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ChangeCompanySettings {
     /// `begin_another` or `stay_closed`.
     #[schema(value_type = Option<String>)]
@@ -90,6 +92,7 @@ pub struct ChangeCompanySettings {
 
 /// Who shall own the company.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TransferOwnership {
     /// A member.
     #[schema(value_type = Uuid)]

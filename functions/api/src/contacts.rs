@@ -15,6 +15,9 @@ use utoipa::ToSchema;
 
 use crate::group::{Group, routes};
 
+/// What cursors are of.
+const LIST: &str = "contacts";
+
 /// The routes of this group.
 pub fn router() -> Group {
     Group::new().routes(routes!(list)).routes(routes!(find))
@@ -83,8 +86,8 @@ async fn list(
     ValidQuery(page): ValidQuery<PageQuery>,
 ) -> Result<Json<PageBody<ContactBody>>, ApiError> {
     caller.require(Permission::ReadInbox)?;
-    let contacts = app::contacts::list(&app, caller.scope(), page.position()?, page.limit()?).await?;
-    Ok(Json(PageBody::from_page(contacts, ContactBody::from)))
+    let contacts = app::contacts::list(&app, caller.scope(), page.position(LIST)?, page.limit()?).await?;
+    Ok(Json(PageBody::from_page(LIST, contacts, ContactBody::from)))
 }
 
 /// Finds a contact.

@@ -18,6 +18,9 @@ use uuid::Uuid;
 use crate::group::{Group, routes};
 use crate::messages::MessageBody;
 
+/// What cursors are of.
+const LIST: &str = "conversations";
+
 /// The routes of this group.
 pub fn router() -> Group {
     Group::new()
@@ -167,8 +170,8 @@ async fn list(
         include_groups: query.include_groups,
     };
     let listed =
-        app::conversations::list(&app, caller.scope(), &filter, page.position()?, page.limit()?).await?;
-    Ok(Json(PageBody::from_page(listed, ConversationBody::from)))
+        app::conversations::list(&app, caller.scope(), &filter, page.position(LIST)?, page.limit()?).await?;
+    Ok(Json(PageBody::from_page(LIST, listed, ConversationBody::from)))
 }
 
 /// Finds a conversation.
@@ -203,8 +206,10 @@ async fn list_messages(
 ) -> Result<Json<PageBody<MessageBody>>, ApiError> {
     caller.require(Permission::ReadInbox)?;
     let within = Within::Conversation(id);
-    let messages = app::messages::list(&app, caller.scope(), within, page.position()?, page.limit()?).await?;
-    Ok(Json(PageBody::from_page(messages, MessageBody::from)))
+    let list = format!("conversations/{id}/messages");
+    let (position, limit) = (page.position(&list)?, page.limit()?);
+    let messages = app::messages::list(&app, caller.scope(), within, position, limit).await?;
+    Ok(Json(PageBody::from_page(&list, messages, MessageBody::from)))
 }
 
 /// Marks a conversation as read, here and at the provider.

@@ -18,6 +18,9 @@ use utoipa::ToSchema;
 
 use crate::group::{Group, routes};
 
+/// What cursors are of.
+const LIST: &str = "messages";
+
 /// The routes of this group.
 pub fn router() -> Group {
     Group::new().routes(routes!(list, write)).routes(routes!(find)).routes(routes!(retry))
@@ -196,9 +199,9 @@ async fn list(
     ValidQuery(page): ValidQuery<PageQuery>,
 ) -> Result<Json<PageBody<MessageBody>>, ApiError> {
     caller.require(Permission::ReadInbox)?;
-    let (position, limit) = (page.position()?, page.limit()?);
+    let (position, limit) = (page.position(LIST)?, page.limit()?);
     let messages = app::messages::list(&app, caller.scope(), Within::Company, position, limit).await?;
-    Ok(Json(PageBody::from_page(messages, MessageBody::from)))
+    Ok(Json(PageBody::from_page(LIST, messages, MessageBody::from)))
 }
 
 /// Writes to a customer. The answer comes before the message goes out; its status tells how far it got.

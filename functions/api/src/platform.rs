@@ -30,9 +30,10 @@ const OWN_PAGE: &str =
 ))]
 struct Document;
 
-/// The routes of this function, with and without the prefix.
+/// The routes of this function, with and without the prefix; and those of the others, for the methods that these do not
+/// have: whatever no function has comes here.
 pub fn router() -> Router<App> {
-    Router::new().merge(unprefixed()).nest(PREFIX, unprefixed())
+    Router::new().merge(unprefixed()).nest(PREFIX, unprefixed()).merge(elsewhere().refuse(PREFIX))
 }
 
 fn unprefixed() -> Router<App> {
@@ -49,17 +50,21 @@ fn documented() -> Group {
     Group::new().routes(routes!(health)).routes(routes!(ready))
 }
 
-/// The OpenAPI 3.1 document of every route.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    let groups = documented()
+/// What the other functions serve.
+fn elsewhere() -> Group {
+    Group::new()
         .merge(auth::router())
         .merge(company::router())
         .merge(contacts::router())
         .merge(conversations::router())
         .merge(messages::router())
-        .merge(sessions::router());
-    let mut document =
-        OpenApiRouter::with_openapi(Document::openapi()).nest(PREFIX, groups.document()).into_openapi();
+        .merge(sessions::router())
+}
+
+/// The OpenAPI 3.1 document of every route.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let groups = documented().merge(elsewhere()).document();
+    let mut document = OpenApiRouter::with_openapi(Document::openapi()).nest(PREFIX, groups).into_openapi();
     answers::complete(&mut document);
     document
 }

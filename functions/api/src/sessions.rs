@@ -21,6 +21,9 @@ use crate::contacts::ContactBody;
 use crate::group::{Group, routes};
 use crate::messages::MessageBody;
 
+/// What cursors are of.
+const LIST: &str = "sessions";
+
 /// The routes of this group.
 pub fn router() -> Group {
     Group::new()
@@ -167,8 +170,8 @@ async fn list(
         tag: query.tag,
     };
     let sessions =
-        app::sessions::list(&app, caller.scope(), &filter, page.position()?, page.limit()?).await?;
-    Ok(Json(PageBody::from_page(sessions, SessionBody::from)))
+        app::sessions::list(&app, caller.scope(), &filter, page.position(LIST)?, page.limit()?).await?;
+    Ok(Json(PageBody::from_page(LIST, sessions, SessionBody::from)))
 }
 
 /// Finds a session.
@@ -203,8 +206,10 @@ async fn list_messages(
 ) -> Result<Json<PageBody<MessageBody>>, ApiError> {
     caller.require(Permission::ReadInbox)?;
     let within = Within::Session(id);
-    let messages = app::messages::list(&app, caller.scope(), within, page.position()?, page.limit()?).await?;
-    Ok(Json(PageBody::from_page(messages, MessageBody::from)))
+    let list = format!("sessions/{id}/messages");
+    let (position, limit) = (page.position(&list)?, page.limit()?);
+    let messages = app::messages::list(&app, caller.scope(), within, position, limit).await?;
+    Ok(Json(PageBody::from_page(&list, messages, MessageBody::from)))
 }
 
 /// Whether the AI may speak in a session, and why not.
@@ -238,13 +243,14 @@ async fn by_contact(
     ValidQuery(page): ValidQuery<PageQuery>,
 ) -> Result<Json<ByContactBody>, ApiError> {
     caller.require(Permission::ReadInbox)?;
-    let limit = page.limit()?;
-    let history =
-        app::sessions::by_contact(&app, caller.scope(), contact_id, page.position()?, limit).await?;
+    let list = format!("sessions/by-contact/{contact_id}");
+    let (position, limit) = (page.position(&list)?, page.limit()?);
+    let history = app::sessions::by_contact(&app, caller.scope(), contact_id, position, limit).await?;
+    let next_cursor = history.messages.next.map(|position| Cursor::encode(&list, position));
     Ok(Json(ByContactBody {
         contact: history.contact.into(),
         sessions: history.sessions.into_iter().map(SessionBody::from).collect(),
         all_messages: history.messages.items.into_iter().map(MessageBody::from).collect(),
-        pagination: Pagination { limit, next_cursor: history.messages.next.map(Cursor::encode) },
+        pagination: Pagination { limit, next_cursor },
     }))
 }

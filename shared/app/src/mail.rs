@@ -10,7 +10,7 @@ mod letters;
 
 use chrono::TimeDelta;
 use db::Principal;
-use db::account_tokens::Purpose;
+use db::account_tokens::{NewToken, Purpose};
 use db::users::User;
 use domain::job::Mail;
 use domain::{CompanyScope, InvitationId, UserId};
@@ -21,7 +21,7 @@ use crate::auth::{hash_secret, new_secret};
 use crate::error::{Error, Result};
 use letters::Letter;
 
-/// How long a link that proves an address is good for.
+/// How long a link that proves an address is good for, or makes a company.
 const VERIFY_LIFE: TimeDelta = TimeDelta::hours(24);
 /// How long a link to a new password is good for.
 const RESET_LIFE: TimeDelta = TimeDelta::hours(1);
@@ -34,6 +34,8 @@ pub async fn send(app: &App, scope: CompanyScope, mail: &Mail) -> Result<()> {
     match mail {
         Mail::VerifyEmail { user_id } => verify_email(app, *user_id).await,
         Mail::AlreadyRegistered { user_id } => already_registered(app, *user_id).await,
+        Mail::LinkRequired { user_id } => link_required(app, *user_id).await,
+        Mail::NewCompany { user_id, company_name } => new_company(app, *user_id, company_name).await,
         Mail::ResetPassword { user_id } => reset_password(app, *user_id).await,
         Mail::Invitation { invitation_id } => invitation(app, scope, *invitation_id).await,
     }
@@ -42,7 +44,7 @@ pub async fn send(app: &App, scope: CompanyScope, mail: &Mail) -> Result<()> {
 async fn verify_email(app: &App, user_id: UserId) -> Result<()> {
     let user = find(app, user_id).await?;
     let Some(user) = user.filter(|user| user.email_verified_at.is_none()) else { return Ok(()) };
-    let token = new_token(app, user_id, Purpose::VerifyEmail, VERIFY_LIFE).await?;
+    let token = new_token(app, user_id, Purpose::VerifyEmail, None, VERIFY_LIFE).await?;
     let link = link(app, "verify-email", &token);
     post(app, &user.email, &letters::verify_email(user.locale, &link)).await
 }
@@ -54,9 +56,22 @@ async fn already_registered(app: &App, user_id: UserId) -> Result<()> {
     post(app, &user.email, &letters::already_registered(user.locale, &link)).await
 }
 
+async fn link_required(app: &App, user_id: UserId) -> Result<()> {
+    let Some(user) = find(app, user_id).await? else { return Ok(()) };
+    let link = format!("{}/login", app.settings.public_url);
+    post(app, &user.email, &letters::link_required(user.locale, &link)).await
+}
+
+async fn new_company(app: &App, user_id: UserId, company_name: &str) -> Result<()> {
+    let Some(user) = find(app, user_id).await? else { return Ok(()) };
+    let token = new_token(app, user_id, Purpose::NewCompany, Some(company_name), VERIFY_LIFE).await?;
+    let link = link(app, "verify-email", &token);
+    post(app, &user.email, &letters::new_company(user.locale, &link)).await
+}
+
 async fn reset_password(app: &App, user_id: UserId) -> Result<()> {
     let Some(user) = find(app, user_id).await? else { return Ok(()) };
-    let token = new_token(app, user_id, Purpose::ResetPassword, RESET_LIFE).await?;
+    let token = new_token(app, user_id, Purpose::ResetPassword, None, RESET_LIFE).await?;
     let link = link(app, "reset-password", &token);
     post(app, &user.email, &letters::reset_password(user.locale, &link)).await
 }
@@ -77,12 +92,20 @@ async fn find(app: &App, user_id: UserId) -> Result<Option<User>> {
     Ok(db::users::find(&mut tx, user_id).await?)
 }
 
-async fn new_token(app: &App, user_id: UserId, purpose: Purpose, life: TimeDelta) -> Result<SecretString> {
+async fn new_token(
+    app: &App,
+    user_id: UserId,
+    purpose: Purpose,
+    company_name: Option<&str>,
+    life: TimeDelta,
+) -> Result<SecretString> {
     let token = new_secret("");
-    let now = app.clock.now();
+    let created_at = app.clock.now();
     let mut tx = app.db().await?.begin_identity(&Principal::User(user_id)).await?;
-    let token_hash = hash_secret(token.expose_secret());
-    db::account_tokens::replace(&mut tx, user_id, purpose, &token_hash, now, now + life).await?;
+    let token_hash = &hash_secret(token.expose_secret());
+    let expires_at = created_at + life;
+    let new = NewToken { user_id, purpose, token_hash, company_name, created_at, expires_at };
+    db::account_tokens::replace(&mut tx, new).await?;
     tx.commit().await?;
     Ok(token)
 }

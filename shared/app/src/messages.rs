@@ -204,7 +204,8 @@ fn check_content(new: &NewMessage) -> Result<()> {
         return Err(Error::invalid("type", "this type of message cannot be sent, or its content is missing"));
     };
     providers::whatsapp_cloud::limits::check(&content).map_err(|error| {
-        let message = error.to_string();
+        let message =
+            format!("{} {} {}, but there are {}", error.bound, error.limit, error.unit, error.actual);
         // Ours is `text`; the other types are written in Meta's words as they are.
         let field = if error.field == "text.body" { "text".to_owned() } else { error.field };
         Error::invalid(field, message)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::aws::Aws;
@@ -109,6 +109,27 @@ impl RateLimits {
         }
     }
 
+    /// Takes all attempts of a bucket back; how many of them counted still.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn clear(&self, bucket: &str, now: DateTime<Utc>) -> Result<usize, TableError> {
+        let cutoff = (now - ATTEMPT_WINDOW).timestamp_millis();
+        let request = self.aws.dynamodb().await.update_item().table_name(&*self.table);
+        let answer = request
+            .key("bucket", string(bucket))
+            .update_expression(format!("REMOVE {}", SLOTS.join(", ")))
+            .condition_expression(format!("attribute_exists({})", SLOTS[ATTEMPTS - 1]))
+            .return_values(ReturnValue::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(old) => Ok(old.attributes().map_or(0, |item| counted(item, cutoff))),
+            Err(error) if refused(&error) => Ok(0),
+            Err(error) => Err(AwsError::from_sdk("dynamodb.UpdateItem", error).into()),
+        }
+    }
+
     /// Takes `amount` of what a bucket has for the current minute.
     ///
     /// # Errors
@@ -168,6 +189,12 @@ impl RateLimits {
     }
 }
 
+/// How many attempts were made after `cutoff`.
+fn counted(item: &Item, cutoff: i64) -> usize {
+    let made = |slot: &&str| item.get(*slot).and_then(|value| value.as_n().ok()?.parse::<i64>().ok());
+    SLOTS.iter().filter(|slot| made(slot).is_some_and(|at| at > cutoff)).count()
+}
+
 /// How long until the oldest attempt has left the window.
 fn wait(item: Option<&HashMap<String, AttributeValue>>, now: DateTime<Utc>) -> Duration {
     let oldest = item.and_then(|item: &Item| item.get(SLOTS[0])?.as_n().ok()?.parse::<i64>().ok());
@@ -190,5 +217,12 @@ mod tests {
         let item = Item::from([(SLOTS[0].to_owned(), number(oldest.timestamp_millis()))]);
         assert_eq!(wait(Some(&item), now), Duration::from_secs(300));
         assert_eq!(wait(None, now), Duration::from_secs(900));
+    }
+
+    #[test]
+    fn attempts_that_are_over_count_no_more() {
+        let item =
+            Item::from([("a2", 0), ("a3", 100), ("a4", 200)].map(|(slot, at)| (slot.to_owned(), number(at))));
+        assert_eq!([counted(&item, 50), counted(&item, 100), counted(&Item::new(), 0)], [2, 1, 0]);
     }
 }

@@ -12,6 +12,8 @@ pub enum Purpose {
     VerifyEmail,
     /// Allows a new password.
     ResetPassword,
+    /// Makes a company for who has an account and none.
+    NewCompany,
 }
 
 impl Purpose {
@@ -19,31 +21,45 @@ impl Purpose {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
+            Self::NewCompany => "new_company",
         }
     }
+}
+
+/// A token that leaves by mail.
+#[derive(Clone, Copy, Debug)]
+pub struct NewToken<'a> {
+    /// Whose.
+    pub user_id: UserId,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Its SHA-256, hexadecimal.
+    pub token_hash: &'a str,
+    /// How the new company is called; for [`Purpose::NewCompany`] alone.
+    pub company_name: Option<&'a str>,
+    /// When it is made.
+    pub created_at: DateTime<Utc>,
+    /// Until when it is good.
+    pub expires_at: DateTime<Utc>,
 }
 
 /// Makes the person's token for a purpose, in place of the last.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn replace(
-    tx: &mut IdentityTx,
-    user_id: UserId,
-    purpose: Purpose,
-    token_hash: &str,
-    now: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-) -> Result<()> {
+pub async fn replace(tx: &mut IdentityTx, token: NewToken<'_>) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO account_tokens (user_id, purpose, token_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO account_tokens (user_id, purpose, token_hash, company_name, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (user_id, purpose) DO UPDATE
-         SET token_hash = excluded.token_hash, created_at = excluded.created_at, expires_at = excluded.expires_at",
-        user_id.0,
-        purpose.as_str(),
-        token_hash,
-        now,
-        expires_at
+         SET token_hash = excluded.token_hash, company_name = excluded.company_name,
+             created_at = excluded.created_at, expires_at = excluded.expires_at",
+        token.user_id.0,
+        token.purpose.as_str(),
+        token.token_hash,
+        token.company_name,
+        token.created_at,
+        token.expires_at
     )
     .execute(tx.connection())
     .await?;
@@ -69,6 +85,26 @@ pub async fn find_shown(
     )
     .fetch_optional(tx.connection())
     .await?)
+}
+
+/// Whose token for a new company this is, and how that is called; `tx` was told its hash.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_new_company(
+    tx: &mut IdentityTx,
+    token_hash: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<(UserId, String)>> {
+    let found = sqlx::query!(
+        r#"SELECT user_id AS "user_id: UserId", company_name AS "company_name!" FROM account_tokens
+           WHERE token_hash = $1 AND purpose = 'new_company' AND expires_at > $2"#,
+        token_hash,
+        now
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(found.map(|row| (row.user_id, row.company_name)))
 }
 
 /// Uses a token up; `false` when somebody else was faster.

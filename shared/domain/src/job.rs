@@ -77,6 +77,18 @@ pub enum Mail {
         /// Whose account.
         user_id: UserId,
     },
+    /// Says that an account at a provider, which is not linked, came with the address of an account.
+    LinkRequired {
+        /// Whose account.
+        user_id: UserId,
+    },
+    /// Brings a link that makes a company for somebody who has an account and no company.
+    NewCompany {
+        /// Who.
+        user_id: UserId,
+        /// How the company will be called.
+        company_name: String,
+    },
     /// Brings a link to a new password.
     ResetPassword {
         /// Who.

@@ -46,9 +46,7 @@ pub async fn serve(router: Router<App>, app: App) -> Result<(), lambda_http::Err
 pub fn finish(router: Router<App>, app: App) -> Router {
     router
         .fallback(async || problem::plain(StatusCode::NOT_FOUND, "not_found", "no such route"))
-        .method_not_allowed_fallback(async || {
-            problem::plain(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method")
-        })
+        .method_not_allowed_fallback(async || problem::method_not_allowed())
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(middleware::from_fn_with_state(app.clone(), around))
         .with_state(app)

@@ -85,7 +85,10 @@ async fn an_invitation_makes_the_account_its_receivers() {
     let _answer = bia.anonymous.post("invitations/accept", &acceptance).await.expect_status(204);
     is_out(&impostor).await;
     let refused = through(&impostor.anonymous, &account, "", &[]).await;
-    assert!(location(&refused).ends_with("/login?error=link_required"), "{}", location(&refused));
+    assert!(location(&refused).ends_with("/login?notice=verify_email"), "{}", location(&refused));
+    assert!(
+        !refused.headers.get_all("set-cookie").iter().any(|it| it.to_str().unwrap().contains("session="))
+    );
     let body = bia.log_in().await;
     assert_eq!(body["user"]["name"], "Bia");
     let roles: Vec<&Value> = body["companies"].as_array().unwrap().iter().map(|c| &c["role"]).collect();

@@ -54,6 +54,82 @@ async fn who_was_shut_out_may_be_invited_again() {
     let _problem = api.post("invitations", &invitation).await.expect_problem(409, "conflict");
 }
 
+/// Somebody whose only company shut them out keeps an account: they register another company, by their mailbox alone.
+#[tokio::test]
+async fn who_was_shut_out_may_have_a_company_of_their_own() {
+    let owner = Person::registered().await;
+    let api = owner.api().await;
+    let agent = invite(&owner, &api, "agent").await;
+    let _answer = change(&api, &agent.id, &json!({ "active": false })).await.expect_status(200);
+    let anonymous = owner.anonymous.elsewhere();
+    let credentials = json!({ "email": agent.email, "password": agent.password });
+    let _problem = anonymous.post("auth/login", &credentials).await.expect_problem(403, "forbidden");
+    let registration = json!({
+        "company_name": "Loja da Bia", "name": "Outra", "email": agent.email, "password": "outra senha qualquer",
+    });
+    let _answer = anonymous.post("auth/register", &registration).await.expect_status(202);
+    let letter = owner.mails.nth(&agent.email, 2).await;
+    assert_eq!(letter.subject, "Confirme a sua nova empresa");
+    assert!(!letter.text.contains("Bia") && !letter.text.contains("Outra"), "{}", letter.text);
+    // Nothing is made before the link is followed.
+    let _problem = anonymous.post("auth/login", &credentials).await.expect_problem(403, "forbidden");
+    let proof = json!({ "token": letter.token() });
+    let _answer = anonymous.elsewhere().post("auth/verify-email", &proof).await.expect_status(204);
+    let _problem = anonymous.post("auth/verify-email", &proof).await.expect_problem(409, "token_invalid");
+    // The account is as it was, but for the company.
+    let body = anonymous.post("auth/login", &credentials).await.expect_status(200).body;
+    assert_eq!(body["user"]["name"], "Colega agent");
+    let companies = body["companies"].as_array().unwrap();
+    assert_eq!(
+        (companies.len(), &companies[0]["name"], &companies[0]["role"]),
+        (1, &json!("Loja da Bia"), &json!("owner"))
+    );
+    let chosen = json!({ "email": agent.email, "password": "outra senha qualquer" });
+    let _problem = anonymous.post("auth/login", &chosen).await.expect_problem(401, "unauthenticated");
+    let _answer =
+        anonymous.post("auth/forgot-password", &json!({ "email": agent.email })).await.expect_status(202);
+    assert_eq!(owner.mails.nth(&agent.email, 3).await.subject, "Crie uma nova senha");
+    // From now on the address has an account with a company.
+    let _answer = anonymous.post("auth/register", &registration).await.expect_status(202);
+    assert_eq!(owner.mails.nth(&agent.email, 4).await.subject, "Você já tem uma conta");
+}
+
+#[tokio::test]
+async fn a_narrow_key_gives_no_more_than_it_holds() {
+    let owner = Person::registered().await;
+    let api = owner.api().await;
+    let key = async |permissions: &[&str]| {
+        let new = json!({ "name": "Integração", "permissions": permissions });
+        let made = api.post("api-keys", &new).await.expect_status(201).body;
+        api.with(made["key"].as_str().unwrap())
+    };
+    let narrow = key(&["manage_members"]).await;
+    let reader = key(&["manage_members", "read_inbox", "read_company"]).await;
+    let invite_by = async |key: &Api, role: &str| {
+        let email = format!("{}@example.com", new_word("convidado-"));
+        key.post("invitations", &json!({ "email": email, "role": role })).await.status
+    };
+    for role in ["owner", "admin", "supervisor", "agent", "viewer"] {
+        assert_eq!(invite_by(&narrow, role).await, 403, "{role}");
+        assert_eq!(invite_by(&reader, role).await, if role == "viewer" { 201 } else { 403 }, "{role}");
+    }
+    let agent = invite(&owner, &api, "agent").await;
+    let viewer = invite(&owner, &api, "viewer").await;
+    for (who, wanted) in [
+        (&agent, json!({ "role": "admin" })),
+        (&agent, json!({ "role": "viewer" })),
+        (&agent, json!({ "active": false })),
+        (&viewer, json!({ "role": "admin" })),
+    ] {
+        let _problem = change(&reader, &who.id, &wanted).await.expect_problem(403, "forbidden");
+        let _problem = change(&narrow, &who.id, &wanted).await.expect_problem(403, "forbidden");
+    }
+    let transfer = json!({ "user_id": agent.id });
+    let _problem =
+        reader.post("company/transfer-ownership", &transfer).await.expect_problem(403, "forbidden");
+    let _answer = change(&reader, &viewer.id, &json!({ "active": false })).await.expect_status(200);
+}
+
 #[tokio::test]
 async fn an_address_is_not_invited_without_end() {
     let owner = Person::registered().await;

@@ -92,13 +92,36 @@ async fn facebooks_addresses_are_proved_first() {
     let nameless = Account::make(&person, "facebook", json!({})).await;
     let answer = through(api, &nameless, "", &[]).await;
     assert_eq!(location(&answer), format!("{}/login?error=email_needed", person.stack.origin()));
+    // An address whose letters are another's to the database is none that we know.
+    let odd = Account::make(&person, "facebook", json!({ "email": "vİtoria@example.com" })).await;
+    let answer = through(api, &odd, "", &[]).await;
+    assert_eq!(location(&answer), format!("{}/login?error=email_needed", person.stack.origin()));
+}
+
+#[tokio::test]
+async fn a_provider_has_nobody_written_to_without_end() {
+    for person in [Person::new(), Person::registered().await] {
+        let account = Account::make(&person, "facebook", json!({ "email": person.email })).await;
+        let answers: Vec<String> = {
+            let mut answers = Vec::new();
+            for _ in 0..6 {
+                let elsewhere = person.anonymous.elsewhere();
+                answers.push(location(&through(&elsewhere, &account, "", &[]).await));
+            }
+            answers
+        };
+        let (mailed, waits) = answers.split_at(5);
+        assert!(mailed.iter().all(|to| to.ends_with("?notice=verify_email")), "{answers:?}");
+        assert!(waits[0].ends_with("?error=rate_limited"), "{answers:?}");
+    }
 }
 
 #[tokio::test]
 async fn an_address_alone_opens_no_account_of_others() {
     let person = Person::registered().await;
     let api = &person.anonymous;
-    let refused = format!("{}/login?error=link_required", person.stack.origin());
+    // As to an address that nobody has; its owner is told by mail.
+    let answered = format!("{}/login?notice=verify_email", person.stack.origin());
     for (provider, about) in [
         ("facebook", json!({ "email": person.email })),
         ("google", json!({ "email": person.email, "email_verified": false })),
@@ -106,7 +129,15 @@ async fn an_address_alone_opens_no_account_of_others() {
         ("google", json!({ "email": person.email, "email_verified": true })),
     ] {
         let account = Account::make(&person, provider, about).await;
-        assert_eq!(location(&through(api, &account, "", &[]).await), refused, "{provider}");
+        let answer = through(api, &account, "", &[]).await;
+        assert_eq!(location(&answer), answered, "{provider}");
+        let proof = cookie(&answer, "__Secure-registration");
+        assert_eq!(proof.len(), "__Secure-registration=".len() + 64, "{provider}");
+    }
+    for number in 2..=4 {
+        let letter = person.mails.nth(&person.email, number).await;
+        assert_eq!(letter.subject, "Você já tem uma conta");
+        assert!(letter.text.contains("vínculo") && !letter.text.contains("Ana"), "{}", letter.text);
     }
     // Its owner links one, and is let in by it.
     let about = json!({ "email": format!("{}@example.com", new_word("outra-")), "email_verified": true });

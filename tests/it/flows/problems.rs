@@ -148,6 +148,40 @@ async fn what_cannot_be_found_is_404() {
 }
 
 #[tokio::test]
+async fn another_method_is_told_which_there_are() {
+    let stack = Stack::load();
+    let api = Api::anonymous(&stack);
+    for (method, path, allow) in [
+        (Method::PUT, "contacts".to_owned(), "GET,HEAD"),
+        (Method::DELETE, "messages".to_owned(), "GET,HEAD,POST"),
+        (Method::GET, format!("messages/{}/retry", testkit::new_id()), "POST"),
+        (Method::PUT, format!("departments/{}", testkit::new_id()), "GET,HEAD,PATCH,DELETE"),
+        (Method::GET, "auth/login".to_owned(), "POST"),
+        (Method::POST, "health".to_owned(), "GET,HEAD"),
+    ] {
+        let answer = api.send(method.clone(), &path, None, &[]).await;
+        assert_eq!(
+            answer.headers.get("allow").map(|it| it.to_str().unwrap()),
+            Some(allow),
+            "{method} {path}"
+        );
+        let _problem = answer.expect_problem(405, "method_not_allowed");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_object_is_no_body() {
+    let stack = Stack::load();
+    let api = Api::anonymous(&stack).elsewhere();
+    let in_order = json!([stack.demo.email, stack.demo.password]);
+    let problem = api.post("auth/login", &in_order).await.expect_problem(422, "invalid");
+    assert_eq!(problem["errors"][0], json!({ "field": "body", "message": "must be an object" }));
+    let extra = json!({ "email": stack.demo.email, "password": stack.demo.password, "otp": "1" });
+    let problem = api.post("auth/login", &extra).await.expect_problem(422, "invalid");
+    assert_eq!(problem["errors"][0]["field"], "otp");
+}
+
+#[tokio::test]
 async fn an_unknown_route_is_a_problem_too() {
     let stack = Stack::load();
     let api = Api::anonymous(&stack);
@@ -196,6 +230,20 @@ async fn a_wrong_field_is_named() {
         let problem = api.get(path).await.expect_problem(422, "invalid");
         assert_eq!(problem["errors"][0]["field"], field, "{path}");
     }
+    // A list's cursor is good nowhere else.
+    let text = into(json!({ "text": "Segunda" }));
+    let _answer = api.post("messages", &text).await.expect_status(202);
+    let page = api.get("messages?limit=1").await.expect_status(200).body;
+    let cursor = page["next_cursor"].as_str().expect("another page");
+    let _answer = api.get(&format!("messages?cursor={cursor}")).await.expect_status(200);
+    for list in [
+        "contacts".to_owned(),
+        "sessions".to_owned(),
+        format!("conversations/{}/messages", inbox.conversation_id),
+    ] {
+        let problem = api.get(&format!("{list}?cursor={cursor}")).await.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], "cursor", "{list}");
+    }
     // What is not known does nothing, and whoever asks for it would take everything for what was asked for.
     for (path, field) in [
         ("sessions?status=NEVER", "status"),
@@ -204,6 +252,11 @@ async fn a_wrong_field_is_named() {
         ("conversations?contact_id=1", "contact_id"),
         ("contacts?q=Ana", "q"),
         ("audit-log?actor_id=1", "actor_id"),
+        ("contacts?limit=abc", "limit"),
+        ("conversations?unread=maybe", "unread"),
+        ("conversations?connection_id=1", "connection_id"),
+        ("conversations?status=%00", "status"),
+        ("sessions?tag=%00", "tag"),
     ] {
         let problem = api.get(path).await.expect_problem(422, "invalid");
         assert_eq!(problem["errors"][0]["field"], field, "{path}: {problem}");

@@ -96,7 +96,15 @@ async fn callback(
         }
         Err(error @ app::Error::NotFound(_)) => return Err(error.into()),
         Err(error) => {
-            if error.retryable() || !matches!(error, app::Error::Rule { .. } | app::Error::Conflict(_)) {
+            // What the person can do something about is no failure of ours.
+            let is_theirs = matches!(
+                error,
+                app::Error::Rule { .. }
+                    | app::Error::Conflict(_)
+                    | app::Error::Forbidden(_)
+                    | app::Error::RetryLater { .. }
+            );
+            if !is_theirs {
                 tracing::error!(oauth.provider = %provider, error = error.chain(), "log-in by a provider failed");
             }
             location(&format!("{panel}/login?error={}", error.code()))?

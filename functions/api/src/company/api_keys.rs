@@ -65,6 +65,7 @@ pub struct ApiKeyList {
 
 /// A new key.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CreateApiKey {
     /// 1 to 200 characters.
     name: String,

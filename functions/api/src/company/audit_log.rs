@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 use crate::group::{Group, routes};
 
+/// What cursors are of.
+const LIST: &str = "audit-log";
+
 /// The routes of this room.
 pub fn router() -> Group {
     Group::new().routes(routes!(list))
@@ -68,6 +71,6 @@ async fn list(
 ) -> Result<Json<PageBody<AuditEntryBody>>, ApiError> {
     // Before the page is looked at: who may not read is not told what is wrong with it.
     caller.require(Permission::ReadAuditLog)?;
-    let page = app::audit::list(&app, caller.identity(), query.position()?, query.limit()?).await?;
-    Ok(Json(PageBody::from_page(page, AuditEntryBody::from)))
+    let page = app::audit::list(&app, caller.identity(), query.position(LIST)?, query.limit()?).await?;
+    Ok(Json(PageBody::from_page(LIST, page, AuditEntryBody::from)))
 }

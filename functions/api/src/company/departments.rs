@@ -50,6 +50,7 @@ pub struct DepartmentList {
 
 /// A new department.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewDepartment {
     /// 1 to 100 characters; unique in the company.
     name: String,
@@ -61,6 +62,7 @@ pub struct NewDepartment {
 
 /// What shall change of a department.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ChangeDepartment {
     /// 1 to 100 characters; unique in the company.
     name: Option<String>,

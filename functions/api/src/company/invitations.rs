@@ -56,6 +56,7 @@ pub struct InvitationList {
 
 /// Who shall be invited.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewInvitation {
     /// Email address.
     email: String,
@@ -70,6 +71,7 @@ pub struct NewInvitation {
 
 /// The token of an invitation's mail, and who accepts it.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AcceptInvitation {
     /// What stands behind `#token=` in the link.
     #[schema(value_type = String)]

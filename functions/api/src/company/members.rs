@@ -61,6 +61,7 @@ pub struct MemberList {
 
 /// What shall change of a member.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ChangeMember {
     /// `admin`, `supervisor`, `agent` or `viewer`.
     #[schema(value_type = Option<String>)]

@@ -30,6 +30,7 @@ pub fn router() -> Group {
 
 /// For how long the AI is silent.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct BlockAi {
     /// 1 to 1,440.
     #[schema(example = 30)]
@@ -40,6 +41,7 @@ pub struct BlockAi {
 
 /// Why a session is paused, resumed or begun anew.
 #[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct WithReason {
     /// Up to 500 characters.
     reason: Option<String>,
@@ -47,6 +49,7 @@ pub struct WithReason {
 
 /// Why a session ends.
 #[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CloseSession {
     /// Up to 500 characters.
     #[schema(example = "resolved")]
@@ -55,6 +58,7 @@ pub struct CloseSession {
 
 /// Where a session goes.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SetSessionStatus {
     /// QUEUED, ACTIVE, PAUSED or CLOSED.
     #[schema(value_type = String, example = "PAUSED")]
@@ -65,6 +69,7 @@ pub struct SetSessionStatus {
 
 /// Who holds a session from now on: one of the three.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AssignSession {
     /// A department, whose queue it joins.
     #[schema(value_type = Option<Uuid>)]
@@ -99,6 +104,7 @@ impl AssignSession {
 
 /// Tags of a session.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SessionTags {
     /// Up to 100 characters each; a session has at most 50.
     #[schema(example = json!(["venda"]))]

@@ -51,8 +51,8 @@ pub struct Passed {
 /// `RetryLater` when either is used up; internal errors when that cannot be known.
 pub async fn pass(app: &App, attempt: Attempt, client: &Client, account: Option<&str>) -> Result<Passed> {
     let name = attempt.name();
-    let mut buckets = vec![format!("{name}/ip/{}", client.ip)];
-    buckets.extend(account.map(|account| format!("{name}/account/{}", hashed(account))));
+    let mut buckets = vec![of_client(attempt, client)];
+    buckets.extend(account.map(|account| of_account(attempt, account)));
     for bucket in &buckets {
         let verdict = app.limits.attempt(bucket, app.clock.now()).await.map_err(internal)?;
         if let Verdict::Wait(after) = verdict {
@@ -60,6 +60,35 @@ pub async fn pass(app: &App, attempt: Attempt, client: &Client, account: Option<
         }
     }
     Ok(Passed { buckets })
+}
+
+/// Takes back every failed log-in of an account whose owner proved who they are, and as many of the address that they did
+/// it from, where most of them were made: who shares that address, or guesses at other accounts there, gains nothing.
+pub async fn forgive_log_ins(app: &App, client: &Client, account: &str) {
+    let cleared = app.limits.clear(&of_account(Attempt::LogIn, account), app.clock.now()).await;
+    let own = of_client(Attempt::LogIn, client);
+    let done = match cleared {
+        Ok(attempts) => {
+            let mut done = Ok(());
+            for _ in 0..attempts {
+                done = done.and(app.limits.forgive(&own).await);
+            }
+            done
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = done {
+        // The password is set: then they wait for some minutes.
+        tracing::warn!(%error, "log-ins not taken back");
+    }
+}
+
+fn of_client(attempt: Attempt, client: &Client) -> String {
+    format!("{}/ip/{}", attempt.name(), client.ip)
+}
+
+fn of_account(attempt: Attempt, account: &str) -> String {
+    format!("{}/account/{}", attempt.name(), hashed(account))
 }
 
 /// Counts an invitation by company and by address; both must have room.

@@ -11,6 +11,7 @@ use domain::{CompanyId, CompanyScope, LoginSessionId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::gate::{self, Attempt};
+use super::registration::address;
 use super::tokens::{Bearer, Signer};
 use super::{Actor, Client, Identity, hash_secret, new_secret, passwords, session_key, tokens};
 use crate::App;
@@ -58,13 +59,13 @@ pub struct LoggedIn {
 /// Checks a password and begins a session that speaks for the person's first company.
 ///
 /// # Errors
-/// `RetryLater` after five failures; `Unauthenticated` for an unknown address as for a wrong password, after the same
+/// `Invalid` for what is no address; `RetryLater` after five failures; `Unauthenticated` for an unknown address as for a wrong password, after the same
 /// work; `Rule` `email_not_verified`, to who knows the password only.
 pub async fn log_in(app: &App, client: &Client, email: &str, password: SecretString) -> Result<LoggedIn> {
-    let email = email.trim();
-    let passed = gate::pass(app, Attempt::LogIn, client, Some(email)).await?;
-    let mut tx = app.db().await?.begin_identity(&Principal::Email(email.to_owned())).await?;
-    let user = db::users::find_by_email(&mut tx, email).await?;
+    let email = address(email)?;
+    let passed = gate::pass(app, Attempt::LogIn, client, Some(&email)).await?;
+    let mut tx = app.db().await?.begin_identity(&Principal::Email(email.clone())).await?;
+    let user = db::users::find_by_email(&mut tx, &email).await?;
     drop(tx);
     let hash = user.as_ref().and_then(|user| user.password_hash.clone());
     if !passwords::verify(hash, password).await? {

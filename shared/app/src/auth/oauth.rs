@@ -1,7 +1,8 @@
 //! Log-in by Google and Facebook.
 //!
 //! What names an account is the provider's id of the person, never their address. An address opens an existing account
-//! only when the provider runs that mailbox; otherwise its owner links the two while logged in.
+//! only when the provider runs that mailbox; otherwise its owner links the two while logged in. Whether an address has an
+//! account shows in its mail only, as it does of a registration.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cloud::keys::KeysError;
@@ -9,7 +10,7 @@ use cloud::seal::Sealed;
 use db::Principal;
 use db::users::User;
 use domain::job::Mail;
-use domain::user::{Locale, Role, is_email};
+use domain::user::{Locale, Role};
 use domain::{CompanyId, CompanyScope, UserId};
 use providers::oauth::{
     Callback, Client as Provider, Exchange, OAuthClass, Profile, Provider as Name, Secrets,
@@ -18,8 +19,9 @@ use rand::RngCore as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::gate::{self, Attempt};
 use super::log_in::{LoggedIn, begin};
-use super::registration::{self, NAME_CHARS, send_to};
+use super::registration::{self, NAME_CHARS, address, send_to, send_to_address};
 use super::{Client, Identity, hash_secret, new_secret};
 use crate::App;
 use crate::audit::{self, By};
@@ -47,7 +49,8 @@ pub enum Outcome {
     LoggedIn(Box<LoggedIn>),
     /// The account is linked to the person who was logged in.
     Linked,
-    /// An account was made; its address has to be proved first, in the browser that keeps this.
+    /// What comes next stands in a mail: an account was made, and its address has to be proved first, in the browser that
+    /// keeps this; or the address has one.
     MailSent(SecretString),
 }
 
@@ -91,8 +94,8 @@ pub async fn start(app: &App, name: Name, linking: Option<&Identity>) -> Result<
 ///
 /// # Errors
 /// `Rule` with a code for the page that the browser is sent to: `flow_expired` for a callback that this browser did not
-/// begin, `refused` when the person said no, `link_required` for an address that has an account, `email_needed` for a
-/// person without one; `Provider` when the provider fails.
+/// begin, `refused` when the person said no, `email_needed` for a person without an address that we can write to;
+/// `RetryLater` for too many mails to one address; `Provider` when the provider fails.
 pub async fn callback(
     app: &App,
     client: &Client,
@@ -132,14 +135,17 @@ pub async fn callback(
 
 /// Somebody whom the provider vouches for the first time.
 async fn first_log_in(app: &App, client: &Client, name: Name, profile: Profile) -> Result<Outcome> {
-    let email = profile.email.clone().filter(|email| is_email(email)).ok_or_else(email_needed)?;
+    let email = profile.email.clone().ok_or_else(email_needed)?;
     let now = app.clock.now();
     let db = app.db().await?;
     let mut tx = db.begin_identity(&Principal::Email(email.clone())).await?;
     if let Some(mut user) = db::users::find_by_email(&mut tx, &email).await? {
         // Whoever has the mailbox has the account, and nobody else.
         if !profile.email_authoritative {
-            return Err(link_required());
+            drop(tx);
+            may_write(app, client, &email).await?;
+            send_to_address(app, &email, |user_id| Mail::LinkRequired { user_id }).await?;
+            return Ok(Outcome::MailSent(new_secret("")));
         }
         tx.act_as(user.id).await?;
         if user.email_verified_at.is_none() {
@@ -159,6 +165,7 @@ async fn first_log_in(app: &App, client: &Client, name: Name, profile: Profile) 
 /// Lets a person in whose address is proved; anybody else gets a mail first.
 async fn enter(app: &App, client: &Client, user: User) -> Result<Outcome> {
     if user.email_verified_at.is_none() {
+        may_write(app, client, &user.email).await?;
         let proof = new_secret("");
         let mut tx = app.db().await?.begin_identity(&Principal::User(user.id)).await?;
         db::users::set_registration_hash(&mut tx, user.id, &hash_secret(proof.expose_secret())).await?;
@@ -167,6 +174,11 @@ async fn enter(app: &App, client: &Client, user: User) -> Result<Outcome> {
         return Ok(Outcome::MailSent(proof));
     }
     Ok(Outcome::LoggedIn(Box::new(begin(app, client, user).await?)))
+}
+
+/// Anybody can tell a provider anybody's address.
+async fn may_write(app: &App, client: &Client, email: &str) -> Result<()> {
+    gate::pass(app, Attempt::Mail, client, Some(email)).await.map(drop)
 }
 
 /// A new account with a company of its own, to be renamed.
@@ -250,7 +262,19 @@ async fn exchange(app: &App, provider: &Provider, callback: &Callback, flow: &Fl
     let code = callback.code().map_err(refused)?;
     let code_verifier = SecretString::from(flow.code_verifier.clone());
     let exchange = Exchange { code, code_verifier: &code_verifier, nonce: &flow.nonce };
-    provider.exchange(exchange, app.clock.now()).await.map_err(refused)
+    let profile = provider.exchange(exchange, app.clock.now()).await.map_err(refused)?;
+    if !is_subject(&profile.subject) {
+        let source = anyhow::anyhow!("the provider's id of the person is none");
+        return Err(Error::Provider { provider: name, retryable: false, source });
+    }
+    // An address that we cannot write to is none, and the others have one form.
+    let email = profile.email.as_deref().and_then(|email| address(email).ok());
+    Ok(Profile { email, ..profile })
+}
+
+/// Google's are 255 ASCII characters at most, Facebook's digits.
+fn is_subject(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic())
 }
 
 fn secrets() -> Secrets {
@@ -270,10 +294,19 @@ fn flow_expired() -> Error {
     rule("flow_expired", "this log-in was not begun in this browser, or took too long; begin again")
 }
 
-fn link_required() -> Error {
-    rule("link_required", "this address has an account: log in with its password and link the two there")
+fn email_needed() -> Error {
+    rule("email_needed", "the provider tells no email address that we can write to; register with one")
 }
 
-fn email_needed() -> Error {
-    rule("email_needed", "the provider tells no email address; register with one")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_what_a_database_can_hold() {
+        assert!(is_subject("1234567890") && is_subject(&"a".repeat(255)));
+        for bad in ["", "a\0b", "a b", "á", &"a".repeat(256)] {
+            assert!(!is_subject(bad), "{bad:?}");
+        }
+    }
 }

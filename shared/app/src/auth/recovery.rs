@@ -23,16 +23,20 @@ pub async fn forgot(app: &App, client: &Client, email: &str) -> Result<()> {
 }
 
 /// Sets a new password by such a link. The link also proves the address: of an account whose address was not proved, this
-/// password is the only way in from now on.
+/// password is the only way in from now on. Log-ins that failed before count no more.
 ///
 /// # Errors
 /// `Invalid` for the password, `Rule` `token_invalid` for a token that is not good.
 pub async fn reset(app: &App, client: &Client, token: &SecretString, password: SecretString) -> Result<()> {
     passwords::check(&password)?;
-    gate::pass(app, Attempt::Token, client, None).await?.forgive_if(app, set(app, token, password)).await
+    let passed = gate::pass(app, Attempt::Token, client, None).await?;
+    let email = passed.forgive_if(app, set(app, token, password)).await?;
+    gate::forgive_log_ins(app, client, &email).await;
+    Ok(())
 }
 
-async fn set(app: &App, token: &SecretString, password: SecretString) -> Result<()> {
+/// Sets it; the address of whose it is.
+async fn set(app: &App, token: &SecretString, password: SecretString) -> Result<String> {
     let now = app.clock.now();
     let password_hash = passwords::hash(password).await?;
     let token_hash = hash_secret(token.expose_secret());
@@ -48,5 +52,6 @@ async fn set(app: &App, token: &SecretString, password: SecretString) -> Result<
         db::users::set_password(&mut tx, user_id, &password_hash).await?;
     }
     let ended = db::login_sessions::end_all(&mut tx, user_id, "password_reset", now).await?;
-    commit_end(app, tx, user_id, &ended).await
+    commit_end(app, tx, user_id, &ended).await?;
+    Ok(user.email)
 }

@@ -8,9 +8,9 @@
 //! registration's ways in is left.
 
 use cloud::queue::QueueMessage;
-use db::Principal;
 use db::account_tokens::Purpose;
 use db::users::User;
+use db::{IdentityTx, Principal};
 use domain::job::{ENVELOPE_VERSION, Job, JobEnvelope, Mail};
 use domain::user::{Locale, Role, has_link, is_email};
 use domain::{CompanyId, CompanyScope, UserId};
@@ -54,7 +54,8 @@ pub struct Proof {
 }
 
 /// Registers a company and its owner, and sends the owner a link that proves the address. Somebody whose address is
-/// registered and proved gets a mail that says so instead; a registration whose address is not proved is replaced.
+/// registered and proved gets a mail that says so instead, and who belongs to no company any more a link that makes this
+/// one; a registration whose address is not proved is replaced.
 ///
 /// Returns what the browser keeps until the link is followed, whatever happened.
 ///
@@ -84,11 +85,20 @@ pub async fn register(app: &App, client: &Client, new: Registration) -> Result<S
         Some(known) => {
             user.id = known.id;
             if known.email_verified_at.is_some() || !replace(app, &user, &company_name).await? {
-                send_to(app, known.id, Mail::AlreadyRegistered { user_id: known.id }).await?;
+                tell(app, known.id, company_name).await?;
             }
         }
     }
     Ok(proof)
+}
+
+/// Tells the owner of an address that is proved that it was registered again. Nothing is kept of the registration but, in
+/// the mail's link, the company's name: who followed it owns that company, and nobody else has a way in.
+async fn tell(app: &App, user_id: UserId, company_name: String) -> Result<()> {
+    if first_company(app, user_id).await?.is_some() {
+        return send_to(app, user_id, Mail::AlreadyRegistered { user_id }).await;
+    }
+    queue(app, CompanyId(app.clock.new_id()), Mail::NewCompany { user_id, company_name }).await
 }
 
 async fn create(app: &App, client: &Client, user: &User, company_name: &str) -> Result<()> {
@@ -127,20 +137,23 @@ async fn replace(app: &App, user: &User, company_name: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Proves the address that a token was sent to.
+/// Proves the address that a token was sent to, or makes the company that its owner registered anew.
 ///
 /// # Errors
 /// `Rule` `token_invalid` for one that is unknown, used, replaced or older than a day, `registration_unproved` when
 /// nothing shows that the registration is the caller's: then the token stays good.
 pub async fn verify_email(app: &App, client: &Client, proof: Proof) -> Result<()> {
-    gate::pass(app, Attempt::Token, client, None).await?.forgive_if(app, verify(app, proof)).await
+    gate::pass(app, Attempt::Token, client, None).await?.forgive_if(app, verify(app, client, proof)).await
 }
 
-async fn verify(app: &App, proof: Proof) -> Result<()> {
+async fn verify(app: &App, client: &Client, proof: Proof) -> Result<()> {
     let now = app.clock.now();
     let token_hash = hash_secret(proof.token.expose_secret());
     let db = app.db().await?;
     let mut tx = db.begin_identity(&Principal::KeyHash(token_hash.clone())).await?;
+    if let Some((user_id, name)) = db::account_tokens::find_new_company(&mut tx, &token_hash, now).await? {
+        return found(app, client, tx, (user_id, &name), &token_hash).await;
+    }
     let user_id = db::account_tokens::find_shown(&mut tx, Purpose::VerifyEmail, &token_hash, now).await?;
     let user_id = user_id.ok_or_else(token_invalid)?;
     tx.act_as(user_id).await?;
@@ -157,6 +170,29 @@ async fn verify(app: &App, proof: Proof) -> Result<()> {
     if !used || !db::users::set_email_verified(&mut tx, user_id, registration, now).await? {
         return Err(token_invalid());
     }
+    Ok(tx.commit().await?)
+}
+
+/// Makes the company of somebody who has an account already. Who holds the link reads the mailbox, and nobody else has a
+/// way into the account by what was registered: no other proof is needed.
+async fn found(
+    app: &App,
+    client: &Client,
+    mut tx: IdentityTx,
+    (user_id, company_name): (UserId, &str),
+    token_hash: &str,
+) -> Result<()> {
+    tx.act_as(user_id).await?;
+    if !db::account_tokens::delete(&mut tx, token_hash).await? {
+        return Err(token_invalid());
+    }
+    let scope = CompanyScope::assert_verified(CompanyId(app.clock.new_id()));
+    let mut tx = tx.enter(scope).await?;
+    db::companies::insert(&mut tx, company_name).await?;
+    db::members::insert(&mut tx, user_id, Role::Owner).await?;
+    let company = ("company", Some(scope.company_id().0));
+    let by = By::Person(user_id, client);
+    audit::record(app, &mut tx, by, "company.registered", company, serde_json::json!({})).await?;
     Ok(tx.commit().await?)
 }
 
@@ -197,7 +233,12 @@ pub(super) async fn send_to_address(app: &App, email: &str, mail: impl FnOnce(Us
     drop(tx);
     let company_id =
         memberships.first().map_or_else(|| CompanyId(app.clock.new_id()), |first| first.company_id);
-    let job = Job::SendMail { mail: mail(user_id) };
+    queue(app, company_id, mail(user_id)).await
+}
+
+/// Has a mail sent without an outbox.
+async fn queue(app: &App, company_id: CompanyId, mail: Mail) -> Result<()> {
+    let job = Job::SendMail { mail };
     let envelope = JobEnvelope { v: ENVELOPE_VERSION, company_id, trace: trace::current(), job };
     let message = QueueMessage::new(serde_json::to_string(&envelope).map_err(internal)?);
     app.queues.send_batch(&app.settings.mail_queue_url, vec![message]).await.map_err(internal)
@@ -230,11 +271,11 @@ pub(crate) fn name(field: &'static str, text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-/// An address that a mail can be sent to.
+/// An address that a mail can be sent to, in the one form in which it is kept, counted and compared.
 pub(crate) fn address(text: &str) -> Result<String> {
     let text = text.trim();
     if is_email(text) {
-        Ok(text.to_owned())
+        Ok(text.to_ascii_lowercase())
     } else {
         Err(Error::invalid("email", "this is no email address"))
     }

@@ -60,6 +60,60 @@ pub(super) fn already_registered(locale: Locale, link: &str) -> Letter {
     }
 }
 
+pub(super) fn link_required(locale: Locale, link: &str) -> Letter {
+    match locale {
+        Locale::Pt => letter(
+            locale,
+            "Você já tem uma conta",
+            &[
+                "Alguém tentou entrar na Master IA pelo Google ou pelo Facebook com este e-mail, que já tem uma conta \
+                 não vinculada a eles.",
+                "Se foi você, entre com a sua senha ou peça uma nova, e faça o vínculo na sua conta. Se não foi, nada \
+                 mudou.",
+            ],
+            (link, "Entrar"),
+        ),
+        Locale::En => letter(
+            locale,
+            "You have an account already",
+            &[
+                "Somebody tried to log in to Master IA by Google or Facebook with this address, which has an account \
+                 that is not linked to them.",
+                "If it was you, log in with your password or ask for a new one, and link the two in your account. If \
+                 not, nothing has changed.",
+            ],
+            (link, "Log in"),
+        ),
+    }
+}
+
+pub(super) fn new_company(locale: Locale, link: &str) -> Letter {
+    match locale {
+        Locale::Pt => letter(
+            locale,
+            "Confirme a sua nova empresa",
+            &[
+                "Este e-mail já tem uma conta na Master IA, que não faz parte de nenhuma empresa. Confirme para criar \
+                 a empresa que foi cadastrada agora.",
+                "Depois, entre com a senha que a conta já tem, ou peça uma nova. O link vale por 24 horas e só uma \
+                 vez. Se não foi você, ignore: nada muda.",
+            ],
+            (link, "Criar empresa"),
+        ),
+        Locale::En => letter(
+            locale,
+            "Confirm your new company",
+            &[
+                "This address has a Master IA account, which belongs to no company. Confirm to make the company that \
+                 was registered just now.",
+                "Then log in with the password that the account has, or ask for a new one. The link is good for 24 \
+                 hours, and once. If this was not you, ignore it: nothing changes.",
+            ],
+            (link, "Make the company"),
+        ),
+    }
+}
+
 pub(super) fn reset_password(locale: Locale, link: &str) -> Letter {
     match locale {
         Locale::Pt => letter(

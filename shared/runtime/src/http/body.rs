@@ -1,13 +1,19 @@
 //! JSON bodies and query strings, with errors that name the field.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use app::Error;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
-use serde::de::DeserializeOwned;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::ApiError;
 
@@ -59,17 +65,139 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiE
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<ValidJson<T>, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut json).map(ValidJson).map_err(|error| {
-        let path = error.path().to_string();
-        let cause = error.into_inner();
-        match cause.classify() {
-            serde_json::error::Category::Data => {
-                let field = if path == "." { "body".to_owned() } else { path };
-                Error::invalid(field, cause.to_string()).into()
-            }
-            _ => Error::Malformed(format!("the body is not JSON: {cause}")).into(),
+    let mut track = serde_path_to_error::Track::new();
+    let parsed = object(serde_path_to_error::Deserializer::new(&mut json, &mut track));
+    let malformed = |error| Error::Malformed(format!("the body is not JSON: {error}"));
+    match parsed {
+        Ok(value) => {
+            json.end().map_err(malformed)?;
+            refuse_nul(body)?;
+            Ok(ValidJson(value))
         }
-    })
+        Err(error) if error.is_data() => {
+            Err(explain(&track.path().to_string(), &error.to_string(), "body").into())
+        }
+        Err(error) => Err(malformed(error).into()),
+    }
+}
+
+/// Reads what must be a JSON object. What is derived takes a list of a struct's fields in their order too: nobody writes
+/// that on purpose, and it would keep us from adding a field. Goes with `deserialize_with`.
+///
+/// # Errors
+/// Those of `T`.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    deserializer.deserialize_map(Object(PhantomData))
+}
+
+/// Refuses what PostgreSQL's texts cannot hold, wherever it stands.
+fn refuse_nul(body: &[u8]) -> Result<(), Error> {
+    // Raw, it is no JSON; and hardly anybody writes it escaped.
+    if !body.windows(NUL.len()).any(|part| part == NUL) {
+        return Ok(());
+    }
+    let value: Value = serde_json::from_slice(body).map_err(|error| Error::Malformed(error.to_string()))?;
+    match find_nul(&value, "") {
+        Some(path) => Err(Error::invalid(if path.is_empty() { "body".to_owned() } else { path }, HOLDS_NUL)),
+        None => Ok(()),
+    }
+}
+
+const NUL: &[u8] = br"\u0000";
+
+const HOLDS_NUL: &str = "holds a NUL character";
+
+/// The path of a text with a NUL in it, or of the object with such a name.
+fn find_nul(value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(|| path.to_owned()),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(index, item)| find_nul(item, &format!("{path}[{index}]")))
+        }
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| {
+            if name.contains('\0') { Some(path.to_owned()) } else { find_nul(value, &below(path, name)) }
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+fn below(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// What serde says of wrong input, in words for who wrote it: which field it is, and what must be true of it. `whole` is
+/// the name of all of it.
+fn explain(path: &str, said: &str, whole: &'static str) -> Error {
+    // The path ends before a field that there is not, or that comes twice; the words hold its name.
+    let path = path.trim_end_matches(['?', '.']);
+    let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
+    let named = |beginning: &str| said.strip_prefix(beginning)?.split('`').next();
+    let absent = [
+        ("missing field `", "is needed"),
+        ("unknown field `", "is not known here"),
+        ("duplicate field `", "stands here twice"),
+    ];
+    for (beginning, message) in absent {
+        if let Some(name) = named(beginning) {
+            let stands = path == name || path.ends_with(&format!(".{name}"));
+            return Error::invalid(if stands { path.to_owned() } else { below(path, name) }, message);
+        }
+    }
+    let field = if path.is_empty() { whole.to_owned() } else { path.to_owned() };
+    let message = match said.rsplit_once(", expected ") {
+        Some((_, words)) if said.starts_with("unknown variant") => {
+            let words: Vec<_> = words.split('`').skip(1).step_by(2).collect();
+            format!("must be one of {}", words.join(", "))
+        }
+        Some((_, expected)) if said.starts_with("invalid ") => format!("must be {}", in_words(expected)),
+        _ => format!("must be {}", of_text(said)),
+    };
+    Error::invalid(field, message)
+}
+
+/// What serde expects, without the names of our types.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" | "map" => "an object",
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "string or map" | "variant identifier" => "a string",
+        other if other.starts_with("struct ") => "an object",
+        other if other.starts_with("enum ") => "a string",
+        other if other.starts_with("tuple") => "a list",
+        other if other.contains("UUID") => "a UUID",
+        other if other.contains("RFC 3339") => "a time as RFC 3339 has it",
+        other => other,
+    }
+}
+
+/// What a text was to be that could not be read as such.
+fn of_text(said: &str) -> &'static str {
+    if said.contains("UUID") {
+        "a UUID"
+    } else if said.contains("`true` or `false`") {
+        "true or false"
+    } else if ["digit", "integer", "number"].iter().any(|word| said.contains(word)) {
+        "a whole number"
+    } else if ["input", "time", "date"].iter().any(|word| said.contains(word)) {
+        "a time as RFC 3339 has it"
+    } else {
+        "of another form"
+    }
 }
 
 /// A query string; a wrong one is 422 `invalid` and names the parameter.
@@ -80,6 +208,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ValidQuery<T> 
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        refuse_nul_parameter(&parts.uri)?;
         match Query::from_request_parts(parts, state).await {
             Ok(Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(wrong_parameter(&rejection).into()),
@@ -87,22 +216,27 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ValidQuery<T> 
     }
 }
 
+fn refuse_nul_parameter(uri: &Uri) -> Result<(), Error> {
+    if !uri.query().is_some_and(|query| query.contains("%00")) {
+        return Ok(());
+    }
+    let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else { return Ok(()) };
+    match pairs.into_iter().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
+        Some((name, _)) if name.contains('\0') => Err(Error::invalid("query", HOLDS_NUL)),
+        Some((name, _)) => Err(Error::invalid(name, HOLDS_NUL)),
+        None => Ok(()),
+    }
+}
+
 fn wrong_parameter(rejection: &QueryRejection) -> Error {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(rejection);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<serde_path_to_error::Error<serde::de::value::Error>>() {
-            let message = error.inner().to_string();
-            let path = error.path().to_string();
-            // The path ends before a parameter that there is not, or that comes twice; the words hold its name.
-            let field = match message.split('`').nth(1) {
-                Some(name) if path == "." || path == "?" => name.to_owned(),
-                _ => path,
-            };
-            return Error::invalid(field, message);
+            return explain(&error.path().to_string(), &error.inner().to_string(), "query");
         }
         cause = error.source();
     }
-    Error::invalid("query", rejection.body_text())
+    Error::invalid("query", "is no query string")
 }
 
 /// A path parameter that is an id. What is no id does not exist: 404.
@@ -122,8 +256,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathId<
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderValue, Uri};
-    use serde::Deserialize;
+    use axum::http::HeaderValue;
 
     use super::*;
 
@@ -181,6 +314,98 @@ mod tests {
                 Error::Invalid { field: named, .. } => assert_eq!(named, field, "{query}"),
                 other => panic!("{query}: {other}"),
             }
+        }
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Colour {
+        Red,
+        Blue,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        #[serde(rename = "flag")]
+        _flag: Option<bool>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        #[serde(rename = "name")]
+        _name: String,
+        #[serde(rename = "count", default)]
+        _count: u32,
+        #[serde(rename = "id")]
+        _id: Option<uuid::Uuid>,
+        #[serde(rename = "at")]
+        _at: Option<chrono::DateTime<chrono::Utc>>,
+        #[serde(rename = "colour")]
+        _colour: Option<Colour>,
+        #[serde(rename = "tags", default)]
+        _tags: Vec<String>,
+        #[serde(rename = "inner", default, deserialize_with = "object")]
+        _inner: Inner,
+        #[serde(rename = "any")]
+        _any: Option<Value>,
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_and_said_in_words() {
+        let _both = [Colour::Red, Colour::Blue];
+        for (body, field, message) in [
+            ("{}", "name", "is needed"),
+            (r#"["a", 1]"#, "body", "must be an object"),
+            (r#""a""#, "body", "must be an object"),
+            (r#"{"name": "a", "name": "b"}"#, "name", "stands here twice"),
+            (r#"{"name": "a", "nmae": "b"}"#, "nmae", "is not known here"),
+            (r#"{"name": 1}"#, "name", "must be a string"),
+            (r#"{"name": "a", "count": -1}"#, "count", "must be a whole number"),
+            (r#"{"name": "a", "count": "1"}"#, "count", "must be a whole number"),
+            (r#"{"name": "a", "id": "1"}"#, "id", "must be a UUID"),
+            (r#"{"name": "a", "id": 1}"#, "id", "must be a UUID"),
+            (r#"{"name": "a", "at": "ontem"}"#, "at", "must be a time as RFC 3339 has it"),
+            (r#"{"name": "a", "at": 1}"#, "at", "must be a time as RFC 3339 has it"),
+            (r#"{"name": "a", "colour": "green"}"#, "colour", "must be one of red, blue"),
+            (r#"{"name": "a", "tags": "b"}"#, "tags", "must be a list"),
+            (r#"{"name": "a", "tags": ["b", 1]}"#, "tags[1]", "must be a string"),
+            (r#"{"name": "a", "inner": [true]}"#, "inner", "must be an object"),
+            (r#"{"name": "a", "inner": {"flag": 1}}"#, "inner.flag", "must be true or false"),
+            (r#"{"name": "a", "inner": {"flags": 1}}"#, "inner.flags", "is not known here"),
+            (r#"{"name": "a\u0000"}"#, "name", HOLDS_NUL),
+            (r#"{"name": "a", "any": {"b": [1, "\u0000"]}}"#, "any.b[1]", HOLDS_NUL),
+            (r#"{"name": "a", "any": {"\u0000": 1}}"#, "any", HOLDS_NUL),
+        ] {
+            match parse::<Outer>(body.as_bytes()).expect_err(body) {
+                ApiError::Failed(Error::Invalid { field: named, message: said }) => {
+                    assert_eq!((named.as_ref(), said.as_str()), (field, message), "{body}");
+                }
+                other => panic!("{body}: {other:?}"),
+            }
+        }
+        for good in [r#"{"name": "a\\u0000", "inner": {}}"#, r#" {"name": "a", "any": ["b"]} "#] {
+            assert!(parse::<Outer>(good.as_bytes()).is_ok(), "{good}");
+        }
+        for broken in ["", "{", r#"{"name": "a"} b"#, r#"{"name": "a}"#] {
+            let refused = parse::<Outer>(broken.as_bytes()).expect_err(broken);
+            assert!(matches!(refused, ApiError::Failed(Error::Malformed(_))), "{broken}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_postgresql_cannot_hold_is_named() {
+        for (query, field) in
+            [("status=%00", Some("status")), ("a=1&tag=x%00", Some("tag")), ("tag=%2500", None)]
+        {
+            let uri: Uri = format!("/?{query}").parse().expect("an address");
+            let refused = refuse_nul_parameter(&uri).err();
+            let named = refused.map(|error| match error {
+                Error::Invalid { field, .. } => field.into_owned(),
+                other => panic!("{query}: {other}"),
+            });
+            assert_eq!(named.as_deref(), field, "{query}");
         }
     }
 }

@@ -1,10 +1,12 @@
-//! Keyset pages: a cursor is the last row's place, so a page costs the same wherever it lies.
+//! Keyset pages: a cursor is the last row's place, so a page costs the same wherever it lies. A cursor is good in the list
+//! that it was made for: a list is named by its path below `/api/v1`.
 
 use app::{Error, Page, Position};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::DateTime;
+use chrono::{DateTime, Datelike as _};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -37,12 +39,12 @@ impl PageQuery {
         }
     }
 
-    /// The place where the page begins.
+    /// The place in `list` where the page begins.
     ///
     /// # Errors
-    /// `Invalid` for a cursor that we did not make.
-    pub fn position(&self) -> Result<Option<Position>, Error> {
-        self.cursor.as_deref().map(Cursor::decode).transpose()
+    /// `Invalid` for a cursor that we did not make for this list.
+    pub fn position(&self, list: &str) -> Result<Option<Position>, Error> {
+        self.cursor.as_deref().map(|cursor| Cursor::decode(list, cursor)).transpose()
     }
 }
 
@@ -51,9 +53,10 @@ impl PageQuery {
 pub struct Cursor;
 
 impl Cursor {
-    /// The text form of a position.
-    pub fn encode((at, id): Position) -> String {
-        let mut bytes = at.timestamp_micros().to_be_bytes().to_vec();
+    /// The text form of a position in `list`.
+    pub fn encode(list: &str, (at, id): Position) -> String {
+        let mut bytes = tag(list).to_vec();
+        bytes.extend_from_slice(&at.timestamp_micros().to_be_bytes());
         bytes.extend_from_slice(id.as_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -61,16 +64,24 @@ impl Cursor {
     /// Reads the text form.
     ///
     /// # Errors
-    /// `Invalid` for a text that [`Self::encode`] did not make.
-    pub fn decode(text: &str) -> Result<Position, Error> {
+    /// `Invalid` for a text that [`Self::encode`] did not make for this list.
+    pub fn decode(list: &str, text: &str) -> Result<Position, Error> {
         let read = || {
-            let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
-            let (micros, id) = bytes.split_at(8);
+            let bytes: [u8; 28] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+            let (shown, place) = bytes.split_at(4);
+            let (micros, id) = place.split_at(8);
             let at = DateTime::from_timestamp_micros(i64::from_be_bytes(micros.try_into().ok()?))?;
-            Some((at, Uuid::from_slice(id).ok()?))
+            let is_ours = shown == tag(list) && (1..=9999).contains(&at.year());
+            is_ours.then_some((at, Uuid::from_slice(id).ok()?))
         };
         read().ok_or_else(|| Error::invalid("cursor", "not a cursor of this list"))
     }
+}
+
+/// What tells the cursors of one list from those of another.
+fn tag(list: &str) -> [u8; 4] {
+    let hash = Sha256::digest(list.as_bytes());
+    [hash[0], hash[1], hash[2], hash[3]]
 }
 
 /// One page of a list.
@@ -83,11 +94,11 @@ pub struct PageBody<T> {
 }
 
 impl<T> PageBody<T> {
-    /// Shapes a page for the client.
-    pub fn from_page<U>(page: Page<U>, shape: impl Fn(U) -> T) -> Self {
+    /// Shapes a page of `list` for the client.
+    pub fn from_page<U>(list: &str, page: Page<U>, shape: impl Fn(U) -> T) -> Self {
         Self {
             items: page.items.into_iter().map(shape).collect(),
-            next_cursor: page.next.map(Cursor::encode),
+            next_cursor: page.next.map(|position| Cursor::encode(list, position)),
         }
     }
 }
@@ -100,8 +111,21 @@ mod tests {
     fn a_cursor_survives_the_journey() {
         let at = DateTime::from_timestamp_micros(1_763_700_000_123_456).expect("a time");
         let position = (at, Uuid::from_u128(42));
-        assert_eq!(Cursor::decode(&Cursor::encode(position)).expect("reads"), position);
-        assert!(Cursor::decode("nada").is_err());
-        assert!(Cursor::decode("").is_err());
+        let cursor = Cursor::encode("contacts", position);
+        assert_eq!(Cursor::decode("contacts", &cursor).expect("reads"), position);
+        assert!(Cursor::decode("messages", &cursor).is_err(), "of another list");
+        assert!(Cursor::decode("contacts", "nada").is_err());
+        assert!(Cursor::decode("contacts", "").is_err());
+    }
+
+    #[test]
+    fn no_cursor_leads_where_the_database_has_no_time() {
+        for years in [-10_000, -4_800, 0, 10_000, 200_000] {
+            let at = DateTime::from_timestamp(years * 31_556_952 - 62_167_219_200, 0).expect("a time");
+            assert!(
+                Cursor::decode("contacts", &Cursor::encode("contacts", (at, Uuid::nil()))).is_err(),
+                "{at}"
+            );
+        }
     }
 }

@@ -95,6 +95,11 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// The path is known, and not with this method. The answer says with which (RFC 9110, 15.5.6): that is the caller's part.
+pub fn method_not_allowed() -> Response {
+    plain(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method")
+}
+
 /// A problem that no use case reported.
 pub(crate) fn plain(status: StatusCode, code: &str, detail: &str) -> Response {
     respond(status, code, detail.to_owned(), Vec::new())
