@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use db::conversations::Filter;
 use db::messages::Within;
 use domain::user::Permission;
-use domain::{ConnectionId, ContactId, ConversationId};
+use domain::{ConnectionId, ContactId, ConversationId, DepartmentId, UserId};
 use runtime::http::{ApiError, Caller, PageBody, PageQuery, PathId, Problem, ValidQuery};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -124,6 +124,17 @@ pub struct ConversationQuery {
     /// With one contact.
     #[param(value_type = Option<Uuid>)]
     contact_id: Option<ContactId>,
+    /// Over one channel.
+    #[param(example = "whatsapp_cloud")]
+    channel: Option<String>,
+    /// Held by one member.
+    #[param(value_type = Option<Uuid>)]
+    assignee_id: Option<UserId>,
+    /// Held by one department.
+    #[param(value_type = Option<Uuid>)]
+    department_id: Option<DepartmentId>,
+    /// With one tag.
+    tag: Option<String>,
     /// With unread messages, or without.
     unread: Option<bool>,
     /// Group chats too.
@@ -153,6 +164,10 @@ async fn list(
         status: query.status.map(|status| status.as_str().to_owned()),
         connection_id: query.connection_id,
         contact_id: query.contact_id,
+        channel: query.channel,
+        assignee_id: query.assignee_id,
+        department_id: query.department_id,
+        tag: query.tag,
         unread: query.unread,
         include_groups: query.include_groups,
     };

@@ -56,7 +56,7 @@ pub fn check(port: u16, purpose: &str) -> anyhow::Result<()> {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => bail!(
             "port {port}, needed for {purpose}, is in use. Stop the program that listens there \
-             (`ss -ltnp 'sport = :{port}'` names it), or choose other ports with --port-base N"
+             (`ss -ltnp 'sport = :{port}'` names it), or choose others: `PORT_BASE=9700 make run` (--port-base 9700)"
         ),
         Err(error) => {
             Err(error).with_context(|| format!("port {port}, needed for {purpose}, cannot be used"))

@@ -84,7 +84,7 @@ impl Lock {
                 let launcher = Record::load(layout).launcher.filter(|launcher| launcher.is_alive());
                 let who = launcher.map_or_else(|| "another start".to_owned(), |it| format!("pid {}", it.pid));
                 bail!(
-                    "{} is in use by {who}. Stop it first: Ctrl-C in its terminal, or `local down --state '{}'`",
+                    "{} is in use by {who}. Stop it first: Ctrl-C in its terminal, or `make down ARGS=\"--state '{}'\"`",
                     layout.state.display(),
                     layout.state.display()
                 )

@@ -89,6 +89,7 @@ impl Stack {
             ("API and docs", self.docs_url.clone()),
             ("Log in as", format!("{}  {}", self.demo.email, self.demo.password)),
             ("API key", self.demo.api_key.clone()),
+            ("WebSocket", format!("{}?token=<API key>", self.websocket_url)),
             ("Webhooks", self.webhook_urls.values().cloned().collect::<Vec<_>>().join("  ")),
             ("Mail", self.mail_url.clone()),
             ("PostgreSQL", self.database_url.clone()),
@@ -100,6 +101,6 @@ impl Stack {
         for (name, value) in lines {
             eprintln!("  {name:<17} {value}");
         }
-        eprintln!("\n  Ctrl-C stops everything.");
+        eprintln!("\n  Write something on the customer's phone. Ctrl-C stops everything.");
     }
 }

@@ -1,6 +1,7 @@
 //! The order of things: what `local up` and `local database` do, from nothing to a running stack and back.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -292,7 +293,8 @@ async fn clean_up(layout: &Layout) -> anyhow::Result<()> {
 }
 
 async fn finish(layout: &Layout, supervisor: &Supervisor) -> anyhow::Result<()> {
-    eprintln!("\nStopping …");
+    // The terminal may be gone already, and printing to it must not keep us from stopping.
+    writeln!(std::io::stderr(), "\nStopping …").ok();
     supervisor.stop_all().await?;
     down::forget(layout)
 }

@@ -23,6 +23,11 @@ use crate::{App, turns};
 /// How many of the latest messages the model sees.
 const HISTORY: i64 = 30;
 
+/// What the model is shown of one message, and of all, in characters: of a budget of 16,000 tokens, which models of today
+/// all have, a third remains for instructions and answer. Portuguese has about four characters a token.
+const SHOWN_OF_ONE: usize = 8_000;
+const SHOWN_OF_ALL: usize = 40_000;
+
 /// What one message of the channel holds, in characters (WhatsApp Cloud API: `text.body`).
 const LONGEST_PART: usize = 4096;
 
@@ -157,7 +162,31 @@ fn prompt(persona: &Persona, history: &[Message]) -> Vec<ChatMessage> {
         };
         Some(ChatMessage { role, content })
     });
-    std::iter::once(system).chain(said).collect()
+    std::iter::once(system).chain(within_budget(said.collect())).collect()
+}
+
+/// The latest messages that fit, each cut to what is shown of one.
+fn within_budget(said: Vec<ChatMessage>) -> Vec<ChatMessage> {
+    let mut left = SHOWN_OF_ALL;
+    let mut shown: Vec<_> = said
+        .into_iter()
+        .rev()
+        .map(|mut message| {
+            if let Some((end, _)) = message.content.char_indices().nth(SHOWN_OF_ONE) {
+                message.content.truncate(end);
+                message.content.push('…');
+            }
+            message
+        })
+        .take_while(|message| {
+            let length = message.content.chars().count();
+            let fits = length <= left;
+            left = left.saturating_sub(length);
+            fits
+        })
+        .collect();
+    shown.reverse();
+    shown
 }
 
 async fn store(app: &App, scope: CompanyScope, question: Question, text: &str) -> Result<()> {
@@ -233,8 +262,9 @@ fn split(text: &str, longest: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use super::{SHOWN_OF_ALL, SHOWN_OF_ONE, split, within_budget};
     use proptest::prelude::*;
+    use providers::openai::{ChatMessage, Role};
 
     #[test]
     fn a_long_answer_is_cut_between_sentences() {
@@ -244,6 +274,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_model_is_shown_the_latest_words_and_not_too_many(lengths in prop::collection::vec(0usize..20_000, 1..30)) {
+            let said: Vec<_> =
+                lengths.iter().map(|length| ChatMessage { role: Role::User, content: "á".repeat(*length) }).collect();
+            let shown = within_budget(said);
+            let count = |message: &ChatMessage| message.content.chars().count();
+            prop_assert!(shown.iter().map(count).sum::<usize>() <= SHOWN_OF_ALL);
+            let cut = |length: &usize| if *length > SHOWN_OF_ONE { SHOWN_OF_ONE + 1 } else { *length };
+            let expected: Vec<_> = lengths[lengths.len() - shown.len()..].iter().map(cut).collect();
+            prop_assert_eq!(shown.iter().map(count).collect::<Vec<_>>(), expected, "the latest, in order");
+            prop_assert!(!shown.is_empty(), "the question itself always");
+        }
+
         #[test]
         fn no_part_is_too_long_and_no_word_is_lost(text in "[a-zá ]{0,80}", longest in 1usize..20) {
             let parts = split(&text, longest);

@@ -32,7 +32,7 @@ pub async fn list(
     before: Option<Position>,
     limit: i64,
 ) -> Result<Page<Listed>> {
-    let mut tx = app.db().await?.begin(scope).await?;
+    let mut tx = app.db().await?.begin_list(scope).await?;
     let rows = db::conversations::list(&mut tx, filter, before, limit + 1).await?;
     let page = Page::cut(rows, limit, |conversation| (conversation.updated_at, conversation.id.0));
     let items = with_last_messages(&mut tx, page.items).await?;

@@ -46,7 +46,7 @@ pub async fn list(
     before: Option<Position>,
     limit: i64,
 ) -> Result<Page<Session>> {
-    let mut tx = app.db().await?.begin(scope).await?;
+    let mut tx = app.db().await?.begin_list(scope).await?;
     let rows = db::sessions::list(&mut tx, filter, before, limit + 1).await?;
     let rows = rows.into_iter().map(|session| as_of(session, app.clock.now())).collect();
     Ok(Page::cut(rows, limit, |session: &Session| (session.created_at, session.id.0)))

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::inbound::{Address, AddressKind};
-use domain::{ConnectionId, ContactId, ConversationId, MessageId};
+use domain::{ConnectionId, ContactId, ConversationId, DepartmentId, MessageId, UserId};
 use uuid::Uuid;
 
 use crate::{Result, TenantTx};
@@ -193,6 +193,14 @@ pub struct Filter {
     pub connection_id: Option<ConnectionId>,
     /// With one contact.
     pub contact_id: Option<ContactId>,
+    /// Held by one member.
+    pub assignee_id: Option<UserId>,
+    /// Held by one department.
+    pub department_id: Option<DepartmentId>,
+    /// With one tag.
+    pub tag: Option<String>,
+    /// Over one channel, `whatsapp_cloud`, …
+    pub channel: Option<String>,
     /// With unread messages (`true`) or without (`false`).
     pub unread: Option<bool>,
     /// Group chats too.
@@ -227,6 +235,10 @@ pub async fn list(
              AND ($7::uuid IS NULL OR c.contact_id = $7)
              AND ($8::bool IS NULL OR (c.unread_count > 0) = $8)
              AND ($9 OR NOT c.is_group)
+             AND ($10::uuid IS NULL OR c.assignee_id = $10)
+             AND ($11::uuid IS NULL OR c.department_id = $11)
+             AND ($12::text IS NULL OR c.tags @> ARRAY[$12])
+             AND ($13::text IS NULL OR c.channel = $13)
            ORDER BY c.updated_at DESC, c.id DESC LIMIT $4"#,
         company_id.0,
         before_at,
@@ -236,7 +248,11 @@ pub async fn list(
         filter.connection_id as _,
         filter.contact_id as _,
         filter.unread,
-        filter.include_groups
+        filter.include_groups,
+        filter.assignee_id as _,
+        filter.department_id as _,
+        filter.tag,
+        filter.channel
     )
     .fetch_all(tx.connection())
     .await?)

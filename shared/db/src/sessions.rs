@@ -185,7 +185,7 @@ pub async fn list(
              AND ($6::uuid IS NULL OR contact_id = $6)
              AND ($7::uuid IS NULL OR assigned_agent_id = $7)
              AND ($8::uuid IS NULL OR assigned_department_id = $8)
-             AND ($9::text IS NULL OR $9 = ANY(tabulations))
+             AND ($9::text IS NULL OR tabulations @> ARRAY[$9])
            ORDER BY created_at DESC, id DESC LIMIT $4"#,
         company_id.0,
         before_at,

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use domain::turn::{LONGEST_WAIT, TurnState};
-use domain::{ConversationId, MessageId, SessionId, TurnId};
+use domain::{CompanyId, ConversationId, MessageId, SessionId, TurnId};
 
-use crate::{Result, TenantTx};
+use crate::{Result, SystemTx, TenantTx};
 
 /// New messages of one session.
 #[derive(Clone, Debug)]
@@ -171,4 +171,43 @@ pub async fn end(
     .await?
     .rows_affected();
     Ok(changed == 1)
+}
+
+/// A turn that waits although its job should have been done long ago.
+#[derive(Clone, Copy, Debug)]
+pub struct Stuck {
+    /// Whose it is.
+    pub company_id: CompanyId,
+    /// The turn.
+    pub id: TurnId,
+    /// Open or ready.
+    pub state: TurnState,
+    /// Its version.
+    pub version: i32,
+}
+
+/// Up to `limit` turns of every company that were due, and last touched, before `before`. They count as touched now.
+///
+/// # Errors
+/// Database errors only.
+pub async fn touch_stuck(
+    tx: &mut SystemTx,
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Stuck>> {
+    Ok(sqlx::query_as!(
+        Stuck,
+        r#"UPDATE turns SET updated_at = $2
+           WHERE (company_id, id) IN (
+               SELECT company_id, id FROM turns
+               WHERE state IN ('open', 'ready') AND updated_at < $1 AND due_at < $1
+               ORDER BY updated_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+           RETURNING company_id AS "company_id: CompanyId", id AS "id: TurnId", state AS "state: TurnState", version"#,
+        before,
+        now,
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?)
 }

@@ -125,6 +125,15 @@ impl Db {
         self.begin_as(scope, "SET LOCAL synchronous_commit = off").await
     }
 
+    /// As [`Self::begin`], for lists with filters that may be left out: each is planned for the filters that it has, by the
+    /// index that is made for them.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn begin_list(&self, scope: CompanyScope) -> Result<TenantTx> {
+        self.begin_as(scope, "SET LOCAL plan_cache_mode = force_custom_plan").await
+    }
+
     async fn begin_as(&self, scope: CompanyScope, settings: &'static str) -> Result<TenantTx> {
         let company_id = scope.company_id();
         let tx = self.begin_with(&format!("SET LOCAL app.company_id = '{company_id}'; {settings}")).await?;

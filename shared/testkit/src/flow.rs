@@ -239,6 +239,15 @@ impl Flow {
         app::outbox::relay(&self.app(), deadline).await.expect("the outbox is relayed")
     }
 
+    /// What the schedule does for turns whose job is lost; how many, of every company of the stack.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn rescue_turns(&self) -> usize {
+        let deadline = self.clock.pass(TimeDelta::zero()) + TimeDelta::hours(1);
+        app::turns::rescue(&self.app(), deadline).await.expect("turns are asked for again")
+    }
+
     /// What the schedule of sessions does, for every company of the stack; how many silences ended.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! A whole conversation through the real handlers in one process: no window is waited for, and nothing runs besides.
 
 use axum::http::Method;
+use chrono::TimeDelta;
 use domain::job::Queue;
 use serde_json::{Value, json};
 use testkit::webhook::{body, change, contact, text};
@@ -96,6 +97,36 @@ async fn what_a_consumer_gives_back_comes_again_before_what_is_behind_it() {
     let sent: Vec<_> =
         customer.received(&flow).await.iter().map(|sent| sent["biz_opaque_callback_data"].clone()).collect();
     assert_eq!(sent, ids);
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn a_turn_whose_job_is_lost_is_answered_all_the_same() {
+    let flow = answering().await;
+    let customer = Customer::asks(&flow).await;
+    stores(&flow, &customer, 1).await;
+    assert_eq!(flow.withhold(Queue::Turns).await.len(), 1);
+    flow.clock.pass(TimeDelta::minutes(11));
+    flow.rescue_turns().await;
+    assert_eq!(flow.withhold(Queue::Turns).await.len(), 1, "asked for again, and lost again");
+    flow.rescue_turns().await;
+    assert_eq!(flow.queued(Queue::Turns).await, 0, "not asked for every minute");
+    flow.clock.pass(TimeDelta::minutes(11));
+    flow.rescue_turns().await;
+    customer.reads(&flow, 1).await;
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn an_endless_letter_does_not_silence_the_ai() {
+    let flow = answering().await;
+    let customer = Customer::asks(&flow).await;
+    stores(&flow, &customer, 1).await;
+    for _ in 0..8 {
+        customer.writes(&flow, &"Muito comprido. ".repeat(3_000)).await;
+    }
+    stores(&flow, &customer, 9).await;
+    customer.reads(&flow, 1).await;
     flow.end().await;
 }
 

@@ -178,6 +178,20 @@ async fn a_session_is_handed_on_with_a_note_that_no_customer_sees() {
         (&json!(user_id), &department)
     );
 
+    let (held, anybody) = (user_id.as_str().unwrap(), new_id());
+    for (filter, count) in [
+        (format!("assignee_id={held}"), 1),
+        (format!("assignee_id={anybody}"), 0),
+        (format!("department_id={}", department.as_str().unwrap()), 1),
+        (format!("department_id={anybody}"), 0),
+        ("channel=whatsapp_cloud&unread=true&status=open".to_owned(), 1),
+        ("channel=twilio_sms".to_owned(), 0),
+        ("tag=nenhuma".to_owned(), 0),
+    ] {
+        let path = format!("conversations?{filter}");
+        let listed = flow.api(Method::GET, &path, None).await.expect_status(200).body;
+        assert_eq!(listed["items"].as_array().unwrap().len(), count, "{filter}");
+    }
     let messages =
         flow.api(Method::GET, &format!("sessions/{id}/messages"), None).await.expect_status(200).body;
     let note = &messages["items"][0];

