@@ -108,7 +108,7 @@ pub async fn list(
 ) -> Result<Page<AuditEntry>> {
     identity.require(Permission::ReadAuditLog)?;
     check(filter)?;
-    let mut tx = app.db().await?.begin(identity.scope).await?;
+    let mut tx = app.db().await?.begin_list(identity.scope).await?;
     let entries = db::audit::list(&mut tx, filter, after, limit + 1).await?;
     Ok(Page::cut(entries, limit, |entry| (entry.at, entry.id)))
 }

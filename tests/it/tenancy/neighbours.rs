@@ -25,7 +25,9 @@ const IN_PATHS: [(&str, &str); 10] = [
 ];
 
 /// Ids in query strings: route, parameter, what it names.
-const IN_QUERIES: [(&str, &str, &str); 7] = [
+const IN_QUERIES: [(&str, &str, &str); 9] = [
+    ("GET /api/v1/audit-log", "actor_id", "member"),
+    ("GET /api/v1/audit-log", "object_id", "department"),
     ("GET /api/v1/conversations", "assignee_id", "member"),
     ("GET /api/v1/conversations", "connection_id", "connection"),
     ("GET /api/v1/conversations", "contact_id", "contact"),
