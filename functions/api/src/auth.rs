@@ -189,6 +189,8 @@ pub struct SwitchedBody {
 pub struct LoginSessionBody {
     #[schema(value_type = Uuid)]
     id: LoginSessionId,
+    /// It is the one that asks.
+    current: bool,
     /// Where it began.
     ip: String,
     /// With which program.
@@ -204,10 +206,11 @@ pub struct LoginSessionList {
     items: Vec<LoginSessionBody>,
 }
 
-impl From<LoginSession> for LoginSessionBody {
-    fn from(session: LoginSession) -> Self {
+impl LoginSessionBody {
+    fn new(session: LoginSession, asks: Option<LoginSessionId>) -> Self {
         Self {
             id: session.id,
+            current: asks == Some(session.id),
             ip: session.ip,
             user_agent: session.user_agent,
             created_at: session.created_at,
@@ -428,7 +431,9 @@ async fn switch_company(
 ))]
 async fn list_sessions(State(app): State<App>, caller: Caller) -> Result<Json<LoginSessionList>, ApiError> {
     let open = sessions::list_sessions(&app, caller.identity()).await?;
-    Ok(Json(LoginSessionList { items: open.into_iter().map(LoginSessionBody::from).collect() }))
+    let asks = caller.identity().session_id();
+    let items = open.into_iter().map(|session| LoginSessionBody::new(session, asks)).collect();
+    Ok(Json(LoginSessionList { items }))
 }
 
 /// Ends one of one's sessions: its tokens are worth nothing within half a minute.

@@ -119,6 +119,14 @@ impl Identity {
         }
     }
 
+    /// The session that a person calls with; `None` for an API key.
+    pub fn session_id(&self) -> Option<LoginSessionId> {
+        match &self.actor {
+            Actor::Person { session_id, .. } => Some(*session_id),
+            Actor::Key { .. } => None,
+        }
+    }
+
     /// The role that limits what the caller may give to others; a key gives no roles.
     pub fn role(&self) -> Option<Role> {
         match &self.actor {

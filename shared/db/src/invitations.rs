@@ -37,6 +37,8 @@ pub struct ShownInvitation {
     pub email: String,
     /// What they will be.
     pub role: Role,
+    /// The language of the mail, and of an account that is made by it.
+    pub locale: Locale,
     /// Until when it is good.
     pub expires_at: DateTime<Utc>,
 }
@@ -49,7 +51,7 @@ pub async fn find_shown(tx: &mut IdentityTx, token_hash: &str) -> Result<Option<
     Ok(sqlx::query_as!(
         ShownInvitation,
         r#"SELECT company_id AS "company_id: CompanyId", id AS "id: InvitationId", email::text AS "email!",
-                  role AS "role: Role", expires_at
+                  role AS "role: Role", locale AS "locale: Locale", expires_at
            FROM invitations WHERE token_hash = $1 AND accepted_at IS NULL AND revoked_at IS NULL"#,
         token_hash
     )

@@ -34,6 +34,21 @@ async fn an_invitation_makes_a_member_once() {
 }
 
 #[tokio::test]
+async fn an_invitations_language_is_the_accounts() {
+    let owner = Person::registered().await;
+    let email = format!("{}@example.com", new_word("ann-"));
+    let invitation = json!({ "email": email, "role": "agent", "locale": "en" });
+    let _answer = owner.api().await.post("invitations", &invitation).await.expect_status(201);
+    let token = owner.mails.nth(&email, 1).await.token();
+    let anonymous = owner.anonymous.elsewhere();
+    let acceptance = json!({ "token": token, "name": "Ann", "password": "a password of hers" });
+    let _answer = anonymous.post("invitations/accept", &acceptance).await.expect_status(204);
+    let credentials = json!({ "email": email, "password": "a password of hers" });
+    let body = anonymous.post("auth/login", &credentials).await.expect_status(200).body;
+    assert_eq!(body["user"]["locale"], "en");
+}
+
+#[tokio::test]
 async fn who_was_shut_out_may_be_invited_again() {
     let owner = Person::registered().await;
     let api = owner.api().await;
@@ -322,6 +337,9 @@ async fn the_log_tells_what_happens_to_members_accounts() {
     let first = log_in().await;
     let me = anonymous.with(first["token"].as_str().unwrap());
     let open = me.get("auth/sessions").await.expect_status(200).body;
+    let current: Vec<_> =
+        open["items"].as_array().unwrap().iter().map(|one| one["current"].clone()).collect();
+    assert_eq!(current, [true, false]);
     let one = format!("auth/sessions/{}", open["items"][1]["id"].as_str().unwrap());
     let _answer = me.send(Method::DELETE, &one, None, &[]).await.expect_status(204);
     let _answer = me.post("auth/logout", &json!({})).await.expect_status(204);

@@ -200,6 +200,6 @@ async fn newcomer(app: &App, shown: &ShownInvitation, acceptance: Acceptance) ->
         password_hash: Some(passwords::hash(password).await?),
         email_verified_at: Some(app.clock.now()),
         registration_hash: None,
-        locale: Locale::default(),
+        locale: shown.locale,
     })
 }
