@@ -3,13 +3,15 @@
 use std::sync::{Arc, OnceLock};
 
 use app::App;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
+use runtime::http::problem::no_such_route;
 use serde::Serialize;
+use tower::ServiceExt as _;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::Config;
@@ -42,10 +44,21 @@ const OWN_PAGE: &str =
 )]
 struct Document;
 
-/// The routes of this function, with and without the prefix; and those of the others, for the methods that these do not
-/// have: whatever no function has comes here.
+/// The routes of this function, with and without the prefix; and whatever no function has, which the gateway brings here.
 pub fn router() -> Router<App> {
-    Router::new().merge(unprefixed()).nest(PREFIX, unprefixed()).merge(elsewhere().refuse(PREFIX))
+    Router::new()
+        .merge(unprefixed())
+        .nest(PREFIX, unprefixed())
+        .route(&format!("{PREFIX}/{{*path}}"), any(strayed))
+}
+
+/// A call that is no function's: of a path that there is not, or of a known one with a method that it has not. The paths
+/// of all groups are put together when the first one comes, not at the start.
+async fn strayed(State(app): State<App>, request: Request) -> Response {
+    static ELSEWHERE: OnceLock<Router<App>> = OnceLock::new();
+    let routes = ELSEWHERE.get_or_init(|| elsewhere().refuse(PREFIX).fallback(async || no_such_route())).clone();
+    let Ok(response) = routes.with_state(app).oneshot(request).await;
+    response
 }
 
 fn unprefixed() -> Router<App> {

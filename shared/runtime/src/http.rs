@@ -11,7 +11,7 @@ pub mod problem;
 use app::App;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use lambda_http::request::RequestContext;
@@ -45,7 +45,7 @@ pub async fn serve(router: Router<App>, app: App) -> Result<(), lambda_http::Err
 /// Adds what every route has: trace, security headers, problems for unknown routes, a body limit.
 pub fn finish(router: Router<App>, app: App) -> Router {
     router
-        .fallback(async || problem::plain(StatusCode::NOT_FOUND, "not_found", "no such route"))
+        .fallback(async || problem::no_such_route())
         .method_not_allowed_fallback(async || problem::method_not_allowed())
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(middleware::from_fn_with_state(app.clone(), around))

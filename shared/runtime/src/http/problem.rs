@@ -100,6 +100,11 @@ pub fn method_not_allowed() -> Response {
     plain(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method")
 }
 
+/// There is no such path.
+pub fn no_such_route() -> Response {
+    plain(StatusCode::NOT_FOUND, "not_found", "no such route")
+}
+
 /// A problem that no use case reported.
 pub(crate) fn plain(status: StatusCode, code: &str, detail: &str) -> Response {
     respond(status, code, detail.to_owned(), Vec::new())
