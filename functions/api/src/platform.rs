@@ -56,7 +56,8 @@ pub fn router() -> Router<App> {
 /// of all groups are put together when the first one comes, not at the start.
 async fn strayed(State(app): State<App>, request: Request) -> Response {
     static ELSEWHERE: OnceLock<Router<App>> = OnceLock::new();
-    let routes = ELSEWHERE.get_or_init(|| elsewhere().refuse(PREFIX).fallback(async || no_such_route())).clone();
+    let routes =
+        ELSEWHERE.get_or_init(|| elsewhere().refuse(PREFIX).fallback(async || no_such_route())).clone();
     let Ok(response) = routes.with_state(app).oneshot(request).await;
     response
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use db::TenantTx;
 use db::messages::write::Written;
 use db::messages::{Message, Within};
@@ -44,39 +44,42 @@ const PATIENCE: TimeDelta = TimeDelta::minutes(3);
 /// `RetryLater` while the model's provider asks for patience, `Provider` once the turn was given to a person. What is ours
 /// to mend is tried again for as long as it takes.
 pub async fn answer(app: &App, scope: CompanyScope, turn_id: TurnId) -> Result<()> {
-    let Some(question) = load(app, scope, turn_id).await? else { return Ok(()) };
-    let waits_since = question.turn.due_at;
-    match try_answer(app, scope, question).await {
-        Err(Failure::Model(error)) => {
+    match try_answer(app, scope, turn_id).await {
+        Err(Failure::Model { error, due_at }) => {
             let after = match &error {
                 ChatError::Retry { after, .. } => Some(after.unwrap_or_default()),
                 ChatError::Quota { .. } | ChatError::Configuration { .. } => Some(CONFIGURATION_PAUSE),
                 ChatError::Rejected { .. } => None,
             };
-            if let Some(after) = after.filter(|after| app.clock.now() + *after < waits_since + PATIENCE) {
+            if let Some(after) = after.filter(|after| app.clock.now() + *after < due_at + PATIENCE) {
                 return Err(Error::RetryLater { after, source: error.into() });
             }
             turns::give_up(app, scope, turn_id, &error.to_string()).await?;
             Err(Error::Provider { provider: "openai", retryable: false, source: error.into() })
         }
-        Err(Failure::Ours(error)) if !error.retryable() => {
-            turns::give_up(app, scope, turn_id, &error.chain()).await?;
+        Err(Failure::Ours(error)) => {
+            if !error.retryable() {
+                turns::give_up(app, scope, turn_id, &error.chain()).await?;
+            }
             Err(error)
         }
-        Err(Failure::Ours(error)) => Err(error),
         Ok(()) => Ok(()),
     }
 }
 
 /// Who failed.
 enum Failure {
-    Model(ChatError),
+    /// The model's provider, with a turn that was due then.
+    Model {
+        error: ChatError,
+        due_at: DateTime<Utc>,
+    },
     Ours(Error),
 }
 
-impl<E: Into<Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::Ours(error.into())
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
     }
 }
 
@@ -87,7 +90,8 @@ struct Question {
     history: Vec<Message>,
 }
 
-async fn try_answer(app: &App, scope: CompanyScope, question: Question) -> Result<(), Failure> {
+async fn try_answer(app: &App, scope: CompanyScope, turn_id: TurnId) -> Result<(), Failure> {
+    let Some(question) = load(app, scope, turn_id).await? else { return Ok(()) };
     let key = app.secrets.get(&app.settings.openai_key_secret).await.map_err(crate::error::internal)?;
     let client = openai::Client::new(&app.settings.openai_base_url, app.http().clone());
     let request = ChatRequest {
@@ -99,7 +103,8 @@ async fn try_answer(app: &App, scope: CompanyScope, question: Question) -> Resul
             .max_completion_tokens
             .and_then(|tokens| tokens.try_into().ok()),
     };
-    let answer = client.chat(&key, request).await.map_err(Failure::Model)?;
+    let due_at = question.turn.due_at;
+    let answer = client.chat(&key, request).await.map_err(|error| Failure::Model { error, due_at })?;
     tracing::info!(
         ai.model = question.persona.model,
         ai.prompt_tokens = answer.prompt_tokens,

@@ -34,25 +34,37 @@ pub async fn record(
     object: (&str, Option<Uuid>),
     detail: Value,
 ) -> Result<()> {
-    let (actor_kind, actor_id, client) = match by {
+    let (actor, client) = match by {
         By::Caller(Identity { actor: Actor::Person { user_id, .. }, client, .. }) => {
-            ("person", user_id.0, client)
+            (("person", Some(user_id.0)), client)
         }
-        By::Caller(Identity { actor: Actor::Key { id, .. }, client, .. }) => ("api_key", id.0, client),
-        By::Person(user_id, client) => ("person", user_id.0, client),
+        By::Caller(Identity { actor: Actor::Key { id, .. }, client, .. }) => {
+            (("api_key", Some(id.0)), client)
+        }
+        By::Person(user_id, client) => (("person", Some(user_id.0)), client),
     };
-    let entry = AuditEntry {
+    Ok(db::audit::insert(tx, &entry(app, actor, client, action, object, detail)).await?)
+}
+
+fn entry(
+    app: &App,
+    (actor_kind, actor_id): (&str, Option<Uuid>),
+    client: &Client,
+    action: &str,
+    (object_kind, object_id): (&str, Option<Uuid>),
+    detail: Value,
+) -> AuditEntry {
+    AuditEntry {
         id: app.clock.new_id(),
         at: app.clock.now(),
         actor_kind: actor_kind.to_owned(),
-        actor_id: Some(actor_id),
+        actor_id,
         action: action.to_owned(),
-        object_kind: object.0.to_owned(),
-        object_id: object.1,
+        object_kind: object_kind.to_owned(),
+        object_id,
         ip: client.ip.clone(),
         detail,
-    };
-    Ok(db::audit::insert(tx, &entry).await?)
+    }
 }
 
 /// What happened to a person's account.
@@ -77,21 +89,11 @@ pub(crate) async fn record_of_person(
     action: &str,
     detail: Value,
 ) -> Result<()> {
-    let (actor_kind, actor_id, client) = match by {
-        OfPerson::Themselves(client) => ("person", Some(user_id.0), client),
-        OfPerson::System(client) => ("system", None, client),
+    let (actor, client) = match by {
+        OfPerson::Themselves(client) => (("person", Some(user_id.0)), client),
+        OfPerson::System(client) => (("system", None), client),
     };
-    let entry = AuditEntry {
-        id: app.clock.new_id(),
-        at: app.clock.now(),
-        actor_kind: actor_kind.to_owned(),
-        actor_id,
-        action: action.to_owned(),
-        object_kind: "person".to_owned(),
-        object_id: Some(user_id.0),
-        ip: client.ip.clone(),
-        detail,
-    };
+    let entry = entry(app, actor, client, action, ("person", Some(user_id.0)), detail);
     Ok(db::audit::insert_of_person(tx, user_id, &entry).await?)
 }
 

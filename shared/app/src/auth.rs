@@ -19,6 +19,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use cloud::cache::{Cache, Policy};
 use db::{Db, Principal};
+use domain::message::Author;
 use domain::user::{Permission, Role};
 use domain::{ApiKeyId, CompanyScope, LoginSessionId, UserId};
 use rand::RngCore as _;
@@ -116,6 +117,14 @@ impl Identity {
         match &self.actor {
             Actor::Person { user_id, .. } => Some(*user_id),
             Actor::Key { .. } => None,
+        }
+    }
+
+    /// Whose words they are that the caller writes: an agent's, or another platform's with an API key.
+    pub fn author(&self) -> Author {
+        match &self.actor {
+            Actor::Person { .. } => Author::Agent,
+            Actor::Key { .. } => Author::AgentPlatform,
         }
     }
 

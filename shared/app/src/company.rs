@@ -54,23 +54,25 @@ pub async fn change(app: &App, identity: &Identity, change: Change) -> Result<Co
         return Err(Error::invalid("settings.concat_timeout", format!("{least} to {most} seconds")));
     }
     let mut tx = app.db().await?.begin(identity.scope).await?;
-    let was = db::companies::find_for_update(&mut tx).await?.ok_or(Error::NotFound("company"))?;
+    let mut company = db::companies::find_for_update(&mut tx).await?.ok_or(Error::NotFound("company"))?;
+    let was = company.settings.0;
     let settings = CompanySettings {
-        closed_sessions: change.closed_sessions.unwrap_or(was.settings.closed_sessions),
-        concat_timeout: change.concat_timeout.unwrap_or(was.settings.concat_timeout),
+        closed_sessions: change.closed_sessions.unwrap_or(was.closed_sessions),
+        concat_timeout: change.concat_timeout.unwrap_or(was.concat_timeout),
     };
-    let object = ("company", Some(was.id.0));
-    if let Some(new_name) = new_name.filter(|new| *new != was.name) {
+    let object = ("company", Some(company.id.0));
+    if let Some(new_name) = new_name.filter(|new| *new != company.name) {
         db::companies::rename(&mut tx, &new_name).await?;
-        let detail = json!({ "from": was.name, "name": new_name });
+        let detail = json!({ "from": company.name, "name": new_name });
         audit::record(app, &mut tx, By::Caller(identity), "company.renamed", object, detail).await?;
+        company.name = new_name;
     }
-    if settings != was.settings.0 {
+    if settings != was {
         db::companies::set_settings(&mut tx, settings).await?;
-        let detail = json!({ "from": was.settings, "to": settings });
+        let detail = json!({ "from": was, "to": settings });
         audit::record(app, &mut tx, By::Caller(identity), "company.settings_changed", object, detail).await?;
+        company.settings.0 = settings;
     }
-    let company = db::companies::find(&mut tx).await?.ok_or(Error::NotFound("company"))?;
     tx.commit().await?;
     Ok(company)
 }

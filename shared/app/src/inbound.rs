@@ -22,7 +22,8 @@ use crate::outbox::{self, Outgoing};
 pub(crate) use identity::learn;
 pub(crate) use statuses::{changed_event, replay_for};
 
-const CHANNEL: &str = "whatsapp_cloud";
+/// The provider whose events these are, and the channel that they come by.
+pub(crate) const CHANNEL: &str = "whatsapp_cloud";
 
 /// One event with the connection that it came in by.
 struct Arrived<'a, T> {

@@ -4,9 +4,9 @@
 //! causes leave together · [`inbound`] a provider's event becomes messages and statuses · [`turns`] a customer's burst
 //! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
 //! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
-//! [`mail`] what people are written ·
-//! [`sealed`] secrets of connections · [`cleanup`] what has had its time goes · [`contacts`], [`conversations`], [`messages`], [`sessions`] what the API reads and
-//! writes · [`demo`] the company that a new installation begins with.
+//! [`mail`] what people are written · [`text`] what they write into fields · [`sealed`] secrets of connections ·
+//! [`cleanup`] what has had its time goes · [`contacts`], [`conversations`], [`messages`], [`sessions`] what the API reads
+//! and writes · [`demo`] the company that a new installation begins with.
 //!
 //! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
 
@@ -29,6 +29,7 @@ pub mod outbox;
 pub mod realtime;
 pub mod sealed;
 pub mod sessions;
+mod text;
 pub mod trace;
 pub mod turns;
 pub mod webhooks;

@@ -118,10 +118,7 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
     let (conversation_id, recipient) = resolve_target(app, &mut tx, new.target).await?;
     check_window(app, &new, &recipient)?;
     let mut outgoing = Outgoing::default();
-    let author = new.author.unwrap_or(match caller.user_id() {
-        Some(_) => Author::Agent,
-        None => Author::AgentPlatform,
-    });
+    let author = new.author.unwrap_or(caller.author());
     // The conversation before the session, as everywhere: two writers must not wait for each other crosswise.
     db::conversations::record_outbound(&mut tx, conversation_id, id, now).await?;
     let session_id =

@@ -19,7 +19,7 @@ use providers::whatsapp_cloud::error::SendError;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result, internal};
-use crate::inbound::replay_for;
+use crate::inbound::{CHANNEL, replay_for};
 use crate::outbox::{self, Outgoing};
 use crate::sealed::{self, Place};
 use crate::{App, inbound};
@@ -48,16 +48,31 @@ struct Prepared {
 /// `RetryLater` when the provider asks for patience; the message is queued again. On the last attempt it fails instead,
 /// with the provider's reason.
 pub async fn send(app: &App, scope: CompanyScope, message_id: MessageId) -> Result<()> {
-    if let Sent::Overtakes = send_one(app, scope, message_id).await? {
-        let mut tx = app.db().await?.begin(scope).await?;
-        let earlier = delivery::list_waiting_before(&mut tx, message_id, app.clock.now()).await?;
-        tx.commit().await?;
-        for message_id in earlier {
-            send_one(app, scope, message_id).await?;
-        }
-        send_one(app, scope, message_id).await?;
+    if let Sent::Done = send_one(app, scope, message_id).await? {
+        return Ok(());
     }
-    Ok(())
+    let mut tx = app.db().await?.begin(scope).await?;
+    let earlier = delivery::list_waiting_before(&mut tx, message_id, app.clock.now()).await?;
+    tx.commit().await?;
+    for earlier in earlier {
+        match send_one(app, scope, earlier).await {
+            // It says itself that it failed, and does not stand in the way any more.
+            Err(error) if !error.retryable() => {
+                tracing::error!(message.id = %earlier, error = error.chain(), "earlier message not sent");
+            }
+            outcome => {
+                outcome?;
+            }
+        }
+    }
+    match send_one(app, scope, message_id).await? {
+        Sent::Done => Ok(()),
+        // Another one was put before it meanwhile.
+        Sent::Overtakes => {
+            let source = anyhow::anyhow!("earlier messages of the conversation have not gone yet");
+            Err(Error::RetryLater { after: Duration::ZERO, source })
+        }
+    }
 }
 
 /// What became of a message that was to be sent.
@@ -99,41 +114,47 @@ async fn try_send(app: &App, scope: CompanyScope, message_id: MessageId) -> Resu
         .ok_or(Error::NotFound("conversation"))?;
     let connection = find_connection(&mut tx, recipient.connection_id).await?;
     tx.commit().await?;
+    deliver(app, scope, &claimed, &recipient, connection).await?;
+    Ok(Sent::Done)
+}
 
-    // Not while the transaction is open: a process may have to ask Secrets Manager.
+/// Calls the provider with a message that was claimed, and records what it says. No transaction is open meanwhile: a
+/// process may have to ask Secrets Manager, too.
+async fn deliver(
+    app: &App,
+    scope: CompanyScope,
+    claimed: &Claimed,
+    recipient: &StoredRecipient,
+    connection: Connection,
+) -> Result<()> {
     let prepared = match prepare(app, scope, connection).await {
         Ok(prepared) => prepared,
         Err(error) if error.retryable() => {
-            finish(app, scope, &claimed, MessageStatus::Queued, None).await?;
+            finish(app, scope, claimed, MessageStatus::Queued, None).await?;
             return Err(error);
         }
         Err(error) => {
             tracing::error!(connection.id = %recipient.connection_id, error = error.chain(), "connection unusable");
             let title = "The credentials of this connection cannot be read: connect it again";
             let fault = unsendable("connection_unusable", title);
-            finish(app, scope, &claimed, MessageStatus::Failed, Some(&fault)).await?;
-            return Ok(Sent::Done);
+            return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await;
         }
     };
-    let message = match provider_message(&claimed, &recipient) {
+    let message = match provider_message(claimed, recipient) {
         Ok(message) => message,
-        Err(fault) => {
-            finish(app, scope, &claimed, MessageStatus::Failed, Some(&fault)).await?;
-            return Ok(Sent::Done);
-        }
+        Err(fault) => return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await,
     };
     match prepared.client.send(&prepared.credentials, &message).await {
-        Ok(accepted) => match record(app, scope, &claimed, &recipient, &accepted).await {
+        Ok(accepted) => match record(app, scope, claimed, recipient, &accepted).await {
             // It went out; what cannot be recorded the provider's statuses will tell.
             Err(error) if !error.retryable() => {
                 let fault = unsendable(error.code(), "It went out, and could not be recorded");
-                finish(app, scope, &claimed, MessageStatus::Unknown, Some(&fault)).await
+                finish(app, scope, claimed, MessageStatus::Unknown, Some(&fault)).await
             }
             outcome => outcome,
         },
-        Err(error) => refused(app, scope, &claimed, error).await,
-    }?;
-    Ok(Sent::Done)
+        Err(error) => refused(app, scope, claimed, error).await,
+    }
 }
 
 /// A job came for a message that cannot be claimed. `sending` means that a worker died with it, `queued` that one before
@@ -279,7 +300,7 @@ async fn try_record(
     let mut tx = app.db().await?.begin(scope).await?;
     delivery::lock_provider_ids(&mut tx, connection_id, std::slice::from_ref(provider_id)).await?;
     let recorded = delivery::record_accepted(&mut tx, claimed.id, provider_id, now).await?;
-    let replayed = replay_for(&mut tx, connection_id, "whatsapp_cloud", provider_id).await?;
+    let replayed = replay_for(&mut tx, connection_id, CHANNEL, provider_id).await?;
     learn_address(&mut tx, claimed, recipient, accepted, now).await?;
     announce(app, scope, tx, replayed.or(recorded)).await
 }

@@ -116,12 +116,19 @@ pub async fn commit_system(app: &App, mut tx: SystemTx, outgoing: Outgoing) -> R
     tx.commit().await?;
 
     let gone = hand_over(app, ids.into_iter().zip(rows).map(|(id, row)| Waiting { id, row }).collect()).await;
-    if !gone.is_empty() {
-        let mut tx = app.system_db().await?.begin_system().await?;
-        db::outbox::delete_relayed(&mut tx, &gone).await?;
-        tx.commit().await?;
+    if let Err(error) = forget_relayed(app, &gone).await {
+        tracing::warn!(error = error.chain(), "handed-over outbox rows stay until the relay repeats them");
     }
     Ok(())
+}
+
+async fn forget_relayed(app: &App, ids: &[i64]) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut tx = app.system_db().await?.begin_system().await?;
+    db::outbox::delete_relayed(&mut tx, ids).await?;
+    Ok(tx.commit().await?)
 }
 
 async fn forget(app: &App, scope: CompanyScope, ids: &[i64]) -> Result<()> {
@@ -153,12 +160,7 @@ pub async fn relay(app: &App, deadline: DateTime<Utc>) -> Result<usize> {
         let waiting = rows.into_iter().map(|row| Waiting { id: row.id, row: row.row }).collect();
         let gone = hand_over(app, waiting).await;
         // What could not leave is claimed for a while, so that it does not stand in the way of the rest.
-        if gone.is_empty() {
-            continue;
-        }
-        let mut tx = app.system_db().await?.begin_system().await?;
-        db::outbox::delete_relayed(&mut tx, &gone).await?;
-        tx.commit().await?;
+        forget_relayed(app, &gone).await?;
         moved += gone.len();
     }
     Ok(moved)

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 
 use crate::error::{Error, Result, internal};
+use crate::inbound::CHANNEL;
 use crate::sealed::{self, Place};
 use crate::{App, trace};
 
@@ -109,7 +110,7 @@ async fn message(
         v: ENVELOPE_VERSION,
         company_id: route.company_id,
         connection_id: route.connection_id,
-        provider: "whatsapp_cloud".to_owned(),
+        provider: CHANNEL.to_owned(),
         key: event.key,
         received_at_ms: now.timestamp_millis(),
         trace: trace::current(),

@@ -209,16 +209,13 @@ impl CachedRoutes {
         self.cache.get(route_key, load).await
     }
 
-    /// The route of this key as the table has it now. What is there is remembered, what is not is asked for again.
+    /// The route of this key as the table has it now, which is remembered.
     ///
     /// # Errors
     /// As [`WebhookRoutes::find`].
     pub async fn find_now(&self, route_key: &str) -> Result<Option<Arc<WebhookRoute>>, TableError> {
-        let found = self.routes.find_now(&self.table, route_key).await?;
-        if found.is_some() {
-            self.forget(route_key);
-        }
-        Ok(found.map(Arc::new))
+        let load = async || Ok(self.routes.find_now(&self.table, route_key).await?.map(Arc::new));
+        self.cache.reload(route_key, load).await
     }
 
     /// Writes a route, and forgets what was remembered of it.

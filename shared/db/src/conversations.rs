@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::inbound::{Address, AddressKind};
-use domain::{ConnectionId, ContactId, ConversationId, DepartmentId, MessageId, UserId};
+use domain::{ConnectionId, ContactId, ConversationId, DepartmentId, MessageId, SessionId, UserId};
 use uuid::Uuid;
 
 use crate::{Result, TenantTx};
@@ -112,12 +112,12 @@ pub async fn record_activity(
            ORDER BY connection_id, thread_key
            ON CONFLICT (company_id, connection_id, thread_key) DO UPDATE SET
                -- The newest word counts; and a number, which people can call too, is not given up for an id.
-               (address_kind, address_value) = (
+               (address_kind, address_value, address_at) = (
                    SELECT CASE WHEN newer THEN EXCLUDED.address_kind ELSE c.address_kind END,
-                          CASE WHEN newer THEN EXCLUDED.address_value ELSE c.address_value END
+                          CASE WHEN newer THEN EXCLUDED.address_value ELSE c.address_value END,
+                          CASE WHEN newer THEN EXCLUDED.address_at ELSE c.address_at END
                    FROM (SELECT EXCLUDED.address_at >= coalesce(c.address_at, '-infinity')
                             AND NOT (c.address_kind = 'wa_id' AND EXCLUDED.address_kind = 'bsuid') AS newer) AS told),
-               address_at = greatest(c.address_at, EXCLUDED.address_at),
                unread_count = c.unread_count + EXCLUDED.unread_count,
                last_message_id = CASE WHEN EXCLUDED.last_message_at >= coalesce(c.last_message_at, '-infinity')
                                       THEN EXCLUDED.last_message_id ELSE c.last_message_id END,
@@ -343,6 +343,24 @@ pub async fn lock(tx: &mut TenantTx, id: ConversationId) -> Result<()> {
     let company_id = tx.company_id();
     sqlx::query!(
         "SELECT id FROM conversations WHERE company_id = $1 AND id = $2 FOR NO KEY UPDATE",
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// As [`lock`], of the conversation that a session is a stretch of.
+///
+/// # Errors
+/// Database errors only.
+pub async fn lock_of_session(tx: &mut TenantTx, id: SessionId) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "SELECT id FROM conversations
+         WHERE company_id = $1 AND id = (SELECT conversation_id FROM sessions WHERE company_id = $1 AND id = $2)
+         FOR NO KEY UPDATE",
         company_id.0,
         id.0
     )

@@ -24,9 +24,9 @@ impl Error {
                 // SQLSTATE classes: 08 connection, 40 rollback, 53 resources, 55 locks, 57 intervention, 58 system; and
                 // 28, 3D and 42, a server that is not set up or migrated yet. The rest is the data's fault: 22 its
                 // form, 23 a constraint, 54 its size.
-                let class = error.code().map(|code| code.chars().take(2).collect::<String>());
-                class.is_none_or(|class| {
-                    matches!(class.as_str(), "08" | "28" | "3D" | "40" | "42" | "53" | "55" | "57" | "58")
+                error.code().is_none_or(|code| {
+                    let class = code.get(..2).unwrap_or_default();
+                    ["08", "28", "3D", "40", "42", "53", "55", "57", "58"].contains(&class)
                 })
             }
             Self::Sqlx(sqlx::Error::Encode(_)) => false,

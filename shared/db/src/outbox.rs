@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::CompanyId;
+use sqlx::PgConnection;
 
 use crate::{Result, SystemTx, TenantTx};
 
@@ -50,30 +51,14 @@ pub struct Row {
     pub attempts: i32,
 }
 
-/// Writes `rows`, claimed until `claimed_until`, and returns their ids in the same order.
+/// Writes `rows` of the company that `tx` speaks for, claimed until `claimed_until`, and returns their ids in the same
+/// order.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn insert(tx: &mut TenantTx, rows: &[NewRow], claimed_until: DateTime<Utc>) -> Result<Vec<i64>> {
-    let company_id = tx.company_id();
-    let destinations: Vec<_> = rows.iter().map(|row| row.destination.as_str().to_owned()).collect();
-    let bodies: Vec<_> = rows.iter().map(|row| row.body.clone()).collect();
-    let due: Vec<_> = rows.iter().map(|row| row.due_at).collect();
-    Ok(sqlx::query_scalar!(
-        "INSERT INTO outbox (company_id, destination, body, due_at, claimed_until)
-         SELECT $1, destination, body, due_at, $5
-         FROM unnest($2::text[], $3::text[], $4::timestamptz[])
-              WITH ORDINALITY AS new (destination, body, due_at, position)
-         ORDER BY position
-         RETURNING id",
-        company_id.0,
-        &destinations,
-        &bodies,
-        &due as _,
-        claimed_until
-    )
-    .fetch_all(tx.connection())
-    .await?)
+    let companies = vec![tx.company_id(); rows.len()];
+    insert_rows(tx.connection(), &companies, rows, claimed_until).await
 }
 
 /// As [`insert`], for several companies at once: `companies` says whose each row is.
@@ -82,6 +67,15 @@ pub async fn insert(tx: &mut TenantTx, rows: &[NewRow], claimed_until: DateTime<
 /// Database errors only.
 pub async fn insert_for(
     tx: &mut SystemTx,
+    companies: &[CompanyId],
+    rows: &[NewRow],
+    claimed_until: DateTime<Utc>,
+) -> Result<Vec<i64>> {
+    insert_rows(tx.connection(), companies, rows, claimed_until).await
+}
+
+async fn insert_rows(
+    connection: &mut PgConnection,
     companies: &[CompanyId],
     rows: &[NewRow],
     claimed_until: DateTime<Utc>,
@@ -103,7 +97,7 @@ pub async fn insert_for(
         &due as _,
         claimed_until
     )
-    .fetch_all(tx.connection())
+    .fetch_all(connection)
     .await?)
 }
 

@@ -179,6 +179,49 @@ async fn a_message_does_not_overtake_the_one_before_it_whose_job_is_late() {
 }
 
 #[tokio::test]
+async fn several_that_are_late_go_in_order() {
+    let flow = Flow::start(TenantOptions::default()).await;
+    let (customer, conversation_id) = known_customer(&flow).await;
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        ids.push(json!(sends(&flow, &conversation_id, &format!("{number}")).await));
+    }
+    let mut late = flow.withhold(Queue::Outbound).await;
+    assert_eq!(late.len(), 4);
+    // The last one's job alone is on time.
+    let on_time = vec![late.pop().unwrap()];
+    flow.hand_over(Queue::Outbound, on_time).await;
+    assert_eq!(flow.step(Queue::Outbound).await, Step::Done);
+    assert_eq!(flow.queued(Queue::Outbound).await, 0, "it was dealt with");
+    flow.hand_over(Queue::Outbound, late).await;
+    customer.reads(&flow, 4).await;
+    let sent: Vec<_> =
+        customer.received(&flow).await.iter().map(|sent| sent["biz_opaque_callback_data"].clone()).collect();
+    assert_eq!(sent, ids);
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn a_number_is_not_held_back_by_news_that_names_an_id_only() {
+    let flow = quiet().await;
+    let mut by_id = said(&flow, OLD, 100);
+    by_id["value"]["contacts"][0]["user_id"] = json!("BR.5");
+    brings(&flow, &[&[by_id]]).await;
+    let mut id_only = said(&flow, OLD, 20);
+    id_only["value"]["contacts"] = json!([{ "user_id": "BR.5", "profile": { "name": "Ana" } }]);
+    let message = id_only["value"]["messages"][0].as_object_mut().unwrap();
+    message.remove("from");
+    message.insert("from_user_id".to_owned(), json!("BR.5"));
+    brings(&flow, &[&[id_only], &[moved(&flow, 50)]]).await;
+    assert_eq!(
+        addresses(&flow).await,
+        [NEW],
+        "the notice is older than the last message, and newer than the number"
+    );
+    flow.end().await;
+}
+
+#[tokio::test]
 async fn a_connection_whose_secrets_do_not_open_fails_its_messages_at_once() {
     let flow = Flow::start(TenantOptions::default()).await;
     let (_, conversation_id) = known_customer(&flow).await;

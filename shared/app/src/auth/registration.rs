@@ -22,7 +22,7 @@ use super::{Client, hash_secret, new_secret, passwords};
 use crate::audit::{self, By, OfPerson};
 use crate::error::{Error, Result, internal};
 use crate::outbox::{self, Outgoing};
-use crate::{App, trace};
+use crate::{App, text, trace};
 
 /// The longest name of a person or a company.
 pub(super) const NAME_CHARS: usize = 200;
@@ -270,15 +270,11 @@ async fn first_company(app: &App, user_id: UserId) -> Result<Option<CompanyScope
 
 /// A name that can be shown.
 pub(crate) fn name(field: &'static str, text: &str) -> Result<String> {
-    let text = text.trim();
-    let fits = (1..=NAME_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if !fits {
-        return Err(Error::invalid(field, format!("1 to {NAME_CHARS} characters")));
-    }
-    if has_link(text) {
+    let text = text::line(field, text, NAME_CHARS)?;
+    if has_link(&text) {
         return Err(Error::invalid(field, "a name holds no link"));
     }
-    Ok(text.to_owned())
+    Ok(text)
 }
 
 /// An address that a mail can be sent to, in the one form in which it is kept, counted and compared.

@@ -5,10 +5,10 @@ use domain::user::Permission;
 use domain::{DepartmentId, UserId};
 use serde_json::json;
 
-use crate::App;
 use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
+use crate::{App, text};
 
 /// The longest name, as the table has it.
 const NAME_CHARS: usize = 100;
@@ -54,7 +54,7 @@ pub async fn create(
 ) -> Result<Department> {
     identity.require(Permission::ManageDepartments)?;
     let id = DepartmentId(app.clock.new_id());
-    let name = checked(name)?;
+    let name = text::line("name", name, NAME_CHARS)?;
     let mut tx = app.db().await?.begin(identity.scope).await?;
     db::departments::insert(&mut tx, id, &name, app.clock.now()).await?;
     set_members(&mut tx, id, member_ids).await?;
@@ -75,7 +75,7 @@ pub async fn change(app: &App, identity: &Identity, id: DepartmentId, change: Ch
     let mut tx = app.db().await?.begin(identity.scope).await?;
     db::departments::find(&mut tx, id).await?.ok_or(Error::NotFound("department"))?;
     if let Some(name) = &change.name {
-        db::departments::rename(&mut tx, id, &checked(name)?).await?;
+        db::departments::rename(&mut tx, id, &text::line("name", name, NAME_CHARS)?).await?;
     }
     let detail = json!({ "name": change.name, "member_ids": change.member_ids });
     if let Some(members) = change.member_ids {
@@ -111,15 +111,5 @@ async fn set_members(tx: &mut db::TenantTx, id: DepartmentId, mut members: Vec<U
         Ok(())
     } else {
         Err(Error::invalid("member_ids", "somebody in this list is no member of the company"))
-    }
-}
-
-fn checked(name: &str) -> Result<String> {
-    let name = name.trim();
-    let fits = (1..=NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if fits {
-        Ok(name.to_owned())
-    } else {
-        Err(Error::invalid("name", format!("1 to {NAME_CHARS} characters")))
     }
 }

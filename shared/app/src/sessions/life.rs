@@ -6,14 +6,14 @@ use db::TenantTx;
 use db::messages::write::Written;
 use db::sessions::Session;
 use domain::event::Event;
-use domain::message::{Author, Direction, MessageStatus, MessageType};
+use domain::message::{Direction, MessageStatus, MessageType};
 use domain::session::{AI_BLOCK_MINUTES, SessionStatus};
-use domain::{ContactId, ConversationId, DepartmentId, MessageId, SessionId, UserId};
+use domain::{ContactId, DepartmentId, MessageId, SessionId, UserId};
 
-use crate::App;
 use crate::auth::Identity;
 use crate::error::{Error, Result};
 use crate::outbox::{self, Outgoing};
+use crate::{App, text};
 
 /// The longest reason, in characters.
 const REASON_CHARS: usize = 500;
@@ -162,7 +162,7 @@ pub async fn assign(
     assignee: Assignee,
     note: Option<&str>,
 ) -> Result<Session> {
-    let note = note.map(checked_note).transpose()?;
+    let note = note.map(|note| text::lines("note", note, NOTE_CHARS)).transpose()?;
     let mut outgoing = Outgoing::default();
     let mut tx = app.db().await?.begin(caller.scope).await?;
     let mut session = find_locked(&mut tx, id).await?;
@@ -189,7 +189,7 @@ pub async fn assign(
 /// # Errors
 /// `NotFound`; `Invalid` for a tag that is empty or too long, or for too many.
 pub async fn add_tags(app: &App, caller: &Identity, id: SessionId, tags: &[String]) -> Result<Session> {
-    let tags = tags.iter().map(|tag| checked_tag(tag)).collect::<Result<Vec<_>>>()?;
+    let tags = tags.iter().map(|tag| text::lines("tags", tag, TAG_CHARS)).collect::<Result<Vec<_>>>()?;
     change(app, caller, id, |session| {
         for tag in tags {
             if !session.tabulations.contains(&tag) {
@@ -235,8 +235,7 @@ async fn change(
 }
 
 async fn find_locked(tx: &mut TenantTx, id: SessionId) -> Result<Session> {
-    let session = db::sessions::find(tx, id).await?.ok_or(Error::NotFound("session"))?;
-    db::conversations::lock(tx, session.conversation_id).await?;
+    db::conversations::lock_of_session(tx, id).await?;
     db::sessions::find_for_update(tx, id).await?.ok_or(Error::NotFound("session"))
 }
 
@@ -332,23 +331,19 @@ async fn write_note(
     session: &Session,
     text: String,
     outgoing: &mut Outgoing,
-) -> Result<MessageId> {
-    let conversation_id: ConversationId = session.conversation_id;
+) -> Result<()> {
+    let conversation_id = session.conversation_id;
     let recipient = db::conversations::find_recipient(tx, conversation_id)
         .await?
         .ok_or(Error::NotFound("conversation"))?;
     let message_id = MessageId(app.clock.new_id());
-    let author = match caller.user_id() {
-        Some(_) => Author::Agent,
-        None => Author::AgentPlatform,
-    };
     let note = Written {
         id: message_id,
         conversation_id,
         session_id: session.id,
         connection_id: recipient.connection_id,
         contact_id: session.contact_id,
-        author,
+        author: caller.author(),
         message_type: MessageType::Note,
         text: Some(text),
         content: None,
@@ -359,25 +354,11 @@ async fn write_note(
     };
     db::messages::write::insert_written(tx, &note, app.clock.now()).await?;
     let (session_id, direction) = (Some(session.id), Direction::Outbound);
-    outgoing
-        .event(caller.scope, Event::MessageCreated { message_id, conversation_id, session_id, direction })?;
-    Ok(message_id)
+    outgoing.event(caller.scope, Event::MessageCreated { message_id, conversation_id, session_id, direction })
 }
 
+/// An empty reason is none.
 fn checked_reason(field: &'static str, text: Option<&str>) -> Result<Option<String>> {
-    let text = text.map(str::trim).filter(|text| !text.is_empty());
-    text.map(|text| checked(field, text, REASON_CHARS)).transpose()
-}
-
-fn checked_note(text: &str) -> Result<String> {
-    checked("note", text.trim(), NOTE_CHARS)
-}
-
-fn checked_tag(text: &str) -> Result<String> {
-    checked("tags", text.trim(), TAG_CHARS)
-}
-
-fn checked(field: &'static str, text: &str, longest: usize) -> Result<String> {
-    let fits = (1..=longest).contains(&text.chars().count()) && !text.contains('\0');
-    if fits { Ok(text.to_owned()) } else { Err(Error::invalid(field, format!("1 to {longest} characters"))) }
+    let given = text.filter(|text| !text.trim().is_empty());
+    given.map(|text| text::lines(field, text, REASON_CHARS)).transpose()
 }

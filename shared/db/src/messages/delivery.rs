@@ -58,12 +58,10 @@ pub async fn claim(tx: &mut TenantTx, id: MessageId, now: DateTime<Utc>) -> Resu
         r#"UPDATE messages m SET status = 'sending', attempts = attempts + 1, version = version + 1
            WHERE company_id = $1 AND id = $2 AND status = 'queued' AND direction = 'outbound'
              AND NOT EXISTS (
-                 SELECT 1 FROM (
-                     SELECT e.status, e.direction, e.created_at FROM messages e
-                     WHERE e.company_id = $1 AND e.conversation_id = m.conversation_id
-                       AND (e.occurred_at, e.id) < (m.occurred_at, m.id)
-                     ORDER BY e.occurred_at DESC, e.id DESC LIMIT 20) AS earlier
-                 WHERE status = 'queued' AND direction = 'outbound' AND created_at > $3)
+                 SELECT 1 FROM messages e
+                 WHERE e.company_id = $1 AND e.conversation_id = m.conversation_id AND e.occurred_at > $3
+                   AND (e.occurred_at, e.id) < (m.occurred_at, m.id)
+                   AND e.status = 'queued' AND e.direction = 'outbound')
            RETURNING id AS "id: MessageId", conversation_id AS "conversation_id: ConversationId",
                      type AS "message_type: MessageType", text, content, attempts, journey, version,
                      (SELECT r.provider_message_id FROM messages r
@@ -76,7 +74,7 @@ pub async fn claim(tx: &mut TenantTx, id: MessageId, now: DateTime<Utc>) -> Resu
     .await?)
 }
 
-/// The queued messages that stand before this one in its conversation, in order; not more than twenty.
+/// The queued messages that stand before this one in its conversation and are late, in order.
 ///
 /// # Errors
 /// Database errors only.
@@ -87,14 +85,11 @@ pub async fn list_waiting_before(
 ) -> Result<Vec<MessageId>> {
     let company_id = tx.company_id();
     Ok(sqlx::query_scalar!(
-        r#"SELECT earlier.id AS "id: MessageId" FROM messages m, LATERAL (
-               SELECT e.id, e.occurred_at, e.status, e.direction, e.created_at FROM messages e
-               WHERE e.company_id = $1 AND e.conversation_id = m.conversation_id
-                 AND (e.occurred_at, e.id) < (m.occurred_at, m.id)
-               ORDER BY e.occurred_at DESC, e.id DESC LIMIT 20) AS earlier
-           WHERE m.company_id = $1 AND m.id = $2 AND earlier.status = 'queued' AND earlier.direction = 'outbound'
-             AND earlier.created_at > $3
-           ORDER BY earlier.occurred_at, earlier.id"#,
+        r#"SELECT e.id AS "id: MessageId" FROM messages m
+           JOIN messages e ON e.company_id = $1 AND e.conversation_id = m.conversation_id AND e.occurred_at > $3
+                          AND (e.occurred_at, e.id) < (m.occurred_at, m.id)
+           WHERE m.company_id = $1 AND m.id = $2 AND e.status = 'queued' AND e.direction = 'outbound'
+           ORDER BY e.occurred_at, e.id"#,
         company_id.0,
         id.0,
         now - LATE
