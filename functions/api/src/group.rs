@@ -3,11 +3,7 @@
 
 use app::App;
 use axum::Router;
-use axum::http::header::ALLOW;
-use axum::response::AppendHeaders;
-use axum::routing::{MethodRouter, any};
-use runtime::http::problem::method_not_allowed;
-use utoipa::openapi::HttpMethod;
+use axum::routing::MethodRouter;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 /// The handlers of one path; [`routes!`] makes it.
@@ -17,8 +13,6 @@ pub struct Route {
     pub path: fn() -> String,
     /// The handlers by method.
     pub handlers: fn() -> MethodRouter<App>,
-    /// The methods that have one.
-    pub methods: fn() -> Vec<HttpMethod>,
     /// The handlers with what the document says of them.
     pub documented: fn() -> UtoipaMethodRouter<App>,
 }
@@ -56,37 +50,10 @@ impl Group {
         })
     }
 
-    /// What answers below `prefix` in the place of its Lambda, to which the gateway brings the methods alone that it has:
-    /// 405 to all others, and which those are.
-    pub fn refuse(self, prefix: &str) -> Router<App> {
-        self.routes.iter().fold(Router::new(), |router, route| {
-            let allow = allow(&(route.methods)());
-            router.route(
-                &format!("{prefix}{}", (route.path)()),
-                any(async move || (AppendHeaders([(ALLOW, allow)]), method_not_allowed())),
-            )
-        })
-    }
-
     /// What the document says.
     pub fn document(self) -> OpenApiRouter<App> {
         self.routes.iter().fold(OpenApiRouter::new(), |router, route| router.routes((route.documented)()))
     }
-}
-
-/// What `Allow` says of these methods.
-fn allow(methods: &[HttpMethod]) -> String {
-    let names = methods.iter().map(|method| match method {
-        HttpMethod::Get => "GET,HEAD",
-        HttpMethod::Post => "POST",
-        HttpMethod::Put => "PUT",
-        HttpMethod::Delete => "DELETE",
-        HttpMethod::Options => "OPTIONS",
-        HttpMethod::Head => "HEAD",
-        HttpMethod::Patch => "PATCH",
-        HttpMethod::Trace => "TRACE",
-    });
-    names.collect::<Vec<_>>().join(",")
 }
 
 /// The handlers of one path, each annotated with `utoipa::path`.
@@ -99,15 +66,6 @@ macro_rules! routes {
                 let router = $crate::group::on!(router, $first);
                 $(let router = $crate::group::on!(router, $more);)*
                 router
-            },
-            methods: || {
-                let methods = ::utoipa_axum::paste! { <[<__path_ $first>] as ::utoipa::Path>::methods() };
-                $(let methods = [
-                    methods,
-                    ::utoipa_axum::paste! { <[<__path_ $more>] as ::utoipa::Path>::methods() },
-                ]
-                .concat();)*
-                methods
             },
             documented: || ::utoipa_axum::routes!($first $(, $more)*),
         }

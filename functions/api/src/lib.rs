@@ -24,6 +24,18 @@ use group::Group;
 /// Every path begins with this.
 pub const PREFIX: &str = "/api/v1";
 
+/// The groups by the names of their Lambdas; what is left is [`platform`]'s.
+pub fn groups() -> [(&'static str, Group); 6] {
+    [
+        ("api-auth", auth::router()),
+        ("api-company", company::router()),
+        ("api-contacts", contacts::router()),
+        ("api-conversations", conversations::router()),
+        ("api-messages", messages::router()),
+        ("api-sessions", sessions::router()),
+    ]
+}
+
 /// The routes of one group as its Lambda serves them.
 pub fn serve(group: Group) -> Router<App> {
     group.serve(PREFIX)

@@ -2,16 +2,20 @@
 
 use app::App;
 use app::Error;
+use app::idempotency::IdempotencyKey;
 use app::messages::{NewMessage, Target};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use db::messages::{Message, Within};
 use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::user::Permission;
 use domain::{ConnectionId, ContactId, ConversationId, MessageId, SessionId};
-use runtime::http::{ApiError, Caller, PageBody, PageQuery, PathId, Problem, ValidJson, ValidQuery};
+use runtime::http::{
+    ApiError, Caller, Idempotency, IdempotencyHeader, PageBody, PageQuery, PathId, Problem, ValidJson,
+    ValidQuery,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -154,7 +158,7 @@ fn default_true() -> bool {
 }
 
 impl WriteMessage {
-    fn into_new(self, idempotency_key: Option<String>) -> Result<NewMessage, Error> {
+    fn into_new(self, idempotency_key: Option<IdempotencyKey>) -> Result<NewMessage, Error> {
         let target = match (self.conversation_id, self.contact_id, self.connection_id) {
             (Some(id), None, None) => Target::Conversation(id),
             (None, Some(contact), Some(connection)) => Target::Contact(contact, connection),
@@ -207,8 +211,7 @@ async fn list(
 
 /// Writes to a customer. The answer comes before the message goes out; its status tells how far it got.
 #[utoipa::path(post, path = "/messages", tag = "messages", request_body = WriteMessage,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key makes the same message, once")),
-    security(("bearer" = [])), responses(
+    params(IdempotencyHeader), security(("bearer" = [])), responses(
     (status = 202, body = MessageBody),
     (status = 401, body = Problem),
     (status = 403, body = Problem),
@@ -219,19 +222,13 @@ async fn list(
 async fn write(
     State(app): State<App>,
     caller: Caller,
-    headers: HeaderMap,
+    Idempotency(key): Idempotency,
     ValidJson(body): ValidJson<WriteMessage>,
 ) -> Result<(StatusCode, Json<MessageBody>), ApiError> {
     caller.require(Permission::WriteInbox)?;
-    let new = body.into_new(idempotency_key(&headers)?)?;
+    let new = body.into_new(key)?;
     let message = app::messages::write(&app, caller.identity(), new).await?;
     Ok((StatusCode::ACCEPTED, Json(message.into())))
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let text = value.to_str().map_err(|_| Error::invalid("Idempotency-Key", "visible ASCII only"))?;
-    Ok(Some(text.to_owned()))
 }
 
 /// Finds a message.

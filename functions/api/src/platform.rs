@@ -3,21 +3,19 @@
 use std::sync::{Arc, OnceLock};
 
 use app::App;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{any, get};
+use axum::routing::get;
 use axum::{Json, Router};
-use runtime::http::problem::no_such_route;
 use serde::Serialize;
-use tower::ServiceExt as _;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::Config;
 
 use crate::group::{Group, routes};
-use crate::{PREFIX, answers, auth, company, contacts, conversations, messages, sessions, words};
+use crate::{PREFIX, answers, words};
 
 /// The page loads its own files, with styles and icons inside them.
 const OWN_PAGE: &str =
@@ -44,22 +42,9 @@ const OWN_PAGE: &str =
 )]
 struct Document;
 
-/// The routes of this function, with and without the prefix; and whatever no function has, which the gateway brings here.
+/// The routes of this function, with and without the prefix. The gateway brings here whatever no other function has, too.
 pub fn router() -> Router<App> {
-    Router::new()
-        .merge(unprefixed())
-        .nest(PREFIX, unprefixed())
-        .route(&format!("{PREFIX}/{{*path}}"), any(strayed))
-}
-
-/// A call that is no function's: of a path that there is not, or of a known one with a method that it has not. The paths
-/// of all groups are put together when the first one comes, not at the start.
-async fn strayed(State(app): State<App>, request: Request) -> Response {
-    static ELSEWHERE: OnceLock<Router<App>> = OnceLock::new();
-    let routes =
-        ELSEWHERE.get_or_init(|| elsewhere().refuse(PREFIX).fallback(async || no_such_route())).clone();
-    let Ok(response) = routes.with_state(app).oneshot(request).await;
-    response
+    Router::new().merge(unprefixed()).nest(PREFIX, unprefixed())
 }
 
 fn unprefixed() -> Router<App> {
@@ -76,20 +61,10 @@ fn documented() -> Group {
     Group::new().routes(routes!(health)).routes(routes!(ready))
 }
 
-/// What the other functions serve.
-fn elsewhere() -> Group {
-    Group::new()
-        .merge(auth::router())
-        .merge(company::router())
-        .merge(contacts::router())
-        .merge(conversations::router())
-        .merge(messages::router())
-        .merge(sessions::router())
-}
-
 /// The OpenAPI 3.1 document of every route.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let groups = documented().merge(elsewhere()).document();
+    let groups =
+        crate::groups().into_iter().fold(documented(), |all, (_, group)| all.merge(group)).document();
     let mut document = OpenApiRouter::with_openapi(Document::openapi()).nest(PREFIX, groups).into_openapi();
     answers::complete(&mut document);
     document

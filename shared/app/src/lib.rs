@@ -4,7 +4,7 @@
 //! causes leave together · [`inbound`] a provider's event becomes messages and statuses · [`turns`] a customer's burst
 //! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
 //! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
-//! [`mail`] what people are written · [`text`] what they write into fields · [`sealed`] secrets of connections ·
+//! [`mail`] what people are written · [`text`] what they write into fields · [`idempotency`] what they ask for twice · [`sealed`] secrets of connections ·
 //! [`cleanup`] what has had its time goes · [`contacts`], [`conversations`], [`messages`], [`sessions`] what the API reads
 //! and writes · [`demo`] the company that a new installation begins with.
 //!
@@ -21,6 +21,7 @@ pub mod conversations;
 pub mod demo;
 pub mod error;
 pub mod health;
+pub mod idempotency;
 pub mod inbound;
 pub mod mail;
 pub mod messages;
@@ -37,21 +38,21 @@ pub mod webhooks;
 pub use context::{App, Application, Clock, Settings};
 pub use error::{Error, Result};
 
-/// A position in a keyset-paged list: the last row's time and id.
-pub type Position = (chrono::DateTime<chrono::Utc>, uuid::Uuid);
+/// A position in a keyset-paged list: what the last row is ordered by, most often a time, and its id.
+pub type Position<K = chrono::DateTime<chrono::Utc>> = (K, uuid::Uuid);
 
 /// One page of a keyset-paged list.
 #[derive(Clone, Debug)]
-pub struct Page<T> {
+pub struct Page<T, K = chrono::DateTime<chrono::Utc>> {
     /// The rows.
     pub items: Vec<T>,
     /// Where the next page begins; `None` on the last one.
-    pub next: Option<Position>,
+    pub next: Option<Position<K>>,
 }
 
-impl<T> Page<T> {
+impl<T, K> Page<T, K> {
     /// Makes a page of `limit` rows out of `limit + 1` that were read.
-    pub fn cut(mut items: Vec<T>, limit: i64, position: impl Fn(&T) -> Position) -> Self {
+    pub fn cut(mut items: Vec<T>, limit: i64, position: impl Fn(&T) -> Position<K>) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = items.len() > limit;
         items.truncate(limit);

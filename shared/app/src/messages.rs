@@ -13,10 +13,10 @@ use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::session::{SessionStatus, StartedBy};
 use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MessageId, SessionId};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::auth::Identity;
 use crate::error::{Error, Result};
+use crate::idempotency::{self, IdempotencyKey};
 use crate::inbound::changed_event;
 use crate::outbox::{self, Outgoing};
 use crate::{App, Page, Position, outbound};
@@ -53,7 +53,7 @@ pub struct NewMessage {
     /// A person takes over: the AI falls silent.
     pub pause_session: bool,
     /// The client's key for this request.
-    pub idempotency_key: Option<String>,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 /// Lists messages, newest first.
@@ -101,18 +101,9 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
     let now = app.clock.now();
     let id = MessageId(app.clock.new_id());
     let mut tx = app.db().await?.begin(scope).await?;
-    if let Some(key) = &new.idempotency_key
-        && let Some(known) = db::idempotency::claim(&mut tx, key, &fingerprint(&new), id.0).await?
-    {
-        if known.request_hash != fingerprint(&new) {
-            return Err(Error::Rule {
-                code: "idempotency_key_reused",
-                message: "this Idempotency-Key was used for another request".to_owned(),
-            });
-        }
-        return db::messages::find(&mut tx, MessageId(known.resource_id))
-            .await?
-            .ok_or(Error::NotFound("message"));
+    let key = new.idempotency_key.as_ref();
+    if let Some(known) = idempotency::claim(&mut tx, key, "message", &asked(&new), id.0).await? {
+        return db::messages::find(&mut tx, MessageId(known)).await?.ok_or(Error::NotFound("message"));
     }
 
     let (conversation_id, recipient) = resolve_target(app, &mut tx, new.target).await?;
@@ -181,11 +172,6 @@ pub async fn retry(app: &App, scope: CompanyScope, id: MessageId) -> Result<Mess
 }
 
 fn check_content(new: &NewMessage) -> Result<()> {
-    if let Some(key) = &new.idempotency_key
-        && !(1..=255).contains(&key.len())
-    {
-        return Err(Error::invalid("Idempotency-Key", "an Idempotency-Key has 1 to 255 characters"));
-    }
     if new.message_type == MessageType::Text && new.text.as_deref().is_none_or(|text| text.trim().is_empty())
     {
         return Err(Error::invalid("text", "a text message needs a text"));
@@ -210,12 +196,12 @@ fn check_content(new: &NewMessage) -> Result<()> {
 }
 
 /// What a repetition of the request must have in common with it.
-fn fingerprint(new: &NewMessage) -> String {
+fn asked(new: &NewMessage) -> Value {
     let (conversation, contact) = match new.target {
         Target::Conversation(id) => (Some(id), None),
         Target::Contact(contact, connection) => (None, Some((contact, connection))),
     };
-    let request = json!([
+    json!([
         conversation,
         contact,
         new.message_type,
@@ -225,8 +211,7 @@ fn fingerprint(new: &NewMessage) -> String {
         new.reply_to_id,
         new.send_external,
         new.pause_session
-    ]);
-    hex::encode(Sha256::digest(request.to_string().as_bytes()))
+    ])
 }
 
 async fn resolve_target(app: &App, tx: &mut TenantTx, target: Target) -> Result<(ConversationId, Recipient)> {

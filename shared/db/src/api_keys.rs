@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{ApiKeyId, CompanyId, UserId};
+use uuid::Uuid;
 
 use crate::error::OnConstraint;
 use crate::{IdentityTx, Result, TenantTx};
@@ -81,16 +82,46 @@ pub async fn touch(tx: &mut TenantTx, id: ApiKeyId, now: DateTime<Utc>) -> Resul
 ///
 /// # Errors
 /// Database errors only.
-pub async fn list(tx: &mut TenantTx) -> Result<Vec<ApiKey>> {
+pub async fn list(
+    tx: &mut TenantTx,
+    before: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<ApiKey>> {
+    let company_id = tx.company_id();
+    let (before_at, before_id) = before.unzip();
+    Ok(sqlx::query_as!(
+        ApiKey,
+        r#"SELECT id AS "id: ApiKeyId", name, hint, permissions, created_by AS "created_by: UserId", created_at,
+                  expires_at, last_used_at, revoked_at
+           FROM api_keys
+           WHERE company_id = $1
+             AND (created_at, id) < (coalesce($2, 'infinity'::timestamptz),
+                                     coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+           ORDER BY created_at DESC, id DESC LIMIT $4"#,
+        company_id.0,
+        before_at,
+        before_id,
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Finds one. It stays as it is until the end of the transaction: what a key may do is not changed twice at once.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_for_update(tx: &mut TenantTx, id: ApiKeyId) -> Result<Option<ApiKey>> {
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         ApiKey,
         r#"SELECT id AS "id: ApiKeyId", name, hint, permissions, created_by AS "created_by: UserId", created_at,
                   expires_at, last_used_at, revoked_at
-           FROM api_keys WHERE company_id = $1 ORDER BY created_at DESC, id DESC"#,
-        company_id.0
+           FROM api_keys WHERE company_id = $1 AND id = $2 FOR NO KEY UPDATE"#,
+        company_id.0,
+        id.0
     )
-    .fetch_all(tx.connection())
+    .fetch_optional(tx.connection())
     .await?)
 }
 
@@ -134,6 +165,25 @@ pub async fn insert(tx: &mut TenantTx, key: &ApiKey, key_hash: &str) -> Result<(
     .execute(tx.connection())
     .await
     .on_constraint("api_keys_key_hash_key", "this key exists already")?;
+    Ok(())
+}
+
+/// Gives a key the name, the permissions and the end of `key`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn update(tx: &mut TenantTx, key: &ApiKey) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE api_keys SET name = $3, permissions = $4, expires_at = $5 WHERE company_id = $1 AND id = $2",
+        company_id.0,
+        key.id.0,
+        key.name,
+        &key.permissions,
+        key.expires_at
+    )
+    .execute(tx.connection())
+    .await?;
     Ok(())
 }
 

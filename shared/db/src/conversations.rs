@@ -546,3 +546,20 @@ pub async fn mark_read(tx: &mut TenantTx, id: ConversationId) -> Result<Option<M
     .fetch_optional(tx.connection())
     .await?)
 }
+
+/// Takes every conversation off a person who leaves the company; they keep their department.
+///
+/// # Errors
+/// Database errors only.
+pub async fn release_all_of(tx: &mut TenantTx, user_id: UserId) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE conversations SET assignee_id = NULL, version = version + 1
+         WHERE company_id = $1 AND assignee_id = $2",
+        company_id.0,
+        user_id.0
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}

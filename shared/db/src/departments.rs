@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{DepartmentId, UserId};
+use uuid::Uuid;
 
 use crate::error::OnConstraint;
 use crate::{Result, TenantTx};
@@ -21,20 +22,26 @@ pub struct Department {
     pub created_at: DateTime<Utc>,
 }
 
-/// Lists the departments by name.
+/// Lists the departments by name, from behind `after`.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn list(tx: &mut TenantTx) -> Result<Vec<Department>> {
+pub async fn list(tx: &mut TenantTx, after: Option<(String, Uuid)>, limit: i64) -> Result<Vec<Department>> {
     let company_id = tx.company_id();
+    let (after_name, after_id) = after.unzip();
     Ok(sqlx::query_as!(
         Department,
         r#"SELECT d.id AS "id: DepartmentId", d.name, d.created_at,
                   ARRAY(SELECT m.user_id FROM department_members m
                         WHERE m.company_id = $1 AND m.department_id = d.id ORDER BY m.user_id)
                       AS "member_ids!: Vec<UserId>"
-           FROM departments d WHERE d.company_id = $1 ORDER BY lower(d.name), d.id"#,
-        company_id.0
+           FROM departments d
+           WHERE d.company_id = $1 AND ($2::text IS NULL OR (lower(d.name), d.id) > (lower($2), $3::uuid))
+           ORDER BY lower(d.name), d.id LIMIT $4"#,
+        company_id.0,
+        after_name,
+        after_id,
+        limit
     )
     .fetch_all(tx.connection())
     .await?)

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::user::{Locale, Role};
 use domain::{CompanyId, InvitationId, UserId};
+use uuid::Uuid;
 
 use crate::error::OnConstraint;
 use crate::{IdentityTx, Result, TenantTx};
@@ -63,18 +64,48 @@ pub async fn find_shown(tx: &mut IdentityTx, token_hash: &str) -> Result<Option<
 ///
 /// # Errors
 /// Database errors only.
-pub async fn list_open(tx: &mut TenantTx) -> Result<Vec<Invitation>> {
+pub async fn list_open(
+    tx: &mut TenantTx,
+    before: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Invitation>> {
     let company_id = tx.company_id();
+    let (before_at, before_id) = before.unzip();
     Ok(sqlx::query_as!(
         Invitation,
         r#"SELECT id AS "id: InvitationId", email::text AS "email!", role AS "role: Role", locale AS "locale: Locale",
                   invited_by AS "invited_by: UserId", expires_at, created_at
-           FROM invitations WHERE company_id = $1 AND accepted_at IS NULL AND revoked_at IS NULL
-           ORDER BY created_at DESC, id DESC"#,
-        company_id.0
+           FROM invitations
+           WHERE company_id = $1 AND accepted_at IS NULL AND revoked_at IS NULL
+             AND (created_at, id) < (coalesce($2, 'infinity'::timestamptz),
+                                     coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+           ORDER BY created_at DESC, id DESC LIMIT $4"#,
+        company_id.0,
+        before_at,
+        before_id,
+        limit
     )
     .fetch_all(tx.connection())
     .await?)
+}
+
+/// Takes back the open ones to this address that nobody answered in time.
+///
+/// # Errors
+/// Database errors only.
+pub async fn revoke_expired(tx: &mut TenantTx, email: &str, now: DateTime<Utc>) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE invitations SET revoked_at = $3, token_hash = NULL
+         WHERE company_id = $1 AND email = $2::text::citext AND expires_at <= $3
+           AND accepted_at IS NULL AND revoked_at IS NULL",
+        company_id.0,
+        email,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
 }
 
 /// Finds an open one.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::user::Role;
 use domain::{DepartmentId, UserId};
+use uuid::Uuid;
 
 use crate::{Error, Result, TenantTx};
 
@@ -47,11 +48,54 @@ pub async fn insert(tx: &mut TenantTx, user_id: UserId, role: Role) -> Result<()
     Ok(())
 }
 
-/// Lists the members by name.
+/// Lists the members by name, from behind `after`.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn list(tx: &mut TenantTx) -> Result<Vec<Member>> {
+pub async fn list(tx: &mut TenantTx, after: Option<(String, Uuid)>, limit: i64) -> Result<Vec<Member>> {
+    let company_id = tx.company_id();
+    let (after_name, after_id) = after.unzip();
+    Ok(sqlx::query_as!(
+        Member,
+        r#"SELECT m.user_id AS "user_id: UserId", u.name, u.email::text AS "email!", m.role AS "role: Role",
+                  m.created_at AS joined_at, m.deactivated_at,
+                  ARRAY(SELECT d.department_id FROM department_members d
+                        WHERE d.company_id = $1 AND d.user_id = m.user_id ORDER BY d.department_id)
+                      AS "department_ids!: Vec<DepartmentId>"
+           FROM memberships m JOIN users u ON u.id = m.user_id
+           WHERE m.company_id = $1 AND ($2::text IS NULL OR (lower(u.name), m.user_id) > (lower($2), $3::uuid))
+           ORDER BY lower(u.name), m.user_id LIMIT $4"#,
+        company_id.0,
+        after_name,
+        after_id,
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Whether an active member has this address.
+///
+/// # Errors
+/// Database errors only.
+pub async fn is_active_address(tx: &mut TenantTx, email: &str) -> Result<bool> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT 1 FROM memberships m JOIN users u ON u.id = m.user_id
+               WHERE m.company_id = $1 AND m.deactivated_at IS NULL AND u.email = $2::text::citext) AS "is_one!""#,
+        company_id.0,
+        email
+    )
+    .fetch_one(tx.connection())
+    .await?)
+}
+
+/// Finds a member.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find(tx: &mut TenantTx, user_id: UserId) -> Result<Option<Member>> {
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Member,
@@ -61,10 +105,11 @@ pub async fn list(tx: &mut TenantTx) -> Result<Vec<Member>> {
                         WHERE d.company_id = $1 AND d.user_id = m.user_id ORDER BY d.department_id)
                       AS "department_ids!: Vec<DepartmentId>"
            FROM memberships m JOIN users u ON u.id = m.user_id
-           WHERE m.company_id = $1 ORDER BY lower(u.name), m.user_id"#,
-        company_id.0
+           WHERE m.company_id = $1 AND m.user_id = $2"#,
+        company_id.0,
+        user_id.0
     )
-    .fetch_all(tx.connection())
+    .fetch_optional(tx.connection())
     .await?)
 }
 
@@ -125,5 +170,17 @@ pub async fn set_deactivated(
     )
     .execute(tx.connection())
     .await?;
+    Ok(())
+}
+
+/// Takes a person out of the company and its departments.
+///
+/// # Errors
+/// Database errors only.
+pub async fn delete(tx: &mut TenantTx, user_id: UserId) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!("DELETE FROM memberships WHERE company_id = $1 AND user_id = $2", company_id.0, user_id.0)
+        .execute(tx.connection())
+        .await?;
     Ok(())
 }

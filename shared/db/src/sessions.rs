@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::session::{SessionStatus, StartedBy};
-use domain::{CompanyId, ContactId, ConversationId, SessionId};
+use domain::{CompanyId, ContactId, ConversationId, SessionId, UserId};
 use uuid::Uuid;
 
 use crate::error::OnConstraint as _;
@@ -378,4 +378,22 @@ pub async fn list_for_contact(tx: &mut TenantTx, contact_id: ContactId) -> Resul
     let mut sessions = list(tx, &filter, None, i64::MAX).await?;
     sessions.reverse();
     Ok(sessions)
+}
+
+/// Takes the sessions that are not over off a person who leaves the company.
+///
+/// # Errors
+/// Database errors only.
+pub async fn release_all_of(tx: &mut TenantTx, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE sessions SET assigned_agent_id = NULL, updated_at = $3
+         WHERE company_id = $1 AND assigned_agent_id = $2 AND status <> 'CLOSED'",
+        company_id.0,
+        user_id.0,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
 }

@@ -1,10 +1,12 @@
 //! The HTTP edge. Rooms: [`caller`] who calls · [`client`] from where · [`cookies`] what keeps a browser logged in ·
-//! [`problem`] what a failure looks like · [`body`] JSON bodies and queries · [`page`] keyset cursors.
+//! [`problem`] what a failure looks like · [`body`] JSON bodies and queries · [`page`] keyset cursors ·
+//! [`idempotency`] repetitions.
 
 pub mod body;
 pub mod caller;
 pub mod client;
 pub mod cookies;
+pub mod idempotency;
 pub mod page;
 pub mod problem;
 
@@ -21,6 +23,7 @@ pub use body::{PathId, ValidJson, ValidQuery};
 pub use caller::Caller;
 pub use client::Client;
 pub use cookies::OwnPage;
+pub use idempotency::{Idempotency, IdempotencyHeader};
 pub use page::{Cursor, PageBody, PageQuery};
 pub use problem::{ApiError, Problem};
 

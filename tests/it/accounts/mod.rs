@@ -3,6 +3,7 @@
 //! `impostor` who registers an address that is not theirs · `person` somebody who registers · `colleague` somebody who is invited.
 
 pub(crate) mod colleague;
+mod directory;
 mod impostor;
 mod life;
 mod limits;

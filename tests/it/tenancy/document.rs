@@ -65,19 +65,29 @@ impl Operation {
         }
     }
 
-    /// The path before its parameter, below `/api/v1`; `None` when it has none.
-    pub(super) fn prefix(&self) -> Option<&str> {
-        let (prefix, rest) = self.path.split_once("/{")?;
-        assert!(!rest.contains('{'), "{}: these tests fill one parameter in", self.route);
-        Some(prefix.trim_start_matches("/api/v1/"))
+    /// What stands before each parameter of the path, below `/api/v1` and without the parameters before it:
+    /// `contacts` and `contacts/notes` of `/api/v1/contacts/{id}/notes/{note_id}`.
+    pub(super) fn prefixes(&self) -> Vec<String> {
+        let mut prefix = String::new();
+        let mut prefixes = Vec::new();
+        for part in self.path.trim_start_matches("/api/v1/").split('/') {
+            if part.starts_with('{') {
+                prefixes.push(prefix.trim_start_matches('/').to_owned());
+            } else {
+                prefix = format!("{prefix}/{part}");
+            }
+        }
+        prefixes
     }
 
-    /// The path with `id` in the place of its parameter.
-    pub(super) fn path(&self, id: &str) -> String {
-        match self.path.split_once('{') {
-            Some((before, after)) => format!("{before}{id}{}", after.split_once('}').unwrap().1),
-            None => self.path.clone(),
-        }
+    /// The path with `ids` in the place of its parameters.
+    pub(super) fn path(&self, ids: &[&str]) -> String {
+        let mut ids = ids.iter();
+        let parts = self.path.split('/').map(|part| match part.starts_with('{') {
+            true => ids.next().unwrap_or_else(|| panic!("{}: an id is missing", self.route)),
+            false => part,
+        });
+        parts.collect::<Vec<_>>().join("/")
     }
 
     /// Asks it of the API.

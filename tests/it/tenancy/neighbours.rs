@@ -138,12 +138,23 @@ impl Company {
         json!([audit_log, self.inbox.messages().await, me])
     }
 
-    /// The path of an operation with this company's thing in it.
-    fn path(&self, operation: &Operation) -> Option<String> {
-        let prefix = operation.prefix()?;
-        let known = IN_PATHS.iter().find(|(before, _)| *before == prefix);
-        let (_, thing) = known.unwrap_or_else(|| panic!("{}: what is its id of?", operation.route));
-        Some(operation.path(&self.ids[thing]))
+    /// The path of an operation with this company's things in it.
+    fn path(&self, operation: &Operation) -> String {
+        self.path_below(self, operation)
+    }
+
+    /// The path of an operation with the last thing of this company, below things of `other`.
+    fn path_below(&self, other: &Self, operation: &Operation) -> String {
+        let prefixes = operation.prefixes();
+        let things = prefixes.iter().map(|prefix| {
+            let known = IN_PATHS.iter().find(|(before, _)| before == prefix);
+            known.unwrap_or_else(|| panic!("{}: what is the id behind {prefix} of?", operation.route)).1
+        });
+        let last = prefixes.len().saturating_sub(1);
+        let ids = things.enumerate().map(|(place, thing)| {
+            if place == last { self.ids[thing].as_str() } else { other.ids[thing].as_str() }
+        });
+        operation.path(&ids.collect::<Vec<_>>())
     }
 }
 
@@ -186,21 +197,22 @@ async fn another_companys_things_are_404() {
     // Deletions last, for below the owner takes the same way.
     let (last, first): (Vec<_>, Vec<_>) =
         guarded().into_iter().partition(|operation| operation.method == Method::DELETE);
-    let with_an_id: Vec<_> = first
-        .into_iter()
-        .chain(last)
-        .filter_map(|operation| ours.path(&operation).map(|path| (operation, path)))
-        .collect();
+    let with_an_id: Vec<_> =
+        first.into_iter().chain(last).filter(|operation| !operation.prefixes().is_empty()).collect();
     assert!(with_an_id.len() >= 17, "only {} routes with an id", with_an_id.len());
-    for (operation, path) in &with_an_id {
-        let answer = operation.ask(&theirs.owner, path, body_of(operation, &theirs).as_ref()).await;
-        assert_eq!(answer.status, 404, "{}: {}", operation.route, answer.body);
-        let _problem = answer.expect_problem(404, "not_found");
+    for operation in &with_an_id {
+        // Below another company's thing, and below one's own.
+        for path in BTreeSet::from([ours.path(operation), ours.path_below(&theirs, operation)]) {
+            let answer = operation.ask(&theirs.owner, &path, body_of(operation, &theirs).as_ref()).await;
+            assert_eq!(answer.status, 404, "{}: {}", operation.route, answer.body);
+            let _problem = answer.expect_problem(404, "not_found");
+        }
     }
     assert_eq!(ours.state().await, before, "strangers changed something");
     // That it was the company which made the difference: with the same words its own owner finds everything.
-    for (operation, path) in &with_an_id {
-        let answer = operation.ask(&ours.owner, path, body_of(operation, &ours).as_ref()).await;
+    for operation in &with_an_id {
+        let path = ours.path(operation);
+        let answer = operation.ask(&ours.owner, &path, body_of(operation, &ours).as_ref()).await;
         assert!(matches!(answer.status, 200..=299 | 403 | 409), "{}: {}", operation.route, answer.status);
     }
 }
@@ -217,7 +229,7 @@ async fn another_companys_ids_in_a_body_are_refused() {
         let mut body = fill(&template, &theirs.ids);
         *body.pointer_mut(&pointer).unwrap() = fill(template.pointer(&pointer).unwrap(), &ours.ids);
         let operation = find(route);
-        let path = theirs.path(operation).unwrap_or_else(|| operation.path(""));
+        let path = theirs.path(operation);
         let answer = operation.ask(&theirs.owner, &path, Some(&body)).await;
         assert_eq!(answer.status, refusal, "{route} {property}: {}", answer.body);
         if refusal == 422 {
@@ -230,7 +242,7 @@ async fn another_companys_ids_in_a_body_are_refused() {
     // The same bodies with one's own ids are right, or fail for another reason: who owns a company cannot inherit it.
     for (route, property, _, body) in IN_BODIES {
         let operation = find(route);
-        let path = theirs.path(operation).unwrap_or_else(|| operation.path(""));
+        let path = theirs.path(operation);
         let body = fill(&serde_json::from_str(body).unwrap(), &theirs.ids);
         let answer = operation.ask(&theirs.owner, &path, Some(&body)).await;
         assert!(
@@ -247,10 +259,10 @@ async fn lists_hold_nothing_of_another_company() {
     let (ours, theirs) = Company::two().await;
     let mut seen_by_owner = String::new();
     for operation in guarded() {
-        if operation.method != Method::GET || operation.prefix().is_some() {
+        if operation.method != Method::GET || !operation.prefixes().is_empty() {
             continue;
         }
-        let path = operation.path("");
+        let path = operation.path(&[]);
         let body = theirs.owner.get(&path).await.expect_status(200).body.to_string();
         for (thing, id) in &ours.ids {
             assert!(!body.contains(id), "{}: shows another company's {thing}", operation.route);

@@ -28,13 +28,15 @@ enum Asks {
 use Asks::For;
 
 /// Every guarded route: what it asks, and a body of the right shape for those that take one.
-const ROUTES: [(&str, Asks, &str); 46] = [
+const ROUTES: [(&str, Asks, &str); 51] = [
     ("DELETE /api/v1/api-keys/{id}", For(ManageApiKeys), ""),
     ("DELETE /api/v1/auth/sessions/{id}", Asks::Person, ""),
     ("DELETE /api/v1/departments/{id}", For(ManageDepartments), ""),
     ("DELETE /api/v1/invitations/{id}", For(ManageMembers), ""),
+    ("DELETE /api/v1/members/{id}", For(ManageMembers), ""),
     ("DELETE /api/v1/sessions/{id}/tags", For(WriteInbox), r#"{ "tags": [] }"#),
     ("GET /api/v1/api-keys", For(ManageApiKeys), ""),
+    ("GET /api/v1/api-keys/{id}", For(ManageApiKeys), ""),
     ("GET /api/v1/audit-log", For(ReadAuditLog), ""),
     ("GET /api/v1/auth/me", Asks::Person, ""),
     ("GET /api/v1/auth/sessions", Asks::Person, ""),
@@ -47,7 +49,9 @@ const ROUTES: [(&str, Asks, &str); 46] = [
     ("GET /api/v1/departments", For(ReadCompany), ""),
     ("GET /api/v1/departments/{id}", For(ReadCompany), ""),
     ("GET /api/v1/invitations", For(ManageMembers), ""),
+    ("GET /api/v1/invitations/{id}", For(ManageMembers), ""),
     ("GET /api/v1/members", For(ReadCompany), ""),
+    ("GET /api/v1/members/{id}", For(ReadCompany), ""),
     ("GET /api/v1/messages", For(ReadInbox), ""),
     ("GET /api/v1/messages/{id}", For(ReadInbox), ""),
     ("GET /api/v1/sessions", For(ReadInbox), ""),
@@ -55,6 +59,7 @@ const ROUTES: [(&str, Asks, &str); 46] = [
     ("GET /api/v1/sessions/{id}", For(ReadInbox), ""),
     ("GET /api/v1/sessions/{id}/ai-status", For(ReadInbox), ""),
     ("GET /api/v1/sessions/{id}/messages", For(ReadInbox), ""),
+    ("PATCH /api/v1/api-keys/{id}", For(ManageApiKeys), "{}"),
     ("PATCH /api/v1/company", For(ManageCompany), r#"{ "name": "" }"#),
     ("PATCH /api/v1/departments/{id}", For(ManageDepartments), "{}"),
     ("PATCH /api/v1/members/{id}", For(ManageMembers), "{}"),
@@ -102,7 +107,8 @@ async fn ask_all(who: &str, api: &Api, lets_in: impl Fn(Asks) -> bool) {
 /// With a page of no rows where there are pages: a permission is asked before that is noticed.
 fn path(operation: &Operation, id: &str) -> String {
     let page = if operation.query.contains("limit") { "?limit=0" } else { "" };
-    format!("{}{page}", operation.path(id))
+    let ids = vec![id; operation.prefixes().len()];
+    format!("{}{page}", operation.path(&ids))
 }
 
 #[test]

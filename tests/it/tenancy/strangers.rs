@@ -32,7 +32,8 @@ fn the_public_routes_are_those_that_the_document_calls_public() {
 async fn without_credentials_every_route_is_401() {
     let anonymous = Api::anonymous(&Stack::load());
     for operation in guarded() {
-        let path = operation.path(&testkit::new_id().to_string());
+        let id = testkit::new_id().to_string();
+        let path = operation.path(&vec![id.as_str(); operation.prefixes().len()]);
         // Not even the shape of a body is judged.
         let answer = operation.ask(&anonymous, &path, Some(&serde_json::json!([]))).await;
         assert_eq!(answer.status, 401, "{}: {}", operation.route, answer.body);

@@ -7,12 +7,19 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use db::departments::Department;
+use domain::user::Permission;
 use domain::{DepartmentId, UserId};
-use runtime::http::{ApiError, Caller, PathId, Problem, ValidJson};
+use runtime::http::{
+    ApiError, Caller, Idempotency, IdempotencyHeader, PageBody, PageQuery, PathId, Problem, ValidJson,
+    ValidQuery,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::group::{Group, routes};
+
+/// What cursors are of.
+const LIST: &str = "departments";
 
 /// The routes of this room.
 pub fn router() -> Group {
@@ -42,12 +49,6 @@ impl From<Department> for DepartmentBody {
     }
 }
 
-/// The departments by name.
-#[derive(Serialize, ToSchema)]
-pub struct DepartmentList {
-    items: Vec<DepartmentBody>,
-}
-
 /// A new department.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -72,18 +73,24 @@ pub struct ChangeDepartment {
 }
 
 /// The departments by name.
-#[utoipa::path(get, path = "/departments", tag = "company", security(("bearer" = [])), responses(
-    (status = 200, body = DepartmentList),
+#[utoipa::path(get, path = "/departments", tag = "company", params(PageQuery), security(("bearer" = [])), responses(
+    (status = 200, body = PageBody<DepartmentBody>),
     (status = 401, body = Problem),
     (status = 403, body = Problem),
 ))]
-async fn list(State(app): State<App>, caller: Caller) -> Result<Json<DepartmentList>, ApiError> {
-    let all = departments::list(&app, caller.identity()).await?;
-    Ok(Json(DepartmentList { items: all.into_iter().map(DepartmentBody::from).collect() }))
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    ValidQuery(page): ValidQuery<PageQuery>,
+) -> Result<Json<PageBody<DepartmentBody>>, ApiError> {
+    caller.require(Permission::ReadCompany)?;
+    let (position, limit) = (page.position(LIST)?, page.limit()?);
+    let page = departments::list(&app, caller.identity(), position, limit).await?;
+    Ok(Json(PageBody::from_page(LIST, page, DepartmentBody::from)))
 }
 
 /// Makes a department.
-#[utoipa::path(post, path = "/departments", tag = "company", security(("bearer" = [])),
+#[utoipa::path(post, path = "/departments", tag = "company", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = NewDepartment, responses(
     (status = 201, body = DepartmentBody),
     (status = 401, body = Problem),
@@ -94,9 +101,11 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<DepartmentL
 async fn create(
     State(app): State<App>,
     caller: Caller,
+    Idempotency(key): Idempotency,
     ValidJson(new): ValidJson<NewDepartment>,
 ) -> Result<(StatusCode, Json<DepartmentBody>), ApiError> {
-    let created = departments::create(&app, caller.identity(), &new.name, new.member_ids).await?;
+    let NewDepartment { name, member_ids } = new;
+    let created = departments::create(&app, caller.identity(), &name, member_ids, key.as_ref()).await?;
     Ok((StatusCode::CREATED, Json(created.into())))
 }
 

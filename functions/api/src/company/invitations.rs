@@ -7,9 +7,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use db::invitations::Invitation;
-use domain::user::{Locale, Role};
+use domain::user::{Locale, Permission, Role};
 use domain::{InvitationId, UserId};
-use runtime::http::{ApiError, Caller, Client, OwnPage, PathId, Problem, ValidJson};
+use runtime::http::{
+    ApiError, Caller, Client, Idempotency, IdempotencyHeader, OwnPage, PageBody, PageQuery, PathId, Problem,
+    ValidJson, ValidQuery,
+};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,9 +20,12 @@ use utoipa::ToSchema;
 use crate::group::{Group, routes};
 use crate::words;
 
+/// What cursors are of.
+const LIST: &str = "invitations";
+
 /// The routes of this room.
 pub fn router() -> Group {
-    Group::new().routes(routes!(list, create)).routes(routes!(accept)).routes(routes!(revoke))
+    Group::new().routes(routes!(list, create)).routes(routes!(accept)).routes(routes!(find, revoke))
 }
 
 /// An open invitation.
@@ -47,12 +53,6 @@ impl From<Invitation> for InvitationBody {
             expires_at: invitation.expires_at,
         }
     }
-}
-
-/// The open invitations, newest first.
-#[derive(Serialize, ToSchema)]
-pub struct InvitationList {
-    items: Vec<InvitationBody>,
 }
 
 /// Who shall be invited.
@@ -85,18 +85,40 @@ pub struct AcceptInvitation {
 }
 
 /// The open invitations, newest first.
-#[utoipa::path(get, path = "/invitations", tag = "company", security(("bearer" = [])), responses(
-    (status = 200, body = InvitationList),
+#[utoipa::path(get, path = "/invitations", tag = "company", params(PageQuery), security(("bearer" = [])), responses(
+    (status = 200, body = PageBody<InvitationBody>),
     (status = 401, body = Problem),
     (status = 403, body = Problem),
 ))]
-async fn list(State(app): State<App>, caller: Caller) -> Result<Json<InvitationList>, ApiError> {
-    let open = invitations::list(&app, caller.identity()).await?;
-    Ok(Json(InvitationList { items: open.into_iter().map(InvitationBody::from).collect() }))
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    ValidQuery(page): ValidQuery<PageQuery>,
+) -> Result<Json<PageBody<InvitationBody>>, ApiError> {
+    caller.require(Permission::ManageMembers)?;
+    let (position, limit) = (page.position(LIST)?, page.limit()?);
+    let page = invitations::list(&app, caller.identity(), position, limit).await?;
+    Ok(Json(PageBody::from_page(LIST, page, InvitationBody::from)))
+}
+
+/// One open invitation.
+#[utoipa::path(get, path = "/invitations/{id}", tag = "company", security(("bearer" = [])),
+    params(("id" = Uuid, Path)), responses(
+    (status = 200, body = InvitationBody),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+    (status = 404, body = Problem),
+))]
+async fn find(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<InvitationId>,
+) -> Result<Json<InvitationBody>, ApiError> {
+    Ok(Json(invitations::find(&app, caller.identity(), id).await?.into()))
 }
 
 /// Invites a person by mail; the link is good once, for seven days.
-#[utoipa::path(post, path = "/invitations", tag = "company", security(("bearer" = [])),
+#[utoipa::path(post, path = "/invitations", tag = "company", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = NewInvitation, responses(
     (status = 201, body = InvitationBody),
     (status = 401, body = Problem),
@@ -108,9 +130,11 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<InvitationL
 async fn create(
     State(app): State<App>,
     caller: Caller,
+    Idempotency(key): Idempotency,
     ValidJson(new): ValidJson<NewInvitation>,
 ) -> Result<(StatusCode, Json<InvitationBody>), ApiError> {
-    let created = invitations::create(&app, caller.identity(), &new.email, new.role, new.locale).await?;
+    let NewInvitation { email, role, locale } = new;
+    let created = invitations::create(&app, caller.identity(), &email, role, locale, key.as_ref()).await?;
     Ok((StatusCode::CREATED, Json(created.into())))
 }
 

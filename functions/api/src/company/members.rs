@@ -4,20 +4,24 @@ use app::App;
 use app::company::members::{self, Change};
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use db::members::Member;
-use domain::user::Role;
+use domain::user::{Permission, Role};
 use domain::{DepartmentId, UserId};
-use runtime::http::{ApiError, Caller, PathId, Problem, ValidJson};
+use runtime::http::{ApiError, Caller, PageBody, PageQuery, PathId, Problem, ValidJson, ValidQuery};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::group::{Group, routes};
 use crate::words;
 
+/// What cursors are of.
+const LIST: &str = "members";
+
 /// The routes of this room.
 pub fn router() -> Group {
-    Group::new().routes(routes!(list)).routes(routes!(change))
+    Group::new().routes(routes!(list)).routes(routes!(find, change, remove))
 }
 
 /// A member.
@@ -54,12 +58,6 @@ impl From<Member> for MemberBody {
     }
 }
 
-/// The members by name.
-#[derive(Serialize, ToSchema)]
-pub struct MemberList {
-    items: Vec<MemberBody>,
-}
-
 /// What shall change of a member.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -72,14 +70,36 @@ pub struct ChangeMember {
 }
 
 /// The members by name, those who are shut out too.
-#[utoipa::path(get, path = "/members", tag = "company", security(("bearer" = [])), responses(
-    (status = 200, body = MemberList),
+#[utoipa::path(get, path = "/members", tag = "company", params(PageQuery), security(("bearer" = [])), responses(
+    (status = 200, body = PageBody<MemberBody>),
     (status = 401, body = Problem),
     (status = 403, body = Problem),
 ))]
-async fn list(State(app): State<App>, caller: Caller) -> Result<Json<MemberList>, ApiError> {
-    let members = members::list(&app, caller.identity()).await?;
-    Ok(Json(MemberList { items: members.into_iter().map(MemberBody::from).collect() }))
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    ValidQuery(page): ValidQuery<PageQuery>,
+) -> Result<Json<PageBody<MemberBody>>, ApiError> {
+    caller.require(Permission::ReadCompany)?;
+    let (position, limit) = (page.position(LIST)?, page.limit()?);
+    let page = members::list(&app, caller.identity(), position, limit).await?;
+    Ok(Json(PageBody::from_page(LIST, page, MemberBody::from)))
+}
+
+/// One member, who may be shut out.
+#[utoipa::path(get, path = "/members/{id}", tag = "company", security(("bearer" = [])),
+    params(("id" = Uuid, Path)), responses(
+    (status = 200, body = MemberBody),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+    (status = 404, body = Problem),
+))]
+async fn find(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<UserId>,
+) -> Result<Json<MemberBody>, ApiError> {
+    Ok(Json(members::find(&app, caller.identity(), id).await?.into()))
 }
 
 /// Gives a member another role, shuts them out, or lets them in again.
@@ -99,4 +119,22 @@ async fn change(
 ) -> Result<Json<MemberBody>, ApiError> {
     let change = Change { role: change.role, active: change.active };
     Ok(Json(members::change(&app, caller.identity(), id, change).await?.into()))
+}
+
+/// Takes a person out of the company: out of its departments, off its conversations and open sessions. What they wrote
+/// stays.
+#[utoipa::path(delete, path = "/members/{id}", tag = "company", security(("bearer" = [])),
+    params(("id" = Uuid, Path)), responses(
+    (status = 204),
+    (status = 401, body = Problem),
+    (status = 403, body = Problem),
+    (status = 404, body = Problem),
+))]
+async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<UserId>,
+) -> Result<StatusCode, ApiError> {
+    members::remove(&app, caller.identity(), id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
-use crate::{App, text};
+use crate::idempotency::{self, IdempotencyKey};
+use crate::{App, Page, Position, text};
 
 /// The longest name, as the table has it.
 const NAME_CHARS: usize = 100;
@@ -26,10 +27,16 @@ pub struct Change {
 ///
 /// # Errors
 /// `Forbidden` without the permission.
-pub async fn list(app: &App, identity: &Identity) -> Result<Vec<Department>> {
+pub async fn list(
+    app: &App,
+    identity: &Identity,
+    after: Option<Position<String>>,
+    limit: i64,
+) -> Result<Page<Department, String>> {
     identity.require(Permission::ReadCompany)?;
     let mut tx = app.db().await?.begin(identity.scope).await?;
-    Ok(db::departments::list(&mut tx).await?)
+    let rows = db::departments::list(&mut tx, after, limit + 1).await?;
+    Ok(Page::cut(rows, limit, |department| (department.name.clone(), department.id.0)))
 }
 
 /// One department.
@@ -42,7 +49,7 @@ pub async fn find(app: &App, identity: &Identity, id: DepartmentId) -> Result<De
     db::departments::find(&mut tx, id).await?.ok_or(Error::NotFound("department"))
 }
 
-/// Makes one.
+/// Makes one; with a key that was used before, the one that it made then.
 ///
 /// # Errors
 /// `Invalid` for the name or for somebody who is no member, `Conflict` for a name that is taken.
@@ -51,11 +58,17 @@ pub async fn create(
     identity: &Identity,
     name: &str,
     member_ids: Vec<UserId>,
+    key: Option<&IdempotencyKey>,
 ) -> Result<Department> {
     identity.require(Permission::ManageDepartments)?;
     let id = DepartmentId(app.clock.new_id());
     let name = text::line("name", name, NAME_CHARS)?;
     let mut tx = app.db().await?.begin(identity.scope).await?;
+    let asked = json!([name, member_ids]);
+    if let Some(known) = idempotency::claim(&mut tx, key, "department", &asked, id.0).await? {
+        let known = db::departments::find(&mut tx, DepartmentId(known)).await?;
+        return known.ok_or(Error::NotFound("department"));
+    }
     db::departments::insert(&mut tx, id, &name, app.clock.now()).await?;
     set_members(&mut tx, id, member_ids).await?;
     let object = ("department", Some(id.0));

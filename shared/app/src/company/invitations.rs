@@ -11,13 +11,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use super::members::may_assign;
-use crate::App;
 use crate::audit::{self, By};
 use crate::auth::gate::{self, Attempt};
 use crate::auth::registration::{address, name, token_invalid};
 use crate::auth::{Client, Identity, hash_secret, passwords};
 use crate::error::{Error, Result};
+use crate::idempotency::{self, IdempotencyKey};
 use crate::outbox::{self, Outgoing};
+use crate::{App, Page, Position};
 
 /// How long an invitation is good for.
 pub const INVITATION_LIFE: TimeDelta = TimeDelta::days(7);
@@ -37,13 +38,29 @@ pub struct Acceptance {
 ///
 /// # Errors
 /// `Forbidden` without the permission.
-pub async fn list(app: &App, identity: &Identity) -> Result<Vec<Invitation>> {
+pub async fn list(
+    app: &App,
+    identity: &Identity,
+    before: Option<Position>,
+    limit: i64,
+) -> Result<Page<Invitation>> {
     identity.require(Permission::ManageMembers)?;
     let mut tx = app.db().await?.begin(identity.scope).await?;
-    Ok(db::invitations::list_open(&mut tx).await?)
+    let rows = db::invitations::list_open(&mut tx, before, limit + 1).await?;
+    Ok(Page::cut(rows, limit, |invitation| (invitation.created_at, invitation.id.0)))
 }
 
-/// Invites a person by mail.
+/// One open invitation.
+///
+/// # Errors
+/// `NotFound` for one that there is not, or that was answered or taken back; `Forbidden` without the permission.
+pub async fn find(app: &App, identity: &Identity, id: InvitationId) -> Result<Invitation> {
+    identity.require(Permission::ManageMembers)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    db::invitations::find_open(&mut tx, id).await?.ok_or(Error::NotFound("invitation"))
+}
+
+/// Invites a person by mail; with a key that was used before, the invitation that it made then, while it is open.
 ///
 /// # Errors
 /// `Invalid` for what is no address, `Forbidden` for a role above the caller's own, `Conflict` for who was invited or
@@ -54,6 +71,7 @@ pub async fn create(
     email: &str,
     role: Role,
     locale: Locale,
+    key: Option<&IdempotencyKey>,
 ) -> Result<Invitation> {
     identity.require(Permission::ManageMembers)?;
     let email = address(email)?;
@@ -70,17 +88,16 @@ pub async fn create(
         created_at: now,
     };
     let mut tx = app.db().await?.begin(identity.scope).await?;
-    let members = db::members::list(&mut tx).await?;
-    let mut active = members.iter().filter(|member| member.deactivated_at.is_none());
-    if active.any(|member| member.email.eq_ignore_ascii_case(&email)) {
+    let asked = json!([email, role, locale]);
+    if let Some(known) = idempotency::claim(&mut tx, key, "invitation", &asked, invitation.id.0).await? {
+        let known = db::invitations::find_open(&mut tx, InvitationId(known)).await?;
+        return known.ok_or(Error::NotFound("invitation"));
+    }
+    if db::members::is_active_address(&mut tx, &email).await? {
         return Err(Error::Conflict("this person is a member already"));
     }
     // One that nobody answered in time does not stand in the way.
-    for open in db::invitations::list_open(&mut tx).await? {
-        if open.email.eq_ignore_ascii_case(&email) && open.expires_at <= now {
-            db::invitations::revoke(&mut tx, open.id, now).await?;
-        }
-    }
+    db::invitations::revoke_expired(&mut tx, &email, now).await?;
     db::invitations::insert(&mut tx, &invitation).await?;
     let object = ("invitation", Some(invitation.id.0));
     let detail = json!({ "email": email, "role": role });

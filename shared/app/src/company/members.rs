@@ -1,16 +1,17 @@
 //! Members: their roles, and who is shut out.
 
+use db::TenantTx;
 use db::members::Member;
 use domain::UserId;
 use domain::event::Event;
 use domain::user::{Permission, Role};
 use serde_json::json;
 
-use crate::App;
 use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
 use crate::outbox::{self, Outgoing};
+use crate::{App, Page, Position};
 
 /// What shall change of a member.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,10 +26,26 @@ pub struct Change {
 ///
 /// # Errors
 /// `Forbidden` without the permission.
-pub async fn list(app: &App, identity: &Identity) -> Result<Vec<Member>> {
+pub async fn list(
+    app: &App,
+    identity: &Identity,
+    after: Option<Position<String>>,
+    limit: i64,
+) -> Result<Page<Member, String>> {
     identity.require(Permission::ReadCompany)?;
     let mut tx = app.db().await?.begin(identity.scope).await?;
-    Ok(db::members::list(&mut tx).await?)
+    let rows = db::members::list(&mut tx, after, limit + 1).await?;
+    Ok(Page::cut(rows, limit, |member| (member.name.clone(), member.user_id.0)))
+}
+
+/// One member, who may be shut out.
+///
+/// # Errors
+/// `NotFound` for who is no member; `Forbidden` without the permission.
+pub async fn find(app: &App, identity: &Identity, user_id: UserId) -> Result<Member> {
+    identity.require(Permission::ReadCompany)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    db::members::find(&mut tx, user_id).await?.ok_or(Error::NotFound("member"))
 }
 
 /// Changes a member. Who is shut out has no session in this company from now on, and no request of theirs passes after
@@ -41,11 +58,7 @@ pub async fn change(app: &App, identity: &Identity, user_id: UserId, change: Cha
     let now = app.clock.now();
     let mut outgoing = Outgoing::default();
     let mut tx = app.db().await?.begin(identity.scope).await?;
-    let member = db::members::find_for_update(&mut tx, user_id).await?.ok_or(Error::NotFound("member"))?;
-    if identity.user_id() == Some(user_id) {
-        return Err(Error::Forbidden("change one's own membership"));
-    }
-    may_assign(identity, member.role)?;
+    let member = find_changeable(&mut tx, identity, user_id).await?;
     if let Some(role) = change.role.filter(|role| *role != member.role) {
         may_assign(identity, role)?;
         db::members::set_role(&mut tx, user_id, role).await?;
@@ -65,6 +78,39 @@ pub async fn change(app: &App, identity: &Identity, user_id: UserId, change: Cha
     }
     let member = db::members::find_for_update(&mut tx, user_id).await?.ok_or(Error::NotFound("member"))?;
     outbox::commit(app, tx, outgoing).await?;
+    Ok(member)
+}
+
+/// Takes a person out of the company: out of its departments, off its conversations and open sessions. What they wrote and
+/// did stays. As for who is shut out, nothing of theirs passes after half a minute.
+///
+/// # Errors
+/// As [`change`].
+pub async fn remove(app: &App, identity: &Identity, user_id: UserId) -> Result<()> {
+    identity.require(Permission::ManageMembers)?;
+    let now = app.clock.now();
+    let mut outgoing = Outgoing::default();
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    let member = find_changeable(&mut tx, identity, user_id).await?;
+    // Conversations before sessions, as everywhere.
+    db::conversations::release_all_of(&mut tx, user_id).await?;
+    db::sessions::release_all_of(&mut tx, user_id, now).await?;
+    db::login_sessions::end_of_member(&mut tx, user_id, "removed", now).await?;
+    db::members::delete(&mut tx, user_id).await?;
+    outgoing.event(identity.scope, Event::MemberShutOut { user_id })?;
+    let object = ("member", Some(user_id.0));
+    let detail = json!({ "name": member.name, "email": member.email, "role": member.role });
+    audit::record(app, &mut tx, By::Caller(identity), "member.removed", object, detail).await?;
+    outbox::commit(app, tx, outgoing).await
+}
+
+/// A member whom the caller may change.
+async fn find_changeable(tx: &mut TenantTx, identity: &Identity, user_id: UserId) -> Result<Member> {
+    let member = db::members::find_for_update(tx, user_id).await?.ok_or(Error::NotFound("member"))?;
+    if identity.user_id() == Some(user_id) {
+        return Err(Error::Forbidden("change one's own membership"));
+    }
+    may_assign(identity, member.role)?;
     Ok(member)
 }
 

@@ -102,6 +102,17 @@ pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -
     deserializer.deserialize_map(Object(PhantomData))
 }
 
+/// Reads a field that may be left out, be cleared by `null`, or be set: `None`, `Some(None)`, `Some(Some(_))`. Goes with
+/// `#[serde(default, deserialize_with = "runtime::http::body::nullable")]`.
+///
+/// # Errors
+/// Those of `T`.
+pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// Refuses what PostgreSQL's texts cannot hold, wherever it stands.
 fn refuse_nul(body: &[u8]) -> Result<(), Error> {
     // Raw, it is no JSON; and hardly anybody writes it escaped.

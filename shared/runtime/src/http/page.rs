@@ -4,7 +4,7 @@
 use app::{Error, Page, Position};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Datelike as _};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use utoipa::{IntoParams, ToSchema};
@@ -43,8 +43,38 @@ impl PageQuery {
     ///
     /// # Errors
     /// `Invalid` for a cursor that we did not make for this list.
-    pub fn position(&self, list: &str) -> Result<Option<Position>, Error> {
+    pub fn position<K: CursorKey>(&self, list: &str) -> Result<Option<Position<K>>, Error> {
         self.cursor.as_deref().map(|cursor| Cursor::decode(list, cursor)).transpose()
+    }
+}
+
+/// What rows are ordered by, as it stands in a cursor.
+pub trait CursorKey: Sized {
+    /// Its bytes.
+    fn to_bytes(&self) -> Vec<u8>;
+
+    /// Reads them; `None` for what the database cannot compare with.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+}
+
+impl CursorKey for DateTime<Utc> {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.timestamp_micros().to_be_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let at = Self::from_timestamp_micros(i64::from_be_bytes(bytes.try_into().ok()?))?;
+        (1..=9999).contains(&at.year()).then_some(at)
+    }
+}
+
+impl CursorKey for String {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::from_utf8(bytes.to_vec()).ok().filter(|text| !text.contains('\0'))
     }
 }
 
@@ -54,10 +84,8 @@ pub struct Cursor;
 
 impl Cursor {
     /// The text form of a position in `list`.
-    pub fn encode(list: &str, (at, id): Position) -> String {
-        let mut bytes = tag(list).to_vec();
-        bytes.extend_from_slice(&at.timestamp_micros().to_be_bytes());
-        bytes.extend_from_slice(id.as_bytes());
+    pub fn encode<K: CursorKey>(list: &str, (key, id): Position<K>) -> String {
+        let bytes = [&tag(list)[..], id.as_bytes(), &key.to_bytes()].concat();
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -65,14 +93,13 @@ impl Cursor {
     ///
     /// # Errors
     /// `Invalid` for a text that [`Self::encode`] did not make for this list.
-    pub fn decode(list: &str, text: &str) -> Result<Position, Error> {
+    pub fn decode<K: CursorKey>(list: &str, text: &str) -> Result<Position<K>, Error> {
         let read = || {
-            let bytes: [u8; 28] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
-            let (shown, place) = bytes.split_at(4);
-            let (micros, id) = place.split_at(8);
-            let at = DateTime::from_timestamp_micros(i64::from_be_bytes(micros.try_into().ok()?))?;
-            let is_ours = shown == tag(list) && (1..=9999).contains(&at.year());
-            is_ours.then_some((at, Uuid::from_slice(id).ok()?))
+            let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+            let (shown, place) = bytes.split_at_checked(4)?;
+            let (id, key) = place.split_at_checked(16)?;
+            let key = K::from_bytes(key).filter(|_| shown == tag(list))?;
+            Some((key, Uuid::from_slice(id).ok()?))
         };
         read().ok_or_else(|| Error::invalid("cursor", "not a cursor of this list"))
     }
@@ -95,7 +122,7 @@ pub struct PageBody<T> {
 
 impl<T> PageBody<T> {
     /// Shapes a page of `list` for the client.
-    pub fn from_page<U>(list: &str, page: Page<U>, shape: impl Fn(U) -> T) -> Self {
+    pub fn from_page<U, K: CursorKey>(list: &str, page: Page<U, K>, shape: impl Fn(U) -> T) -> Self {
         Self {
             items: page.items.into_iter().map(shape).collect(),
             next_cursor: page.next.map(|position| Cursor::encode(list, position)),
@@ -107,25 +134,36 @@ impl<T> PageBody<T> {
 mod tests {
     use super::*;
 
+    fn read(list: &str, text: &str) -> Option<Position> {
+        Cursor::decode(list, text).ok()
+    }
+
     #[test]
     fn a_cursor_survives_the_journey() {
         let at = DateTime::from_timestamp_micros(1_763_700_000_123_456).expect("a time");
         let position = (at, Uuid::from_u128(42));
         let cursor = Cursor::encode("contacts", position);
-        assert_eq!(Cursor::decode("contacts", &cursor).expect("reads"), position);
-        assert!(Cursor::decode("messages", &cursor).is_err(), "of another list");
-        assert!(Cursor::decode("contacts", "nada").is_err());
-        assert!(Cursor::decode("contacts", "").is_err());
+        assert_eq!(read("contacts", &cursor), Some(position));
+        assert_eq!(read("messages", &cursor), None, "of another list");
+        for text in ["nada", "", "AAAA", &cursor[..cursor.len() - 2]] {
+            assert_eq!(read("contacts", text), None, "{text}");
+        }
+        let named = ("Ação & Cia".to_owned(), Uuid::from_u128(7));
+        let cursor = Cursor::encode("departments", named.clone());
+        assert_eq!(Cursor::decode("departments", &cursor).expect("reads"), named);
     }
 
     #[test]
     fn no_cursor_leads_where_the_database_has_no_time() {
         for years in [-10_000, -4_800, 0, 10_000, 200_000] {
             let at = DateTime::from_timestamp(years * 31_556_952 - 62_167_219_200, 0).expect("a time");
-            assert!(
-                Cursor::decode("contacts", &Cursor::encode("contacts", (at, Uuid::nil()))).is_err(),
-                "{at}"
-            );
+            assert_eq!(read("contacts", &Cursor::encode("contacts", (at, Uuid::nil()))), None, "{at}");
         }
+    }
+
+    #[test]
+    fn no_cursor_leads_to_what_no_text_holds() {
+        let cursor = Cursor::encode("departments", ("a\0".to_owned(), Uuid::nil()));
+        assert!(Cursor::decode::<String>("departments", &cursor).is_err());
     }
 }
