@@ -131,17 +131,25 @@ async fn send_really(stack: &Stack, tenant: &Tenant, count: usize) -> Vec<String
     ids
 }
 
-/// The customer's conversation, however often the API is away.
+/// The customer's conversation, however often the API is away. It may stand on any page: all others are written to.
 async fn patient_conversation(tenant: &Tenant, wa_id: &str) -> String {
+    let phone = domain::phone::canonical_from_wa_id(wa_id).unwrap();
     eventually("a customer's conversation", Duration::from_secs(900), async || {
-        let answer = tenant.api.get("conversations?limit=100").await;
-        if answer.status != 200 {
-            return None;
+        let mut path = "conversations?limit=100".to_owned();
+        loop {
+            let answer = tenant.api.get(&path).await;
+            if answer.status != 200 {
+                return None;
+            }
+            let mut items = answer.body["items"].as_array()?.iter();
+            if let Some(found) = items.find(|conversation| conversation["contact"]["phone"] == phone.as_str())
+            {
+                return found["last_inbound_at"]
+                    .is_string()
+                    .then(|| found["id"].as_str().map(str::to_owned))?;
+            }
+            path = format!("conversations?limit=100&cursor={}", answer.body["next_cursor"].as_str()?);
         }
-        let phone = domain::phone::canonical_from_wa_id(wa_id)?;
-        let items = answer.body["items"].as_array()?;
-        let found = items.iter().find(|conversation| conversation["contact"]["phone"] == phone.as_str())?;
-        found["last_inbound_at"].is_string().then(|| found["id"].as_str().map(str::to_owned))?
     })
     .await
 }
