@@ -7,7 +7,8 @@
 //!
 //! Rooms: `accounts` from registration to log-out, and who may do what · `deployed` a customer, a browser, outages, load
 //! · `flows` what the API promises, third parties that fail, and, with the handlers in the test's own process, deaths and
-//! events in any order · `webhooks` what Meta sends · `tenancy` who sees what · `template` what is deployed.
+//! events in any order · `webhooks` what Meta sends · `tenancy` who sees what · `template` what is deployed ·
+//! `texts` what is said in two languages.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
@@ -18,4 +19,5 @@ mod history;
 mod inbox;
 mod template;
 mod tenancy;
+mod texts;
 mod webhooks;

@@ -1,13 +1,16 @@
 //! The HTTP edge. Rooms: [`caller`] who calls · [`client`] from where · [`cookies`] what keeps a browser logged in ·
 //! [`problem`] what a failure looks like · [`body`] JSON bodies and queries · [`page`] keyset cursors ·
-//! [`idempotency`] repetitions.
+//! [`idempotency`] repetitions · [`language`]
+//! problems in Portuguese.
 
 pub mod body;
 pub mod caller;
 pub mod client;
 pub mod cookies;
 pub mod idempotency;
+pub mod language;
 pub mod page;
+mod portuguese;
 pub mod problem;
 
 use app::App;
@@ -64,7 +67,9 @@ async fn around(State(app): State<App>, request: Request, next: Next) -> Respons
         _ => None,
     };
     let span = tracing::info_span!("http.request", request.id = request_id, trace.parent = context);
-    let mut response = app::trace::within(Some(context), next.run(request).instrument(span)).await;
+    let in_portuguese = language::asks_for_portuguese(request.headers());
+    let response = app::trace::within(Some(context), next.run(request).instrument(span)).await;
+    let mut response = language::tell(response, in_portuguese);
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

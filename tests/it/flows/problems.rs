@@ -148,6 +148,28 @@ async fn what_cannot_be_found_is_404() {
 }
 
 #[tokio::test]
+async fn a_problem_is_told_in_the_language_that_is_asked_for() {
+    let inbox = Inbox::open(false).await;
+    let asks = async |path: &str, languages: &str| {
+        inbox.tenant.api.send(Method::GET, path, None, &[("accept-language", languages)]).await
+    };
+    for (path, status) in
+        [(format!("contacts/{}", testkit::new_id()), 404), ("contacts?limit=0".to_owned(), 422)]
+    {
+        let english = asks(&path, "en-US, pt;q=0.5").await;
+        let portuguese = asks(&path, "pt-BR, en;q=0.5").await;
+        assert_eq!((english.status, portuguese.status), (status, status));
+        assert_eq!(english.headers["content-language"], "en");
+        assert_eq!(portuguese.headers["content-language"], "pt-BR");
+        assert_eq!(portuguese.headers["content-type"], "application/problem+json");
+        assert_eq!(english.body["code"], portuguese.body["code"], "programs go by the code");
+        insta::assert_json_snapshot!(format!("in_portuguese_{status}"), portuguese.body);
+    }
+    let unknown = inbox.tenant.api.send(Method::GET, "nada", None, &[("accept-language", "pt")]).await;
+    assert_eq!(unknown.body["detail"], "rota inexistente");
+}
+
+#[tokio::test]
 async fn another_method_is_told_which_there_are() {
     let stack = Stack::load();
     let api = Api::anonymous(&stack);

@@ -12,3 +12,5 @@ mod promises;
 mod queries;
 mod roles;
 mod strangers;
+
+pub(crate) use queries::rust_files;

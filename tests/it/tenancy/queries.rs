@@ -170,7 +170,7 @@ fn every_query_is_a_checked_one() {
 }
 
 /// Every Rust file below a folder.
-pub(super) fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -25,7 +25,7 @@ impl<E: Into<Error>> From<E> for ApiError {
 }
 
 /// The body of every answer that is no success.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// A URI reference for this kind of problem.
     #[serde(rename = "type")]
@@ -44,7 +44,7 @@ pub struct Problem {
 }
 
 /// One field that is wrong.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct FieldProblem {
     /// The field, as the request names it.
     pub field: String,
@@ -119,7 +119,9 @@ fn respond(status: StatusCode, code: &str, detail: String, errors: Vec<FieldProb
         code: code.to_owned(),
         errors,
     };
-    let mut response = (status, Json(problem)).into_response();
+    let mut response = (status, Json(&problem)).into_response();
+    // For who asks for another language.
+    response.extensions_mut().insert(problem);
     let content_type = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
