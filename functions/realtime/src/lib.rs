@@ -1,5 +1,9 @@
-//! The WebSocket API's Lambda: `$connect` lets browsers in, `$disconnect` forgets them; what they say is not
-//! listened to. Events are pushed by the consumer `push`.
+//! The WebSocket API's Lambda: `$connect` lets browsers in, `$disconnect` forgets them, `$default` hears what they say:
+//! which conversations they watch, and that they are still there. Events are pushed by the consumer `push`.
+//!
+//! Room: [`words`] what is said on a socket.
+
+mod words;
 
 use app::{App, Error};
 use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
@@ -27,7 +31,7 @@ pub async fn handle(app: &App, request: &ApiGatewayWebsocketProxyRequest) -> Api
     let outcome = match context.event_type.as_deref() {
         Some("CONNECT") => connect(app, connection_id, request).await,
         Some("DISCONNECT") => app::realtime::disconnect(app, connection_id).await,
-        _ => Ok(()),
+        _ => words::hear(app, connection_id, request.body.as_deref().unwrap_or_default()).await,
     };
     let status_code = match outcome {
         Ok(()) => 200,

@@ -187,6 +187,31 @@ impl BenchDatabase {
         Ok(began.elapsed())
     }
 
+    /// Runs statements of no answer, as the superuser.
+    ///
+    /// # Errors
+    /// When one of them fails.
+    pub(crate) async fn run(&mut self, statements: &str) -> anyhow::Result<()> {
+        sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut self.admin).await?;
+        Ok(())
+    }
+
+    /// The superuser's connection.
+    pub(crate) fn admin(&mut self) -> &mut PgConnection {
+        &mut self.admin
+    }
+
+    /// Bytes on disk.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub(crate) async fn size(&mut self) -> anyhow::Result<u64> {
+        let size: i64 = sqlx::query_scalar("SELECT pg_database_size(current_database())")
+            .fetch_one(&mut self.admin)
+            .await?;
+        Ok(size.try_into()?)
+    }
+
     /// Counts what must have changed after a measurement.
     ///
     /// # Errors

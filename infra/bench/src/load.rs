@@ -43,7 +43,8 @@ impl Round {
     }
 }
 
-fn percentile(ascending: &[Duration], share: f64) -> f64 {
+/// The value that `share` of all stay within, in milliseconds.
+pub(crate) fn percentile(ascending: &[Duration], share: f64) -> f64 {
     let rank = (share * ascending.len() as f64).ceil() as usize;
     let index = rank.saturating_sub(1).min(ascending.len().saturating_sub(1));
     ascending.get(index).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)

@@ -1,18 +1,21 @@
 //! Every figure that the documentation quotes: start-up, throughput, processor time and memory of the functions, each
 //! beside a baseline of the same run.
 //!
-//! Rooms: [`cold_start`], [`webhooks`], [`inbound`], [`accounts`] what is measured · [`worker`] a function as a process ·
+//! Rooms: [`cold_start`], [`webhooks`], [`inbound`], [`accounts`], [`lists`] what is measured · [`worker`] a function as a process ·
 //! [`runtime_api`] what feeds it · [`aws_stand_in`] what it calls · [`load`] callers · [`payloads`] what they send ·
-//! [`setup`], [`database`] what stands around · [`measure`], [`report`] figures and what is written of them.
+//! [`setup`], [`database`] what stands around · [`crowd`] who
+//! is looked through · [`measure`], [`report`] figures and what is written of them.
 //!
 //! No figure fails the run: only what does not work does.
 
 mod accounts;
 mod aws_stand_in;
 mod cold_start;
+mod crowd;
 mod database;
 mod http_server;
 mod inbound;
+mod lists;
 mod load;
 mod measure;
 mod payloads;
@@ -38,7 +41,7 @@ use webhooks::Calls;
 const HELP: &str = "\
 Measures the functions that stand beside this program, and writes infra/bench/RESULTS.md.
 
-  bench [--quick] [cold-start|webhooks|inbound|accounts]
+  bench [--quick] [cold-start|webhooks|inbound|accounts|lists]
 
   --quick   seconds instead of minutes: shows that everything works, not how fast
 
@@ -56,6 +59,7 @@ enum Part {
     Webhooks,
     Inbound,
     Accounts,
+    Lists,
 }
 
 /// How much is measured.
@@ -66,6 +70,7 @@ struct Plan {
     calls: [Calls; 3],
     inbound: Size,
     accounts: accounts::Size,
+    lists: lists::Size,
 }
 
 impl Plan {
@@ -79,6 +84,15 @@ impl Plan {
                 calls: [calls(1, 50), calls(10, 20), calls(100, 10)],
                 inbound: Size { messages: 2_000, events: 100, rounds: 1 },
                 accounts: accounts::Size { log_ins: 10, requests: 100, rounds: 1 },
+                lists: lists::Size {
+                    crowd: crowd::Size {
+                        contacts: 4_000,
+                        conversations: 2_000,
+                        messages: 20_000,
+                        neighbours: 2,
+                    },
+                    requests: 40,
+                },
             };
         }
         Self {
@@ -88,6 +102,15 @@ impl Plan {
             calls: [calls(1, 4_000), calls(10, 1_000), calls(100, 200)],
             inbound: Size { messages: 1_000_000, events: 3_000, rounds: 3 },
             accounts: accounts::Size { log_ins: 100, requests: 5_000, rounds: 3 },
+            lists: lists::Size {
+                crowd: crowd::Size {
+                    contacts: 1_000_000,
+                    conversations: 500_000,
+                    messages: 5_000_000,
+                    neighbours: 50,
+                },
+                requests: 400,
+            },
         }
     }
 }
@@ -113,6 +136,7 @@ async fn run() -> anyhow::Result<ExitCode> {
             "webhooks" => part = Part::Webhooks,
             "inbound" => part = Part::Inbound,
             "accounts" => part = Part::Accounts,
+            "lists" => part = Part::Lists,
             "--help" | "-h" | "help" => {
                 println!("{HELP}");
                 return Ok(ExitCode::SUCCESS);
@@ -154,6 +178,9 @@ async fn measure_parts(
     }
     if matches!(part, Part::All | Part::Accounts) {
         accounts::measure(setup, report, plan.accounts).await?;
+    }
+    if matches!(part, Part::All | Part::Lists) {
+        lists::measure(setup, report, plan.lists).await?;
     }
     Ok(())
 }

@@ -116,11 +116,12 @@ pub(crate) fn function_url_event(app_secret: &SecretString, body: &[u8]) -> Byte
 /// The event (payload format 2.0) of an HTTP request.
 pub(crate) fn api_event(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Bytes {
     let host = "bench.lambda-url.us-east-1.on.aws";
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut event = json!({
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": query,
         "headers": {
             "content-length": body.len().to_string(),
             "x-amzn-tls-cipher-suite": "TLS_AES_128_GCM_SHA256",

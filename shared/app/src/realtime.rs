@@ -1,13 +1,13 @@
 //! Browsers see it live: sockets of a company, and events pushed to them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use cloud::push::Delivery;
 use cloud::sockets::{Listener, Socket};
 use domain::event::{Event, EventEnvelope};
 use domain::user::Permission;
-use domain::{ApiKeyId, CompanyId, CompanyScope, LoginSessionId, UserId};
+use domain::{ApiKeyId, CompanyId, CompanyScope, ConversationId, LoginSessionId, UserId};
 use futures::stream::{self, StreamExt as _};
 
 use crate::App;
@@ -16,6 +16,9 @@ use crate::error::{Error, Result, internal};
 
 /// How many sockets are written to at once.
 const AT_ONCE: usize = 16;
+
+/// How many conversations a socket may watch.
+pub const WATCHED: usize = 100;
 
 /// Lets a browser in that shows a token or an API key.
 ///
@@ -50,6 +53,34 @@ pub async fn disconnect(app: &App, connection_id: &str) -> Result<()> {
     app.sockets.delete(connection_id).await.map_err(internal)
 }
 
+/// Says which conversations a socket hears of: these, or all of its company with `None`. What concerns no conversation it
+/// hears in any case. Ids of another company's conversations are of none that it could hear.
+///
+/// # Errors
+/// `Invalid` for more than [`WATCHED`]; `NotFound` for a socket that is forgotten already.
+pub async fn watch(app: &App, connection_id: &str, ids: Option<&BTreeSet<ConversationId>>) -> Result<()> {
+    if ids.is_some_and(|ids| ids.len() > WATCHED) {
+        return Err(Error::invalid("conversation_ids", format!("at most {WATCHED}")));
+    }
+    if app.sockets.set_watches(connection_id, ids).await.map_err(internal)? {
+        Ok(())
+    } else {
+        Err(Error::NotFound("socket"))
+    }
+}
+
+/// Answers what a browser said on its socket.
+///
+/// # Errors
+/// Retryable ones only; that the browser is gone is none.
+pub async fn reply(app: &App, connection_id: &str, body: &str) -> Result<()> {
+    match app.push.send(&app.settings.websocket_endpoint, connection_id, body).await {
+        Ok(Delivery::Delivered) => Ok(()),
+        Ok(Delivery::Gone) => disconnect(app, connection_id).await,
+        Err(error) => Err(internal(error)),
+    }
+}
+
 /// Pushes events to every socket of their companies, one event after the other on each socket. A socket that is gone, or
 /// whose credential is over, is forgotten; so are those of who was shut out.
 ///
@@ -70,12 +101,11 @@ pub async fn push(app: &App, events: &[EventEnvelope]) -> Result<()> {
         for socket in over {
             disconnect(app, &socket.connection_id).await?;
         }
-        let bodies: Arc<[String]> = events
+        let bodies: Arc<[Told]> = events
             .iter()
             .filter(|event| is_for_browsers(&event.event))
-            .map(serde_json::to_string)
-            .collect::<Result<_, _>>()
-            .map_err(internal)?;
+            .map(|event| Told::of(event))
+            .collect::<Result<_>>()?;
         let pushed: Vec<Result<()>> = stream::iter(sockets)
             .map(|socket| push_to(app, socket, bodies.clone()))
             .buffer_unordered(AT_ONCE)
@@ -84,6 +114,26 @@ pub async fn push(app: &App, events: &[EventEnvelope]) -> Result<()> {
         pushed.into_iter().collect::<Result<()>>()?;
     }
     Ok(())
+}
+
+/// An event as it goes down a socket.
+struct Told {
+    conversation_id: Option<ConversationId>,
+    body: String,
+}
+
+impl Told {
+    fn of(event: &EventEnvelope) -> Result<Self> {
+        let body = serde_json::to_string(event).map_err(internal)?;
+        Ok(Self { conversation_id: event.event.conversation_id(), body })
+    }
+
+    fn concerns(&self, socket: &Socket) -> bool {
+        match (&socket.watches, self.conversation_id) {
+            (Some(watched), Some(id)) => watched.contains(&id),
+            (None, _) | (_, None) => true,
+        }
+    }
 }
 
 /// Whom events shut out.
@@ -135,10 +185,10 @@ fn is_for_browsers(event: &Event) -> bool {
     }
 }
 
-async fn push_to(app: &App, socket: Socket, bodies: Arc<[String]>) -> Result<()> {
-    for body in bodies.iter() {
+async fn push_to(app: &App, socket: Socket, events: Arc<[Told]>) -> Result<()> {
+    for event in events.iter().filter(|event| event.concerns(&socket)) {
         let endpoint = &app.settings.websocket_endpoint;
-        match app.push.send(endpoint, &socket.connection_id, body).await {
+        match app.push.send(endpoint, &socket.connection_id, &event.body).await {
             Ok(Delivery::Delivered) => {}
             Ok(Delivery::Gone) => return disconnect(app, &socket.connection_id).await,
             // One socket that never takes it must not make every other one hear it again.

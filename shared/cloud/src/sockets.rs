@@ -3,15 +3,18 @@
 //! Table: partition key `connection_id` (string), index `by-company` on `company_id` (string) that projects all
 //! attributes, TTL attribute `expires_at`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ApiKeyId, CompanyId, LoginSessionId, UserId};
+use domain::{ApiKeyId, CompanyId, ConversationId, LoginSessionId, UserId};
 
 use crate::aws::Aws;
 use crate::error::AwsError;
-use crate::table::{Item, TableError, epoch_seconds, read, read_epoch_seconds, read_text, string, time};
+use crate::table::{
+    Item, TableError, epoch_seconds, read, read_epoch_seconds, read_text, refused, string, time,
+};
 
 /// API Gateway closes every WebSocket after two hours.
 pub const SOCKET_LIFE: TimeDelta = TimeDelta::hours(2);
@@ -41,6 +44,8 @@ pub struct Socket {
     pub connected_at: DateTime<Utc>,
     /// When it is gone for certain; whole seconds.
     pub expires_at: DateTime<Utc>,
+    /// The conversations that it hears of; `None` for all of the company's.
+    pub watches: Option<BTreeSet<ConversationId>>,
 }
 
 impl Socket {
@@ -54,7 +59,8 @@ impl Socket {
     ) -> Self {
         let life = connected_at + SOCKET_LIFE;
         let expires_at = credential_ends.map_or(life, |end| end.min(life));
-        Self { connection_id: connection_id.into(), company_id, listener, connected_at, expires_at }
+        let connection_id = connection_id.into();
+        Self { connection_id, company_id, listener, connected_at, expires_at, watches: None }
     }
 
     fn to_item(&self) -> Item {
@@ -87,8 +93,18 @@ impl Socket {
                 .map_err(|_| TableError::Malformed("connected_at"))?
                 .to_utc(),
             expires_at: read_epoch_seconds(item, "expires_at")?,
+            watches: item.get(WATCHES).map(read_watches).transpose()?,
         })
     }
+}
+
+/// The attribute of [`Socket::watches`]: a list, since a set of DynamoDB cannot be empty.
+const WATCHES: &str = "watches";
+
+fn read_watches(value: &AttributeValue) -> Result<BTreeSet<ConversationId>, TableError> {
+    let malformed = || TableError::Malformed(WATCHES);
+    let ids = value.as_l().map_err(|_| malformed())?.iter();
+    ids.map(|id| id.as_s().ok().and_then(|id| id.parse().ok()).ok_or_else(malformed)).collect()
 }
 
 fn read_if_there<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<Option<T>, TableError> {
@@ -117,6 +133,33 @@ impl Sockets {
         let answer = request.set_item(Some(socket.to_item())).send().await;
         answer.map_err(|error| AwsError::from_sdk("dynamodb.PutItem", error))?;
         Ok(())
+    }
+
+    /// Says which conversations a connection hears of; whether there is such a connection.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn set_watches(
+        &self,
+        connection_id: &str,
+        watches: Option<&BTreeSet<ConversationId>>,
+    ) -> Result<bool, TableError> {
+        let request = self.aws.dynamodb().await.update_item().table_name(&*self.table);
+        let request = request
+            .key("connection_id", string(connection_id))
+            // One that was forgotten meanwhile does not come back.
+            .condition_expression("attribute_exists(connection_id)");
+        let request = match watches {
+            Some(ids) => request
+                .update_expression(format!("SET {WATCHES} = :watches"))
+                .expression_attribute_values(":watches", AttributeValue::L(ids.iter().map(string).collect())),
+            None => request.update_expression(format!("REMOVE {WATCHES}")),
+        };
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if refused(&error) => Ok(false),
+            Err(error) => Err(AwsError::from_sdk("dynamodb.UpdateItem", error).into()),
+        }
     }
 
     /// One connection, as of now.

@@ -98,6 +98,23 @@ impl Event {
     }
 }
 
+impl Event {
+    /// The conversation that it is of; `None` for what concerns the company, its people or a customer.
+    pub fn conversation_id(&self) -> Option<ConversationId> {
+        match self {
+            Self::MessageCreated { conversation_id, .. }
+            | Self::MessageStatusChanged { conversation_id, .. }
+            | Self::ConversationRead { conversation_id }
+            | Self::SessionChanged { conversation_id, .. }
+            | Self::SessionNeedsHuman { conversation_id, .. } => Some(*conversation_id),
+            Self::ContactCreated { .. }
+            | Self::MemberShutOut { .. }
+            | Self::LoginSessionsEnded { .. }
+            | Self::ApiKeyRevoked { .. } => None,
+        }
+    }
+}
+
 /// What stands on the bus, and what a browser receives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventEnvelope {

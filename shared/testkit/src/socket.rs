@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -15,6 +15,7 @@ use crate::{Stack, eventually};
 pub struct Socket {
     events: Arc<Mutex<Vec<Value>>>,
     reader: tokio::task::JoinHandle<()>,
+    writer: tokio::sync::mpsc::UnboundedSender<Message>,
 }
 
 impl Socket {
@@ -27,17 +28,24 @@ impl Socket {
         let (stream, _) = connect_async(&url).await.expect("the WebSocket is let in");
         let events = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&events);
-        let (write, mut read) = stream.split();
+        let (mut write, mut read) = stream.split();
+        let (writer, mut said) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            // Ends with the channel, and the socket with it.
+            while let Some(message) = said.recv().await {
+                if write.send(message).await.is_err() {
+                    break;
+                }
+            }
+        });
         let reader = tokio::spawn(async move {
-            // Held, so that the socket stays open.
-            let _write = write;
             while let Some(Ok(message)) = read.next().await {
                 let Message::Text(text) = message else { continue };
                 let event = serde_json::from_str(&text).unwrap_or(Value::String(text.to_string()));
                 sink.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             }
         });
-        Self { events, reader }
+        Self { events, reader, writer }
     }
 
     /// The HTTP status with which a WebSocket is refused; `None` when it is let in.
@@ -50,6 +58,14 @@ impl Socket {
             Err(Error::Http(answer)) => Some(answer.status().as_u16()),
             Err(error) => panic!("no HTTP answer: {error}"),
         }
+    }
+
+    /// Says something.
+    ///
+    /// # Panics
+    /// When the socket is closed.
+    pub fn say(&self, word: &Value) {
+        self.writer.send(Message::text(word.to_string())).expect("the socket is open");
     }
 
     /// Every event so far.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{Api, PATIENCE, Sandbox, Socket, Stack, Tenant, TenantOptions, eventually, new_phone};
 
-use crate::inbox::{conversation_of, messages_of};
+use crate::inbox::{Inbox, conversation_of, messages_of};
 
 const QUESTION: &str = "Oi, vocês entregam em Goiânia?";
 
@@ -149,4 +149,53 @@ async fn a_socket_without_credentials_is_refused() {
         let status = Socket::refusal(&stack, query).await;
         assert!(matches!(status, Some(401 | 403)), "{query:?}: {status:?}");
     }
+}
+
+#[tokio::test]
+async fn a_socket_hears_of_what_it_watches() {
+    let inbox = Inbox::open(false).await;
+    let key = &inbox.tenant.api_key;
+    let socket = Socket::open(&inbox.stack, key).await;
+    let all = Socket::open(&inbox.stack, key).await;
+    socket.say(&json!({ "action": "ping" }));
+    socket.wait_for("an answer to a ping", PATIENCE, |word| word["type"] == "pong").await;
+    for (word, code) in [
+        (json!({ "action": "dance" }), "malformed"),
+        (json!({ "action": "watch", "conversation_ids": ["nenhuma"] }), "malformed"),
+        (json!({ "action": "watch", "conversation_ids": [], "all": true }), "malformed"),
+        (
+            json!({ "action": "watch", "conversation_ids": (0..101).map(|_| testkit::new_id()).collect::<Vec<_>>() }),
+            "invalid",
+        ),
+    ] {
+        let before = socket.events().len();
+        socket.say(&word);
+        let problem = eventually("a problem to be told", PATIENCE, async || {
+            socket.events().into_iter().skip(before).find(|word| word["type"] == "problem")
+        })
+        .await;
+        assert_eq!(problem["code"], code, "{word}");
+    }
+
+    let elsewhere = testkit::new_id();
+    socket.say(&json!({ "action": "watch", "conversation_ids": [elsewhere] }));
+    socket.wait_for("the change to be told", PATIENCE, |word| word["type"] == "watching").await;
+    let unheard = inbox.send("Ninguém vê").await;
+    let created = |id: &str| {
+        let id = json!(id);
+        move |event: &Value| event["type"] == "message.created" && event["message_id"] == id
+    };
+    all.wait_for("a socket that watches all to hear of it", PATIENCE, created(&unheard)).await;
+    let _message = inbox.reaches(&unheard, &["read"]).await;
+
+    socket.say(&json!({ "action": "watch", "conversation_ids": [inbox.conversation_id] }));
+    let watching = json!([inbox.conversation_id]);
+    socket
+        .wait_for("the change to be told", PATIENCE, |word| {
+            word["type"] == "watching" && word["conversation_ids"] == watching
+        })
+        .await;
+    let heard = inbox.send("Alguém vê").await;
+    socket.wait_for("the watched conversation's message", PATIENCE, created(&heard)).await;
+    assert!(!socket.events().iter().any(created(&unheard)), "it watched another one");
 }
