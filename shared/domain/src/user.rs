@@ -28,6 +28,8 @@ pub enum Permission {
     ReadInbox,
     /// Write to customers, mark as read.
     WriteInbox,
+    /// Define fields and tags, keep lists and segments, import, merge, export and erase customers.
+    ManageContacts,
     /// See the company, its members and its departments.
     ReadCompany,
     /// Change the company's name and settings.
@@ -45,10 +47,11 @@ pub enum Permission {
 }
 
 /// Who holds what: one line a permission, one column a role.
-const TABLE: [(Permission, [bool; 5]); 9] = [
+const TABLE: [(Permission, [bool; 5]); 10] = [
     //                                owner  admin  superv agent  viewer
     (Permission::ReadInbox, [true, true, true, true, true]),
     (Permission::WriteInbox, [true, true, true, true, false]),
+    (Permission::ManageContacts, [true, true, true, false, false]),
     (Permission::ReadCompany, [true, true, true, true, true]),
     (Permission::ManageCompany, [true, true, false, false, false]),
     (Permission::ManageMembers, [true, true, false, false, false]),
@@ -106,6 +109,7 @@ impl Permission {
         match self {
             Self::ReadInbox => "read the inbox",
             Self::WriteInbox => "write to customers",
+            Self::ManageContacts => "manage contacts",
             Self::ReadCompany => "see the company",
             Self::ManageCompany => "change the company",
             Self::ManageMembers => "manage members",
@@ -121,6 +125,7 @@ impl Permission {
         match self {
             Self::ReadInbox => "read_inbox",
             Self::WriteInbox => "write_inbox",
+            Self::ManageContacts => "manage_contacts",
             Self::ReadCompany => "read_company",
             Self::ManageCompany => "manage_company",
             Self::ManageMembers => "manage_members",
