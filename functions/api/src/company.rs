@@ -55,15 +55,17 @@ pub struct CompanySettingsBody {
     closed_sessions: ClosedSessions,
     /// For new sessions: seconds of silence that end a customer's burst.
     concat_timeout: i32,
+    /// By which words alone a customer says that they want no more messages, besides STOP, SAIR, PARAR and CANCELAR.
+    opt_out_keywords: Vec<String>,
 }
 
 impl From<Company> for CompanyDetailBody {
     fn from(company: Company) -> Self {
-        let CompanySettings { closed_sessions, concat_timeout } = company.settings.0;
+        let CompanySettings { closed_sessions, concat_timeout, opt_out_keywords } = company.settings.0;
         Self {
             id: company.id,
             name: company.name,
-            settings: CompanySettingsBody { closed_sessions, concat_timeout },
+            settings: CompanySettingsBody { closed_sessions, concat_timeout, opt_out_keywords },
             created_at: company.created_at,
         }
     }
@@ -89,6 +91,8 @@ pub struct ChangeCompanySettings {
     closed_sessions: Option<ClosedSessions>,
     /// 5 to 8.
     concat_timeout: Option<i32>,
+    /// In place of those that there were: up to 50, each of 1 to 40 characters; accents and capitals do not matter.
+    opt_out_keywords: Option<Vec<String>>,
 }
 
 /// Who shall own the company.
@@ -123,8 +127,9 @@ async fn change(
     caller: Caller,
     ValidJson(change): ValidJson<ChangeCompany>,
 ) -> Result<Json<CompanyDetailBody>, ApiError> {
-    let ChangeCompany { name, settings: ChangeCompanySettings { closed_sessions, concat_timeout } } = change;
-    let change = app::company::Change { name, closed_sessions, concat_timeout };
+    let ChangeCompany { name, settings } = change;
+    let ChangeCompanySettings { closed_sessions, concat_timeout, opt_out_keywords } = settings;
+    let change = app::company::Change { name, closed_sessions, concat_timeout, opt_out_keywords };
     Ok(Json(app::company::change(&app, caller.identity(), change).await?.into()))
 }
 

@@ -49,6 +49,7 @@ words! {
         "What a customer's message does when their last session is over: `stay_closed` keeps it, and nothing automatic \
          happens.";
     AddressKind: of::<domain::inbound::AddressKind>(), "Whose form an address has.";
+    FieldType: of::<domain::contact::FieldType>(), "What a field of the company's own holds.";
     ConversationStatus: of::<crate::conversations::ConversationStatus>(), "Where a conversation stands.";
     ActorKind: ["person", "api_key", "system"], "Who acts.";
     Standing: ["ok", "unavailable"], "Whether it works.";

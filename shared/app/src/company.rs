@@ -11,6 +11,7 @@ pub mod members;
 use db::companies::Company;
 use domain::UserId;
 use domain::company::{CONCAT_TIMEOUT, CompanySettings};
+use domain::contact::{KEYWORD_CHARS, keyword};
 use domain::session::ClosedSessions;
 use domain::user::{Permission, Role};
 use serde_json::json;
@@ -20,6 +21,9 @@ use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::auth::registration::name;
 use crate::error::{Error, Result};
+
+/// Words of its own, at most, by which a company's customers opt out.
+const KEYWORDS: usize = 50;
 
 /// The caller's company.
 ///
@@ -40,6 +44,8 @@ pub struct Change {
     pub closed_sessions: Option<ClosedSessions>,
     /// For new sessions: seconds of silence that end a customer's burst.
     pub concat_timeout: Option<i32>,
+    /// By which words alone a customer says that they want no more messages, in place of those that there were.
+    pub opt_out_keywords: Option<Vec<String>>,
 }
 
 /// Changes the company.
@@ -53,12 +59,14 @@ pub async fn change(app: &App, identity: &Identity, change: Change) -> Result<Co
         let (least, most) = (CONCAT_TIMEOUT.start(), CONCAT_TIMEOUT.end());
         return Err(Error::invalid("settings.concat_timeout", format!("{least} to {most} seconds")));
     }
+    let opt_out_keywords = change.opt_out_keywords.as_deref().map(checked_keywords).transpose()?;
     let mut tx = app.db().await?.begin(identity.scope).await?;
     let mut company = db::companies::find_for_update(&mut tx).await?.ok_or(Error::NotFound("company"))?;
-    let was = company.settings.0;
+    let was = company.settings.0.clone();
     let settings = CompanySettings {
         closed_sessions: change.closed_sessions.unwrap_or(was.closed_sessions),
         concat_timeout: change.concat_timeout.unwrap_or(was.concat_timeout),
+        opt_out_keywords: opt_out_keywords.unwrap_or_else(|| was.opt_out_keywords.clone()),
     };
     let object = ("company", Some(company.id.0));
     if let Some(new_name) = new_name.filter(|new| *new != company.name) {
@@ -68,13 +76,31 @@ pub async fn change(app: &App, identity: &Identity, change: Change) -> Result<Co
         company.name = new_name;
     }
     if settings != was {
-        db::companies::set_settings(&mut tx, settings).await?;
+        db::companies::set_settings(&mut tx, &settings).await?;
         let detail = json!({ "from": was, "to": settings });
         audit::record(app, &mut tx, By::Caller(identity), "company.settings_changed", object, detail).await?;
         company.settings.0 = settings;
     }
     tx.commit().await?;
     Ok(company)
+}
+
+/// The words as they are compared, each once.
+fn checked_keywords(words: &[String]) -> Result<Vec<String>> {
+    let field = "settings.opt_out_keywords";
+    if words.len() > KEYWORDS {
+        return Err(Error::invalid(field, format!("at most {KEYWORDS} words")));
+    }
+    let mut checked = Vec::new();
+    for word in words {
+        let word = keyword(word).ok_or_else(|| {
+            Error::invalid(field, format!("1 to {KEYWORD_CHARS} characters, with a letter or digit in them"))
+        })?;
+        if !checked.contains(&word) {
+            checked.push(word);
+        }
+    }
+    Ok(checked)
 }
 
 /// Hands the company over to another member; the owner becomes an admin.

@@ -1,10 +1,11 @@
 //! A provider's events become messages and statuses, each once, in one transaction with the jobs that they cause.
 //!
 //! Rooms: here the journal and the order of work · [`identity`] which contact an address is · [`messages`] messages,
-//! conversations, sessions, turns · [`statuses`] delivery reports.
+//! conversations, sessions, turns · [`opt_outs`] who wants no more of them · [`statuses`] delivery reports.
 
 mod identity;
 mod messages;
+mod opt_outs;
 mod statuses;
 
 use chrono::{DateTime, Utc};

@@ -30,6 +30,7 @@ pub mod outbox;
 pub mod realtime;
 pub mod sealed;
 pub mod sessions;
+pub mod tabulations;
 mod text;
 pub mod trace;
 pub mod turns;

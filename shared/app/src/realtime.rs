@@ -177,6 +177,10 @@ fn is_for_browsers(event: &Event) -> bool {
     match event {
         Event::MemberShutOut { .. } | Event::LoginSessionsEnded { .. } | Event::ApiKeyRevoked { .. } => false,
         Event::ContactCreated { .. }
+        | Event::ContactChanged { .. }
+        | Event::ContactDeleted { .. }
+        | Event::ContactOptedOut { .. }
+        | Event::ContactOptedIn { .. }
         | Event::MessageCreated { .. }
         | Event::MessageStatusChanged { .. }
         | Event::ConversationRead { .. }

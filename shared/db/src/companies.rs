@@ -80,7 +80,7 @@ pub async fn rename(tx: &mut TenantTx, name: &str) -> Result<()> {
 ///
 /// # Errors
 /// Database errors only.
-pub async fn set_settings(tx: &mut TenantTx, settings: CompanySettings) -> Result<()> {
+pub async fn set_settings(tx: &mut TenantTx, settings: &CompanySettings) -> Result<()> {
     let company_id = tx.company_id();
     sqlx::query!(
         "UPDATE companies SET settings = settings || $2 WHERE id = $1",

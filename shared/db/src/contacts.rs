@@ -1,12 +1,19 @@
 //! Contacts and the addresses that lead to them.
+//!
+//! Rooms: here one by one, and what providers tell of many · [`search`] lists · [`notes`] · [`consents`] what customers
+//! said about being written to · [`timeline`] all that happened.
+
+pub mod consents;
+pub mod notes;
+pub mod search;
+pub mod timeline;
 
 use chrono::{DateTime, Utc};
 use domain::ContactId;
 use domain::inbound::{Address, AddressKind};
 use serde_json::Value;
-use uuid::Uuid;
 
-use crate::{Result, TenantTx};
+use crate::{Error, Result, TenantTx};
 
 /// A customer.
 #[derive(Clone, Debug)]
@@ -238,6 +245,147 @@ pub async fn set_marketing_opt_out(
     Ok(())
 }
 
+/// What people and programs write about a contact.
+#[derive(Clone, Debug)]
+pub struct Details {
+    /// What the customer is called; empty when nobody said.
+    pub name: String,
+    /// Canonical E.164.
+    pub phone: Option<String>,
+    /// Email address.
+    pub email: Option<String>,
+    /// Where it came from.
+    pub source: String,
+    /// Id in the company's own system.
+    pub external_id: Option<String>,
+    /// The AI leaves this customer alone.
+    pub bypass_bots: bool,
+    /// Custom fields, an object.
+    pub custom: Value,
+    /// Tabulations.
+    pub tags: Vec<String>,
+}
+
+/// Makes a contact. Its addresses are [another matter](insert_addresses).
+///
+/// # Errors
+/// Database errors only.
+pub async fn insert(tx: &mut TenantTx, id: ContactId, details: &Details, now: DateTime<Utc>) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "INSERT INTO contacts (company_id, id, name, phone, email, source, external_id, bypass_bots, custom, tags,
+                               created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)",
+        company_id.0,
+        id.0,
+        details.name,
+        details.phone,
+        details.email,
+        details.source,
+        details.external_id,
+        details.bypass_bots,
+        details.custom,
+        &details.tags,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Writes what may change of a contact that was found [for update](find_for_update).
+///
+/// # Errors
+/// Database errors only.
+pub async fn update(tx: &mut TenantTx, id: ContactId, details: &Details, now: DateTime<Utc>) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE contacts SET name = $3, phone = $4, email = $5, source = $6, external_id = $7, bypass_bots = $8,
+             custom = $9, tags = $10, updated_at = $11
+         WHERE company_id = $1 AND id = $2",
+        company_id.0,
+        id.0,
+        details.name,
+        details.phone,
+        details.email,
+        details.source,
+        details.external_id,
+        details.bypass_bots,
+        details.custom,
+        &details.tags,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Deletes a contact that nothing else is about: neither messages, nor what the customer agreed to; whether there was
+/// one. Its notes go along.
+///
+/// # Errors
+/// `Conflict` when something is about it.
+pub async fn delete(tx: &mut TenantTx, id: ContactId) -> Result<bool> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "DELETE FROM contact_addresses WHERE company_id = $1 AND contact_id = $2",
+        company_id.0,
+        id.0
+    )
+    .execute(tx.connection())
+    .await?;
+    let done = sqlx::query!("DELETE FROM contacts WHERE company_id = $1 AND id = $2", company_id.0, id.0)
+        .execute(tx.connection())
+        .await
+        // Whatever points at it, also tables that come later.
+        .map_err(|error| match error.as_database_error() {
+            Some(violated) if violated.is_foreign_key_violation() => {
+                Error::Conflict("something is about this contact")
+            }
+            _ => error.into(),
+        })?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Takes addresses from a contact.
+///
+/// # Errors
+/// Database errors only.
+pub async fn delete_addresses(tx: &mut TenantTx, id: ContactId, addresses: &[Address]) -> Result<()> {
+    let company_id = tx.company_id();
+    let (kinds, values) = columns(addresses);
+    sqlx::query!(
+        "DELETE FROM contact_addresses a USING unnest($3::text[], $4::text[]) AS gone (kind, value)
+         WHERE a.company_id = $1 AND a.contact_id = $2 AND a.kind = gone.kind AND a.value = gone.value",
+        company_id.0,
+        id.0,
+        &kinds as _,
+        &values
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Finds a contact, and keeps others from changing it. Addresses that are to be [locked](lock_addresses) were locked
+/// before: everywhere those come first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_for_update(tx: &mut TenantTx, id: ContactId) -> Result<Option<Contact>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Contact,
+        r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
+                  opted_out_at, created_at
+           FROM contacts WHERE company_id = $1 AND id = $2 FOR NO KEY UPDATE"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
 /// Finds a contact.
 ///
 /// # Errors
@@ -253,35 +401,6 @@ pub async fn find(tx: &mut TenantTx, id: ContactId) -> Result<Option<Contact>> {
         id.0
     )
     .fetch_optional(tx.connection())
-    .await?)
-}
-
-/// Lists contacts, newest first, after the position `before`.
-///
-/// # Errors
-/// Database errors only.
-pub async fn list(
-    tx: &mut TenantTx,
-    before: Option<(DateTime<Utc>, Uuid)>,
-    limit: i64,
-) -> Result<Vec<Contact>> {
-    let company_id = tx.company_id();
-    let (before_at, before_id) = before.unzip();
-    Ok(sqlx::query_as!(
-        Contact,
-        r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
-                  opted_out_at, created_at
-           FROM contacts
-           WHERE company_id = $1
-             AND (created_at, id) < (coalesce($2, 'infinity'::timestamptz),
-                                     coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
-           ORDER BY created_at DESC, id DESC LIMIT $4"#,
-        company_id.0,
-        before_at,
-        before_id,
-        limit
-    )
-    .fetch_all(tx.connection())
     .await?)
 }
 

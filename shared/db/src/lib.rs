@@ -1,7 +1,7 @@
 //! PostgreSQL: the only place with SQL.
 //!
 //! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox ·
-//! one file of queries a resource ([`contacts`], [`conversations`], [`messages`], [`sessions`], [`turns`],
+//! one file of queries a resource ([`contacts`], [`contact_fields`], [`tabulations`], [`conversations`], [`messages`], [`sessions`], [`turns`],
 //! [`connections`], [`personas`]; of accounts [`users`], [`companies`], [`members`], [`departments`], [`invitations`],
 //! [`api_keys`], [`identities`], [`login_sessions`], [`account_tokens`]) · [`audit`] who did what · [`journal`] what providers told us ·
 //! [`outbox`] what has to leave · [`idempotency`] repeated POSTs · [`error`] what can go wrong.
@@ -16,6 +16,7 @@ pub mod api_keys;
 pub mod audit;
 pub mod companies;
 pub mod connections;
+pub mod contact_fields;
 pub mod contacts;
 pub mod conversations;
 pub mod departments;
@@ -30,6 +31,7 @@ pub mod messages;
 pub mod outbox;
 pub mod personas;
 pub mod sessions;
+pub mod tabulations;
 pub mod turns;
 pub mod tx;
 pub mod users;

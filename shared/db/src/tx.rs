@@ -134,6 +134,16 @@ impl Db {
         self.begin_as(scope, "SET LOCAL plan_cache_mode = force_custom_plan").await
     }
 
+    /// As [`Self::begin_list`], for lists in which parts of texts are looked for: what was meant for an index never reads
+    /// the whole table instead, whatever the planner guesses of parts that it knows nothing about.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn begin_search(&self, scope: CompanyScope) -> Result<TenantTx> {
+        self.begin_as(scope, "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off")
+            .await
+    }
+
     async fn begin_as(&self, scope: CompanyScope, settings: &'static str) -> Result<TenantTx> {
         let company_id = scope.company_id();
         let tx = self.begin_with(&format!("SET LOCAL app.company_id = '{company_id}'; {settings}")).await?;

@@ -15,6 +15,30 @@ pub enum Event {
         /// The contact.
         contact_id: ContactId,
     },
+    /// Something of a contact changed: its fields, addresses, tags, notes, or whether it may be written to.
+    #[serde(rename = "contact.changed")]
+    ContactChanged {
+        /// The contact.
+        contact_id: ContactId,
+    },
+    /// A contact is gone.
+    #[serde(rename = "contact.deleted")]
+    ContactDeleted {
+        /// The contact that was.
+        contact_id: ContactId,
+    },
+    /// A customer does not want to be written to any more.
+    #[serde(rename = "contact.opted_out")]
+    ContactOptedOut {
+        /// The contact.
+        contact_id: ContactId,
+    },
+    /// A customer wants to be written to.
+    #[serde(rename = "contact.opted_in")]
+    ContactOptedIn {
+        /// The contact.
+        contact_id: ContactId,
+    },
     /// A message was stored, either direction.
     #[serde(rename = "message.created")]
     MessageCreated {
@@ -86,6 +110,10 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ContactCreated { .. } => "contact.created",
+            Self::ContactChanged { .. } => "contact.changed",
+            Self::ContactDeleted { .. } => "contact.deleted",
+            Self::ContactOptedOut { .. } => "contact.opted_out",
+            Self::ContactOptedIn { .. } => "contact.opted_in",
             Self::MessageCreated { .. } => "message.created",
             Self::MessageStatusChanged { .. } => "message.status",
             Self::ConversationRead { .. } => "conversation.read",
@@ -139,6 +167,10 @@ mod tests {
     fn the_name_is_the_tag() {
         for event in [
             Event::ContactCreated { contact_id: ContactId(Uuid::nil()) },
+            Event::ContactChanged { contact_id: ContactId(Uuid::nil()) },
+            Event::ContactDeleted { contact_id: ContactId(Uuid::nil()) },
+            Event::ContactOptedOut { contact_id: ContactId(Uuid::nil()) },
+            Event::ContactOptedIn { contact_id: ContactId(Uuid::nil()) },
             Event::MemberShutOut { user_id: UserId(Uuid::nil()) },
             Event::LoginSessionsEnded { session_ids: vec![LoginSessionId(Uuid::nil())] },
             Event::ApiKeyRevoked { api_key_id: ApiKeyId(Uuid::nil()) },

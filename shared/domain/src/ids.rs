@@ -35,6 +35,12 @@ ids! {
     ConnectionId,
     /// A customer of a company.
     ContactId,
+    /// A field of its own that a company keeps of its customers.
+    ContactFieldId,
+    /// A note on a customer.
+    ContactNoteId,
+    /// A tag that a company's people choose from.
+    TabulationId,
     /// The one thread between a contact and a connection.
     ConversationId,
     /// A stretch of a conversation that somebody, human or AI, handles.

@@ -1,7 +1,7 @@
 //! The words of the product and its pure rules. Every other crate speaks them.
 //!
 //! Rooms: [`ids`] typed identifiers and the tenant scope · [`phone`] E.164 and WhatsApp addresses ·
-//! [`message`] messages and the status lattice · [`session`] sessions and who holds them ·
+//! [`contact`] what may be known of a customer · [`message`] messages and the status lattice · [`session`] sessions and who holds them ·
 //! [`inbound`] what a provider told us, normalised · [`turn`] when a burst of messages is answered ·
 //! [`persona`] who the AI is · [`user`] people, roles, permissions · [`job`] work that travels on
 //! queues · [`event`] what happened, for whoever listens.
@@ -9,6 +9,7 @@
 //! Never in here: I/O, async, the clock, randomness, SQL, HTTP, a provider's wire format.
 
 pub mod company;
+pub mod contact;
 pub mod event;
 pub mod ids;
 pub mod inbound;

@@ -174,7 +174,7 @@ async fn another_method_is_told_which_there_are() {
     let stack = Stack::load();
     let api = Api::anonymous(&stack);
     for (method, path, allow) in [
-        (Method::PUT, "contacts".to_owned(), "GET,HEAD"),
+        (Method::PUT, "contacts".to_owned(), "GET,HEAD,POST"),
         (Method::DELETE, "messages".to_owned(), "GET,HEAD,POST"),
         (Method::GET, format!("messages/{}/retry", testkit::new_id()), "POST"),
         (Method::PUT, format!("departments/{}", testkit::new_id()), "GET,HEAD,PATCH,DELETE"),
@@ -272,7 +272,12 @@ async fn a_wrong_field_is_named() {
         ("conversations?status=never", "status"),
         ("conversations?assignee_id=1", "assignee_id"),
         ("conversations?contact_id=1", "contact_id"),
-        ("contacts?q=Ana", "q"),
+        ("contacts?query=Ana", "query"),
+        ("contacts?q=-", "q"),
+        ("contacts?phone=ana", "phone"),
+        ("contacts?opted_out=maybe", "opted_out"),
+        ("contacts?created_from=ontem", "created_from"),
+        ("contacts?created_from=2026-02-01T00:00:00Z&created_to=2026-01-01T00:00:00Z", "created_to"),
         ("audit-log?actor_id=1", "actor_id"),
         ("contacts?limit=abc", "limit"),
         ("conversations?unread=maybe", "unread"),

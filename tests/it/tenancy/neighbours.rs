@@ -11,10 +11,13 @@ use super::document::{Operation, fill, guarded};
 use crate::inbox::Inbox;
 
 /// What an id in a path names, by what stands before it.
-const IN_PATHS: [(&str, &str); 10] = [
+const IN_PATHS: [(&str, &str); 14] = [
     ("api-keys", "api_key"),
     ("auth/sessions", "login_session"),
+    ("contact-fields", "contact_field"),
     ("contacts", "contact"),
+    ("contacts/by-phone", "phone"),
+    ("contacts/notes", "note"),
     ("conversations", "conversation"),
     ("departments", "department"),
     ("invitations", "invitation"),
@@ -22,6 +25,7 @@ const IN_PATHS: [(&str, &str); 10] = [
     ("messages", "message"),
     ("sessions", "session"),
     ("sessions/by-contact", "contact"),
+    ("tabulations", "tabulation"),
 ];
 
 /// Ids in query strings: route, parameter, what it names.
@@ -38,7 +42,13 @@ const IN_QUERIES: [(&str, &str, &str); 9] = [
 ];
 
 /// Ids in bodies: route, property, how another company's is answered, and a body that is right with one's own.
-const IN_BODIES: [(&str, &str, u16, &str); 12] = [
+const IN_BODIES: [(&str, &str, u16, &str); 16] = [
+    (
+        "DELETE /api/v1/contacts/{id}/tabulations",
+        "tabulation_ids",
+        422,
+        r#"{ "tabulation_ids": ["$tabulation"] }"#,
+    ),
     (
         "PATCH /api/v1/departments/{id}",
         "member_ids",
@@ -46,6 +56,19 @@ const IN_BODIES: [(&str, &str, u16, &str); 12] = [
         r#"{ "name": "Comercial", "member_ids": ["$member"] }"#,
     ),
     ("POST /api/v1/auth/switch-company", "company_id", 404, r#"{ "company_id": "$company" }"#),
+    (
+        "POST /api/v1/contacts/{id}/opt-in",
+        "message_id",
+        422,
+        r#"{ "proof": "Sim, quero", "message_id": "$message" }"#,
+    ),
+    ("POST /api/v1/contacts/{id}/opt-out", "message_id", 422, r#"{ "message_id": "$message" }"#),
+    (
+        "POST /api/v1/contacts/{id}/tabulations",
+        "tabulation_ids",
+        422,
+        r#"{ "tabulation_ids": ["$tabulation"] }"#,
+    ),
     ("POST /api/v1/company/transfer-ownership", "user_id", 404, r#"{ "user_id": "$member" }"#),
     ("POST /api/v1/departments", "member_ids", 422, r#"{ "name": "Compras", "member_ids": ["$member"] }"#),
     (
@@ -110,19 +133,28 @@ impl Company {
         let email = format!("{}@example.com", new_word("convite-"));
         let invitation = make("invitations", json!({ "email": email, "role": "agent" })).await;
         let key = make("api-keys", json!({ "name": "ERP", "permissions": ["read_inbox"] })).await;
+        let field = make("contact-fields", json!({ "key": "cpf", "label": "CPF", "type": "text" })).await;
+        let tabulation = make("tabulations", json!({ "name": "VIP" })).await;
+        let notes = format!("contacts/{}/notes", inbox.contact_id);
+        let note = make(&notes, json!({ "text": "Prefere a manhã" })).await;
+        let contact = owner.get(&format!("contacts/{}", inbox.contact_id)).await.expect_status(200).body;
         let id = |of: &Value| of.as_str().unwrap().to_owned();
         let ids = BTreeMap::from([
             ("api_key", id(&key["id"])),
             ("company", inbox.tenant.company_id.to_string()),
             ("connection", inbox.tenant.connection_id.to_string()),
             ("contact", inbox.contact_id.clone()),
+            ("contact_field", id(&field["id"])),
             ("conversation", inbox.conversation_id.clone()),
             ("department", id(&department["id"])),
             ("invitation", id(&invitation["id"])),
             ("login_session", id(&open["items"][0]["id"])),
             ("member", id(&on_laptop["user"]["id"])),
             ("message", id(&message["id"])),
+            ("note", id(&note["id"])),
+            ("phone", id(&contact["phone"])),
             ("session", id(&message["session_id"])),
+            ("tabulation", id(&tabulation["id"])),
         ]);
         Self { inbox, owner, ids }
     }
@@ -159,9 +191,13 @@ impl Company {
 }
 
 /// Bodies of routes with an id in their path, where `{}` is none of theirs.
-const BODIES: [(&str, &str); 5] = [
+const BODIES: [(&str, &str); 9] = [
+    ("DELETE /api/v1/contacts/{id}/tabulations", r#"{ "tabulation_ids": ["$tabulation"] }"#),
     ("DELETE /api/v1/sessions/{id}/tags", r#"{ "tags": ["venda"] }"#),
     ("PATCH /api/v1/sessions/{id}/status", r#"{ "status": "PAUSED" }"#),
+    ("POST /api/v1/contacts/{id}/notes", r#"{ "text": "Prefere a tarde" }"#),
+    ("POST /api/v1/contacts/{id}/opt-in", r#"{ "proof": "Sim, quero" }"#),
+    ("POST /api/v1/contacts/{id}/tabulations", r#"{ "tabulation_ids": ["$tabulation"] }"#),
     ("POST /api/v1/sessions/{id}/assign", r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/sessions/{id}/block-ai", r#"{ "minutes": 1 }"#),
     ("POST /api/v1/sessions/{id}/tags", r#"{ "tags": ["venda"] }"#),
@@ -259,7 +295,15 @@ async fn lists_hold_nothing_of_another_company() {
     let (ours, theirs) = Company::two().await;
     let mut seen_by_owner = String::new();
     for operation in guarded() {
-        if operation.method != Method::GET || !operation.prefixes().is_empty() {
+        if operation.method != Method::GET {
+            continue;
+        }
+        if !operation.prefixes().is_empty() {
+            // What belongs to a thing is listed below it.
+            let below = ours.owner.get(&ours.path(&operation)).await.expect_status(200).body;
+            if below["items"].is_array() {
+                seen_by_owner += &below.to_string();
+            }
             continue;
         }
         let path = operation.path(&[]);

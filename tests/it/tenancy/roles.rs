@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use domain::user::Permission::{
-    self, ManageApiKeys, ManageCompany, ManageDepartments, ManageMembers, ReadAuditLog, ReadCompany,
-    ReadInbox, TransferOwnership, WriteInbox,
+    self, ManageApiKeys, ManageCompany, ManageContacts, ManageDepartments, ManageMembers, ReadAuditLog,
+    ReadCompany, ReadInbox, TransferOwnership, WriteInbox,
 };
 use domain::user::Role;
 use futures::future::join_all;
@@ -28,21 +28,31 @@ enum Asks {
 use Asks::For;
 
 /// Every guarded route: what it asks, and a body of the right shape for those that take one.
-const ROUTES: [(&str, Asks, &str); 51] = [
+const ROUTES: [(&str, Asks, &str); 74] = [
     ("DELETE /api/v1/api-keys/{id}", For(ManageApiKeys), ""),
     ("DELETE /api/v1/auth/sessions/{id}", Asks::Person, ""),
+    ("DELETE /api/v1/contact-fields/{id}", For(ManageContacts), ""),
+    ("DELETE /api/v1/contacts/{id}", For(ManageContacts), ""),
+    ("DELETE /api/v1/contacts/{id}/notes/{note_id}", For(WriteInbox), ""),
+    ("DELETE /api/v1/contacts/{id}/tabulations", For(WriteInbox), r#"{ "tabulation_ids": [] }"#),
     ("DELETE /api/v1/departments/{id}", For(ManageDepartments), ""),
     ("DELETE /api/v1/invitations/{id}", For(ManageMembers), ""),
     ("DELETE /api/v1/members/{id}", For(ManageMembers), ""),
     ("DELETE /api/v1/sessions/{id}/tags", For(WriteInbox), r#"{ "tags": [] }"#),
+    ("DELETE /api/v1/tabulations/{id}", For(ManageContacts), ""),
     ("GET /api/v1/api-keys", For(ManageApiKeys), ""),
     ("GET /api/v1/api-keys/{id}", For(ManageApiKeys), ""),
     ("GET /api/v1/audit-log", For(ReadAuditLog), ""),
     ("GET /api/v1/auth/me", Asks::Person, ""),
     ("GET /api/v1/auth/sessions", Asks::Person, ""),
     ("GET /api/v1/company", For(ReadCompany), ""),
+    ("GET /api/v1/contact-fields", For(ReadInbox), ""),
+    ("GET /api/v1/contact-fields/{id}", For(ReadInbox), ""),
     ("GET /api/v1/contacts", For(ReadInbox), ""),
+    ("GET /api/v1/contacts/by-phone/{phone}", For(ReadInbox), ""),
     ("GET /api/v1/contacts/{id}", For(ReadInbox), ""),
+    ("GET /api/v1/contacts/{id}/notes", For(ReadInbox), ""),
+    ("GET /api/v1/contacts/{id}/timeline", For(ReadInbox), ""),
     ("GET /api/v1/conversations", For(ReadInbox), ""),
     ("GET /api/v1/conversations/{id}", For(ReadInbox), ""),
     ("GET /api/v1/conversations/{id}/messages", For(ReadInbox), ""),
@@ -59,14 +69,26 @@ const ROUTES: [(&str, Asks, &str); 51] = [
     ("GET /api/v1/sessions/{id}", For(ReadInbox), ""),
     ("GET /api/v1/sessions/{id}/ai-status", For(ReadInbox), ""),
     ("GET /api/v1/sessions/{id}/messages", For(ReadInbox), ""),
+    ("GET /api/v1/tabulations", For(ReadInbox), ""),
+    ("GET /api/v1/tabulations/{id}", For(ReadInbox), ""),
     ("PATCH /api/v1/api-keys/{id}", For(ManageApiKeys), "{}"),
     ("PATCH /api/v1/company", For(ManageCompany), r#"{ "name": "" }"#),
+    ("PATCH /api/v1/contact-fields/{id}", For(ManageContacts), "{}"),
+    ("PATCH /api/v1/contacts/{id}", For(WriteInbox), "{}"),
+    ("PATCH /api/v1/contacts/{id}/notes/{note_id}", For(WriteInbox), "{}"),
     ("PATCH /api/v1/departments/{id}", For(ManageDepartments), "{}"),
     ("PATCH /api/v1/members/{id}", For(ManageMembers), "{}"),
     ("PATCH /api/v1/sessions/{id}/status", For(WriteInbox), r#"{ "status": "PAUSED" }"#),
+    ("PATCH /api/v1/tabulations/{id}", For(ManageContacts), "{}"),
     ("POST /api/v1/api-keys", For(ManageApiKeys), r#"{ "name": "", "permissions": [] }"#),
     ("POST /api/v1/auth/switch-company", Asks::Person, r#"{ "company_id": "$nothing" }"#),
     ("POST /api/v1/company/transfer-ownership", For(TransferOwnership), r#"{ "user_id": "$nothing" }"#),
+    ("POST /api/v1/contact-fields", For(ManageContacts), r#"{ "key": "", "label": "", "type": "text" }"#),
+    ("POST /api/v1/contacts", For(WriteInbox), "{}"),
+    ("POST /api/v1/contacts/{id}/notes", For(WriteInbox), r#"{ "text": "" }"#),
+    ("POST /api/v1/contacts/{id}/opt-in", For(WriteInbox), r#"{ "proof": "" }"#),
+    ("POST /api/v1/contacts/{id}/opt-out", For(WriteInbox), "{}"),
+    ("POST /api/v1/contacts/{id}/tabulations", For(WriteInbox), r#"{ "tabulation_ids": [] }"#),
     ("POST /api/v1/conversations/{id}/read", For(WriteInbox), ""),
     ("POST /api/v1/departments", For(ManageDepartments), r#"{ "name": "" }"#),
     ("POST /api/v1/invitations", For(ManageMembers), r#"{ "email": "", "role": "viewer" }"#),
@@ -84,6 +106,7 @@ const ROUTES: [(&str, Asks, &str); 51] = [
     ("POST /api/v1/sessions/{id}/resume", For(WriteInbox), "{}"),
     ("POST /api/v1/sessions/{id}/tags", For(WriteInbox), r#"{ "tags": [] }"#),
     ("POST /api/v1/sessions/{id}/unblock-ai", For(WriteInbox), ""),
+    ("POST /api/v1/tabulations", For(ManageContacts), r#"{ "name": "" }"#),
 ];
 
 /// Asks every route of `api`: 403 exactly where `lets_in` says no.

@@ -17,7 +17,7 @@ use domain::turn::due_at;
 use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MessageId, SessionId, TurnId};
 use serde_json::Value;
 
-use super::{Arrived, CHANNEL, identity};
+use super::{Arrived, CHANNEL, identity, opt_outs};
 use crate::App;
 use crate::error::{Result, internal};
 use crate::outbox::Outgoing;
@@ -78,6 +78,9 @@ pub(super) async fn store(
             },
         )?;
     }
+    let own = brought.iter().zip(&placed).filter(|(_, placed)| placed.message.group_id.is_none());
+    let fresh = own.map(|(message, _)| message).filter(|message| stored.contains(&message.id));
+    opt_outs::write_down(app, tx, fresh, outgoing).await?;
     open_turns(app, tx, &placed, &conversations, &sessions, outgoing).await
 }
 
