@@ -1,6 +1,7 @@
 //! Whether customers want to be written to: what they said, where it was heard, and how the company knows. Each word goes
 //! into a ledger that nobody changes; the newest one counts.
 
+use db::TenantTx;
 use db::contacts::consents::Consent;
 use domain::event::Event;
 use domain::{CompanyScope, ContactId, MessageId};
@@ -94,10 +95,7 @@ async fn write_down(
         return read(&mut tx, id).await;
     }
     if let Some(message_id) = heard.message_id {
-        let message = db::messages::find(&mut tx, message_id).await?;
-        if message.is_none_or(|message| message.contact_id != id) {
-            return Err(Error::invalid("message_id", "no message of this contact"));
-        }
+        require_own(&mut tx, id, message_id).await?;
     }
     let changed = db::contacts::consents::insert_many(&mut tx, &[consent], now).await?;
     let mut outgoing = Outgoing::default();
@@ -107,6 +105,18 @@ async fn write_down(
     let contact = read(&mut tx, id).await?;
     outbox::commit(app, tx, outgoing).await?;
     Ok(contact)
+}
+
+/// Refuses a message that is not of this contact's conversations.
+async fn require_own(tx: &mut TenantTx, id: ContactId, message_id: MessageId) -> Result<()> {
+    let recipient = match db::messages::find(tx, message_id).await? {
+        Some(message) => db::conversations::find_recipient(tx, message.conversation_id).await?,
+        None => None,
+    };
+    match recipient {
+        Some(recipient) if recipient.contact_id == id => Ok(()),
+        _ => Err(Error::invalid("message_id", "no message of this contact")),
+    }
 }
 
 /// Tells of a word of a customer that counts.
