@@ -28,8 +28,8 @@ CREATE INDEX contacts_opted_out ON contacts (company_id, created_at DESC, id DES
 
 -- The company's contacts, for conditions that only such an index answers. Below row-level security PostgreSQL asks no
 -- index what is not proved to tell nothing of other rows, and neither LIKE nor @> is: as mia_app they read the whole
--- company. A view reads as its owner, so the owner may see the table; the wall is the view's own condition. See
--- infra/docs/decisions/0013.
+-- company. A view reads as its owner, so the owner may see the table; the wall is the view's own condition
+-- (infra/docs/decisions/0013-what-is-searched-is-read-through-a-view.md).
 CREATE POLICY searched ON contacts FOR SELECT TO mia_owner USING (true);
 CREATE VIEW searchable_contacts AS
     SELECT company_id, id, name, phone, email, source, external_id, bypass_bots, custom, tags, opted_out_at, created_at,

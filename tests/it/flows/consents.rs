@@ -56,6 +56,14 @@ async fn a_customers_word_is_written_down() {
     assert_eq!(wrong_field(post(&flow, &opt_in, long).await), "source");
     let unknown = json!({ "proof": "sim", "message_id": new_id() });
     assert_eq!(wrong_field(post(&flow, &opt_in, unknown).await), "message_id");
+    // A message proves something of whoever wrote it.
+    writes(&flow, "556288880013", "wamid.1", "Quero sim", 60).await;
+    let message = get(&flow, "messages").await["items"][0]["id"].clone();
+    let of_another = json!({ "proof": "sim", "message_id": message });
+    assert_eq!(wrong_field(post(&flow, &opt_in, of_another.clone()).await), "message_id");
+    let writer = get(&flow, "contacts/by-phone/62988880013").await;
+    let path = format!("{}/opt-in", path_of(&writer, "contacts"));
+    let _contact = post(&flow, &path, of_another).await.expect_status(200);
     flow.clock.pass(TimeDelta::seconds(5));
     let yes = json!({ "source": "formulário do site", "proof": "Aceito receber novidades" });
     let back = post(&flow, &opt_in, yes).await.expect_status(200).body;
@@ -65,6 +73,7 @@ async fn a_customers_word_is_written_down() {
         let path = format!("contacts/{}/{nobody}", new_id());
         let _problem = post(&flow, &path, json!({ "proof": "sim" })).await.expect_problem(404, "not_found");
     }
+    flow.pump().await;
     let told: Vec<_> = flow.events().await.iter().map(|event| event["type"].clone()).collect();
     assert!(told.contains(&json!("contact.opted_out")) && told.contains(&json!("contact.opted_in")));
     // The application's role may add to the ledger, and no more.
@@ -111,6 +120,32 @@ async fn a_keyword_opts_out_once() {
         assert_eq!(wrong_field(answer), "settings.opt_out_keywords");
     }
     flow.pump().await;
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn a_keyword_opts_out_once_wherever_its_consumer_dies() {
+    let flow = company().await;
+    for answers in 1.. {
+        let wa_id = format!("5562888811{answers:02}");
+        let message = text(&wa_id, &format!("wamid.{answers}"), now_seconds() - 60, "CANCELAR");
+        let changes = change(&flow.tenant.phone_number_id, &[contact(&wa_id, "Ana")], &[message], &[]);
+        let _answer =
+            flow.deliver(&body(&flow.tenant.waba_id, &[changes]).to_string()).await.expect_status(200);
+        let mut left = answers;
+        let dies = async || {
+            left -= 1;
+            left == 0
+        };
+        let step = flow.step_unless(Queue::Inbound, dies).await;
+        flow.recover().await;
+        assert_eq!(ledger(&flow).await.len(), answers, "after a death at answer {answers}");
+        assert_eq!(names(&flow, "opted_out=true").await.len(), answers);
+        if step == Step::Done {
+            assert!(answers > 5, "it came through after {answers} answers");
+            break;
+        }
+    }
     flow.end().await;
 }
 

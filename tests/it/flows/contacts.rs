@@ -4,7 +4,7 @@ use axum::http::Method;
 use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use testkit::{Answer, Flow, TenantOptions, new_id};
+use testkit::{Answer, Flow, Stack, Tenant, TenantOptions, new_id, new_word};
 
 use crate::inbox::redacted;
 
@@ -437,5 +437,77 @@ async fn notes_stand_below_their_contact() {
     let _problem = post(&flow, &nobody, json!({ "text": "a" })).await.expect_problem(404, "not_found");
     // Notes are no history: they go with a contact that was made by mistake.
     let _answer = delete(&flow, &path_of(&contact, "contacts")).await.expect_status(204);
+    flow.end().await;
+}
+
+/// Over the deployed template, too.
+#[tokio::test]
+async fn what_is_asked_twice_is_made_once() {
+    let stack = Stack::load();
+    let options = TenantOptions { at_sandbox: false, ..TenantOptions::default() };
+    let api = Tenant::seed(&stack, options).await.api;
+    let contact = json!({ "name": "Ana", "phone": "62988880020" });
+    let key = new_word("chave-");
+    let made = api.post_once("contacts", &key, &contact).await.expect_status(201).body;
+    assert_eq!(api.post_once("contacts", &key, &contact).await.expect_status(201).body, made);
+    let other = api.post_once("contacts", &key, &json!({ "name": "Bia" })).await;
+    let _problem = other.expect_problem(409, "idempotency_key_reused");
+    let path = path_of(&made, "contacts");
+    for (path, status, body) in [
+        (format!("{path}/notes"), 201, json!({ "text": "Ligou" })),
+        (format!("{path}/opt-out"), 200, json!({ "proof": "Pediu" })),
+        (format!("{path}/opt-in"), 200, json!({ "proof": "Pediu" })),
+        ("contact-fields".to_owned(), 201, json!({ "key": "cpf", "label": "CPF", "type": "text" })),
+        ("tabulations".to_owned(), 201, json!({ "name": "VIP" })),
+    ] {
+        let key = new_word("chave-");
+        let made = api.post_once(&path, &key, &body).await.expect_status(status).body;
+        let again = api.post_once(&path, &key, &body).await.expect_status(status).body;
+        assert_eq!(again, made, "{path}");
+    }
+    let timeline = api.get(&format!("{path}/timeline")).await.expect_status(200).body;
+    let kinds: Vec<_> = timeline["items"].as_array().unwrap().iter().map(|entry| &entry["kind"]).collect();
+    assert_eq!(kinds, ["opt_in", "opt_out", "note", "contact_created"]);
+    assert_eq!(
+        api.get("contacts?q=ana").await.expect_status(200).body["items"],
+        json!([api.get(&path).await.body])
+    );
+}
+
+#[tokio::test]
+async fn there_is_an_end_to_fields_and_to_renaming() {
+    let flow = company().await;
+    sqlx::query(
+        "INSERT INTO contact_fields (company_id, id, key, label, type, created_at, updated_at)
+         SELECT $1, gen_random_uuid(), 'f' || n, 'F', 'text', now(), now() FROM generate_series(1, 200) AS n",
+    )
+    .bind(flow.tenant.company_id)
+    .execute(&flow.admin)
+    .await
+    .unwrap();
+    let answer = post(&flow, "contact-fields", json!({ "key": "a", "label": "A", "type": "text" })).await;
+    insta::assert_json_snapshot!("too_many_fields", answer.body);
+    let _problem = answer.expect_problem(409, "too_many_fields");
+
+    let vip = made(&flow, "tabulations", json!({ "name": "VIP" })).await;
+    sqlx::query(
+        "INSERT INTO contacts (company_id, id, name, source, tags, created_at, updated_at)
+         SELECT $1, gen_random_uuid(), 'Ana', 'x', '{VIP}', now(), now() FROM generate_series(1, 10001)",
+    )
+    .bind(flow.tenant.company_id)
+    .execute(&flow.admin)
+    .await
+    .unwrap();
+    let path = path_of(&vip, "tabulations");
+    let answer = patch(&flow, &path, json!({ "name": "Ouro" })).await;
+    insta::assert_json_snapshot!("tabulation_in_use", answer.body);
+    let _problem = answer.expect_problem(409, "tabulation_in_use");
+    assert_eq!(get(&flow, &path).await["name"], "VIP");
+    let _answer = patch(&flow, &path, json!({ "color": "#000000" })).await.expect_status(200);
+    let one = get(&flow, "contacts?tag=VIP&limit=1").await["items"][0].clone();
+    let _answer = patch(&flow, &path_of(&one, "contacts"), json!({ "tags": [] })).await.expect_status(200);
+    let _answer = patch(&flow, &path, json!({ "name": "Ouro" })).await.expect_status(200);
+    assert_eq!(names(&flow, "tag=VIP").await.len(), 0);
+    assert_eq!(names(&flow, "tag=Ouro&q=ana").await.len(), 50);
     flow.end().await;
 }

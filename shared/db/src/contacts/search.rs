@@ -68,7 +68,8 @@ fn pattern(word: &str) -> Option<String> {
     let is_number = word.chars().all(|c| c.is_ascii_digit() || "+()-./".contains(c));
     let word = if is_number { digits } else { word.to_owned() };
     let escaped = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    let blank = if word.chars().count() < 3 { " " } else { "" };
+    // The index knows texts by three letters in a row, and words by their first one or two.
+    let blank = if word.chars().filter(|c| c.is_alphanumeric()).count() < 3 { " " } else { "" };
     Some(format!("%{blank}{escaped}%"))
 }
 
