@@ -74,7 +74,7 @@ fn pattern(word: &str) -> Option<String> {
 }
 
 /// How many of the newest contacts are looked at one by one.
-const NEWEST: i64 = 10_000;
+const NEWEST: i64 = 5_000;
 
 /// Lists contacts, newest first, after the position `before`. In a transaction for
 /// [searches](crate::Db::begin_search).
