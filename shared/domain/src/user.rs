@@ -36,6 +36,8 @@ pub enum Permission {
     ManageMembers,
     /// Make, change and remove departments.
     ManageDepartments,
+    /// Make, change and remove boards and stages.
+    ManageBoards,
     /// Make and revoke API keys.
     ManageApiKeys,
     /// See who did what.
@@ -45,7 +47,7 @@ pub enum Permission {
 }
 
 /// Who holds what: one line a permission, one column a role.
-const TABLE: [(Permission, [bool; 5]); 9] = [
+const TABLE: [(Permission, [bool; 5]); 10] = [
     //                                owner  admin  superv agent  viewer
     (Permission::ReadInbox, [true, true, true, true, true]),
     (Permission::WriteInbox, [true, true, true, true, false]),
@@ -53,6 +55,7 @@ const TABLE: [(Permission, [bool; 5]); 9] = [
     (Permission::ManageCompany, [true, true, false, false, false]),
     (Permission::ManageMembers, [true, true, false, false, false]),
     (Permission::ManageDepartments, [true, true, true, false, false]),
+    (Permission::ManageBoards, [true, true, true, false, false]),
     (Permission::ManageApiKeys, [true, true, false, false, false]),
     (Permission::ReadAuditLog, [true, true, false, false, false]),
     (Permission::TransferOwnership, [true, false, false, false, false]),
@@ -110,6 +113,7 @@ impl Permission {
             Self::ManageCompany => "change the company",
             Self::ManageMembers => "manage members",
             Self::ManageDepartments => "manage departments",
+            Self::ManageBoards => "manage boards",
             Self::ManageApiKeys => "manage API keys",
             Self::ReadAuditLog => "read the audit log",
             Self::TransferOwnership => "transfer the ownership",
@@ -125,6 +129,7 @@ impl Permission {
             Self::ManageCompany => "manage_company",
             Self::ManageMembers => "manage_members",
             Self::ManageDepartments => "manage_departments",
+            Self::ManageBoards => "manage_boards",
             Self::ManageApiKeys => "manage_api_keys",
             Self::ReadAuditLog => "read_audit_log",
             Self::TransferOwnership => "transfer_ownership",

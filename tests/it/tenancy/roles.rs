@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use domain::user::Permission::{
-    self, ManageApiKeys, ManageCompany, ManageDepartments, ManageMembers, ReadAuditLog, ReadCompany,
-    ReadInbox, TransferOwnership, WriteInbox,
+    self, ManageApiKeys, ManageBoards, ManageCompany, ManageDepartments, ManageMembers, ReadAuditLog,
+    ReadCompany, ReadInbox, TransferOwnership, WriteInbox,
 };
 use domain::user::Role;
 use futures::future::join_all;
@@ -28,11 +28,14 @@ enum Asks {
 use Asks::For;
 
 /// Every guarded route: what it asks, and a body of the right shape for those that take one.
-const ROUTES: [(&str, Asks, &str); 51] = [
+const ROUTES: [(&str, Asks, &str); 67] = [
     ("DELETE /api/v1/api-keys/{id}", For(ManageApiKeys), ""),
     ("DELETE /api/v1/auth/sessions/{id}", Asks::Person, ""),
     ("DELETE /api/v1/departments/{id}", For(ManageDepartments), ""),
     ("DELETE /api/v1/invitations/{id}", For(ManageMembers), ""),
+    ("DELETE /api/v1/kanbans/{id}", For(ManageBoards), ""),
+    ("DELETE /api/v1/kanbans/{id}/stages/{stage_id}", For(ManageBoards), ""),
+    ("DELETE /api/v1/leads/{id}", For(WriteInbox), ""),
     ("DELETE /api/v1/members/{id}", For(ManageMembers), ""),
     ("DELETE /api/v1/sessions/{id}/tags", For(WriteInbox), r#"{ "tags": [] }"#),
     ("GET /api/v1/api-keys", For(ManageApiKeys), ""),
@@ -50,6 +53,12 @@ const ROUTES: [(&str, Asks, &str); 51] = [
     ("GET /api/v1/departments/{id}", For(ReadCompany), ""),
     ("GET /api/v1/invitations", For(ManageMembers), ""),
     ("GET /api/v1/invitations/{id}", For(ManageMembers), ""),
+    ("GET /api/v1/kanbans", For(ReadInbox), ""),
+    ("GET /api/v1/kanbans/{id}", For(ReadInbox), ""),
+    ("GET /api/v1/kanbans/{id}/summary", For(ReadInbox), ""),
+    ("GET /api/v1/leads", For(ReadInbox), ""),
+    ("GET /api/v1/leads/{id}", For(ReadInbox), ""),
+    ("GET /api/v1/leads/{id}/history", For(ReadInbox), ""),
     ("GET /api/v1/members", For(ReadCompany), ""),
     ("GET /api/v1/members/{id}", For(ReadCompany), ""),
     ("GET /api/v1/messages", For(ReadInbox), ""),
@@ -62,6 +71,9 @@ const ROUTES: [(&str, Asks, &str); 51] = [
     ("PATCH /api/v1/api-keys/{id}", For(ManageApiKeys), "{}"),
     ("PATCH /api/v1/company", For(ManageCompany), r#"{ "name": "" }"#),
     ("PATCH /api/v1/departments/{id}", For(ManageDepartments), "{}"),
+    ("PATCH /api/v1/kanbans/{id}", For(ManageBoards), "{}"),
+    ("PATCH /api/v1/kanbans/{id}/stages/{stage_id}", For(ManageBoards), "{}"),
+    ("PATCH /api/v1/leads/{id}", For(WriteInbox), "{}"),
     ("PATCH /api/v1/members/{id}", For(ManageMembers), "{}"),
     ("PATCH /api/v1/sessions/{id}/status", For(WriteInbox), r#"{ "status": "PAUSED" }"#),
     ("POST /api/v1/api-keys", For(ManageApiKeys), r#"{ "name": "", "permissions": [] }"#),
@@ -70,6 +82,10 @@ const ROUTES: [(&str, Asks, &str); 51] = [
     ("POST /api/v1/conversations/{id}/read", For(WriteInbox), ""),
     ("POST /api/v1/departments", For(ManageDepartments), r#"{ "name": "" }"#),
     ("POST /api/v1/invitations", For(ManageMembers), r#"{ "email": "", "role": "viewer" }"#),
+    ("POST /api/v1/kanbans", For(ManageBoards), r#"{ "name": "" }"#),
+    ("POST /api/v1/kanbans/{id}/stages", For(ManageBoards), r#"{ "name": "Novo" }"#),
+    ("POST /api/v1/leads", For(WriteInbox), r#"{ "title": "" }"#),
+    ("POST /api/v1/leads/{id}/move", For(WriteInbox), r#"{ "stage_id": "$nothing" }"#),
     (
         "POST /api/v1/messages",
         For(WriteInbox),
