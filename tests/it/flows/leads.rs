@@ -220,7 +220,7 @@ async fn the_same_key_makes_the_same_thing_once() {
     let stack = Stack::load();
     let tenant = Tenant::seed(&stack, TenantOptions { at_sandbox: false, ..TenantOptions::default() }).await;
     let api = &tenant.api;
-    let mut made = Vec::new();
+    let mut made: Vec<String> = Vec::new();
     for (path, body) in [
         ("kanbans".to_owned(), json!({ "name": "Vendas", "stages": [{ "name": "Novo" }] })),
         ("kanbans/$board/stages".to_owned(), json!({ "name": "Proposta" })),
