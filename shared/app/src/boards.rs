@@ -112,7 +112,7 @@ pub async fn create(
     let name = text::line("name", &new.name, NAME_CHARS)?;
     let description = description(new.description.as_deref())?;
     if new.stages.len() > STAGES {
-        return Err(Error::invalid("stages", format!("a board has at most {STAGES}")));
+        return Err(Error::invalid("stages", format!("a kanban has at most {STAGES}")));
     }
     let stages = new.stages.iter().enumerate().map(|(index, stage)| {
         stage.checked(app).map_err(|error| match error {

@@ -251,7 +251,7 @@ async fn entry(tx: &mut TenantTx, board_id: Option<BoardId>, stage_id: Option<St
     let board_id = match (board_id, stage_id) {
         (Some(board_id), _) => board_id,
         (None, Some(id)) => db::board_stages::find(tx, id).await?.ok_or_else(no_stage)?.board_id,
-        (None, None) => return Err(Error::invalid("board_id", "name the board, or the stage")),
+        (None, None) => return Err(Error::invalid("board_id", "name the kanban, or the stage")),
     };
     boards::lock(tx, board_id).await.map_err(|error| match error {
         Error::NotFound(_) => Error::invalid("board_id", "no kanban of the company"),

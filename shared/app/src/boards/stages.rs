@@ -73,7 +73,7 @@ pub async fn create(
     lock(&mut tx, board_id).await?;
     let mut order = order(&mut tx, board_id).await?;
     if order.len() >= STAGES {
-        let message = format!("a board has at most {STAGES} stages");
+        let message = format!("a kanban has at most {STAGES} stages");
         return Err(Error::Rule { code: "too_many_stages", message });
     }
     // At most 50.
@@ -151,7 +151,7 @@ pub async fn delete(
     lock(&mut tx, board_id).await?;
     let stage = find(&mut tx, board_id, id).await?;
     let moved = match move_to {
-        Some(to) if to == id => return Err(Error::invalid("move_to", "another stage of the board")),
+        Some(to) if to == id => return Err(Error::invalid("move_to", "another stage of the kanban")),
         Some(to) => {
             let to = moves::stage_of(&mut tx, "move_to", board_id, to).await?;
             moves::move_all(app, caller, &mut tx, &stage, &to).await?

@@ -194,10 +194,10 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "uma sessão CLOSED não é de ninguém: reabra-a",
     ),
     // Boards.
-    ("a board has at most {}", "um kanban tem no máximo {}"),
-    ("a board has at most {} stages", "um kanban tem no máximo {} etapas"),
+    ("a kanban has at most {}", "um kanban tem no máximo {}"),
+    ("a kanban has at most {} stages", "um kanban tem no máximo {} etapas"),
     ("as in #1a2b3c", "como em #1a2b3c"),
-    ("another stage of the board", "outra etapa do kanban"),
+    ("another stage of the kanban", "outra etapa do kanban"),
     (
         "leads stand in this stage: say by move_to where they go",
         "há leads nesta etapa: informe em move_to para onde vão",
@@ -208,7 +208,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "this stage belongs to another kanban: leads stay on theirs",
         "esta etapa é de outro kanban: os leads ficam no seu",
     ),
-    ("name the board, or the stage", "informe o kanban ou a etapa"),
+    ("name the kanban, or the stage", "informe o kanban ou a etapa"),
     (
         "this kanban has no stage that a lead could stand in",
         "este kanban não tem etapa em que um lead possa ficar",
