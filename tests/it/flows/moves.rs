@@ -16,8 +16,9 @@ use super::board::{Board, new_board, plain, shape, text};
 const CASES: u32 = 6;
 const MOVES: usize = 40;
 
-/// At once.
+/// So many move at once, by so many keys.
 const CROWD: usize = 64;
+const KEYS: usize = 8;
 
 #[tokio::test]
 async fn a_lead_goes_from_stage_to_stage() {
@@ -176,10 +177,17 @@ async fn a_crowd_moves_at_once_and_no_lead_is_lost() {
     let stack = Stack::load();
     let tenant = Tenant::seed(&stack, TenantOptions { at_sandbox: false, ..TenantOptions::default() }).await;
     let api = &tenant.api;
+    // Each key has a limit of its own, of which every process takes some in advance.
+    let key = |number: usize| {
+        let new = json!({ "name": format!("Painel {number}"), "permissions": ["write_inbox"] });
+        async move { api.with(&text(&api.post("api-keys", &new).await.expect_status(201).body["key"])) }
+    };
+    let crowd = join_all((0..KEYS).map(key)).await;
     let board = api.post("kanbans", &new_board()).await.expect_status(201).body;
     let stage = |number: usize| text(&board["stages"][number]["id"]);
     let make = |number: usize| {
         let new = json!({ "stage_id": stage(number % 2), "title": format!("Negócio {number}") });
+        let api = &crowd[number % KEYS];
         async move { text(&api.post("leads", &new).await.expect_status(201).body["id"]) }
     };
     let leads = join_all((0..CROWD).map(make)).await;
@@ -190,7 +198,7 @@ async fn a_crowd_moves_at_once_and_no_lead_is_lost() {
     let put = |(number, lead): (usize, &String)| {
         let after = (number % 4 != 3).then_some(&anchor);
         let to = json!({ "stage_id": stage(0), "after_lead_id": after });
-        let path = format!("leads/{lead}/move");
+        let (api, path) = (&crowd[number % KEYS], format!("leads/{lead}/move"));
         async move { api.post(&path, &to).await }
     };
     for answer in join_all(leads.iter().enumerate().map(put)).await {

@@ -3,10 +3,11 @@
 //!
 //! Rooms: `document` what is known of each route · `strangers` those without credentials · `neighbours` one company
 //! before another's things · `roles` who may do what · `catalogue` row-level security as PostgreSQL has it · `queries`
-//! every query of the product · `promises` what the threat model names.
+//! every query of the product · `lead_plans` how PostgreSQL runs those of leads · `promises` what the threat model names.
 
 mod catalogue;
 mod document;
+mod lead_plans;
 mod neighbours;
 mod promises;
 mod queries;

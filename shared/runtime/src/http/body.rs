@@ -121,8 +121,11 @@ pub struct Day(pub NaiveDate);
 impl<'de> Deserialize<'de> for Day {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        // Four digits of a year and no more.
-        let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|_| text.len() == 10);
+        let is_digit_or_dash = |(place, byte): (usize, u8)| {
+            if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() }
+        };
+        let is_spelt_so = text.len() == 10 && text.bytes().enumerate().all(is_digit_or_dash);
+        let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|_| is_spelt_so);
         day.map(Self).ok_or_else(|| serde::de::Error::custom("no calendar day"))
     }
 }
