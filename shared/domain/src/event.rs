@@ -177,6 +177,12 @@ impl Event {
             | Self::SessionChanged { conversation_id, .. }
             | Self::SessionNeedsHuman { conversation_id, .. } => Some(*conversation_id),
             Self::ContactCreated { .. }
+            | Self::BoardChanged { .. }
+            | Self::BoardDeleted { .. }
+            | Self::LeadCreated { .. }
+            | Self::LeadChanged { .. }
+            | Self::LeadMoved { .. }
+            | Self::LeadDeleted { .. }
             | Self::MemberShutOut { .. }
             | Self::LoginSessionsEnded { .. }
             | Self::ApiKeyRevoked { .. } => None,
