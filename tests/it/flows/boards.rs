@@ -268,3 +268,59 @@ async fn a_board_is_summed_up() {
     assert_eq!(summary["stages"], json!([]));
     board.flow.end().await;
 }
+
+/// A stage that goes while leads come to it takes none along: each is elsewhere, or was refused.
+#[tokio::test]
+async fn a_stage_goes_while_leads_come() {
+    let board = Board::set_up().await;
+    let new = |number: usize| {
+        let new = json!({ "stage_id": board.stages[0], "title": format!("Negócio {number}") });
+        let board = &board;
+        async move { board.post("leads", new).await }
+    };
+    let path = format!("kanbans/{}/stages/{}?move_to={}", board.id, board.stages[0], board.stages[1]);
+    let some = || futures::future::join_all((0..12).map(new));
+    let (before, gone, after) = futures::join!(some(), board.delete(&path), some());
+    let _gone = gone.expect_status(204);
+    let mut made = Vec::new();
+    for answer in before.into_iter().chain(after) {
+        if answer.status == 201 {
+            made.push(text(&answer.body["id"]));
+        } else {
+            let problem = answer.expect_problem(422, "invalid");
+            assert_eq!(problem["errors"][0]["field"], "stage_id");
+        }
+    }
+    let mut there = board.order(1, 5).await;
+    there.sort_unstable();
+    made.sort_unstable();
+    assert_eq!(there, made);
+    board.flow.end().await;
+}
+
+/// A board that goes while leads come and move takes all of them along, and nobody waits for another for ever.
+#[tokio::test]
+async fn a_board_goes_while_leads_come_and_move() {
+    let board = Board::set_up().await;
+    let lead = board.lead(0, "Plano").await;
+    let new = |number: usize| {
+        let new = json!({ "stage_id": board.stages[0], "title": format!("Negócio {number}") });
+        let (board, lead) = (&board, &lead);
+        async move {
+            match number % 3 {
+                0 => board.put(lead, number % 2, None).await,
+                1 => board.patch(&format!("leads/{lead}"), json!({ "value": number })).await,
+                _ => board.post("leads", new).await,
+            }
+        }
+    };
+    let path = format!("kanbans/{}", board.id);
+    let some = || futures::future::join_all((0..12).map(new));
+    let (before, gone, after) = futures::join!(some(), board.delete(&path), some());
+    let _gone = gone.expect_status(204);
+    for answer in before.into_iter().chain(after) {
+        assert!(matches!(answer.status, 200 | 201 | 404 | 422), "{}: {}", answer.status, answer.body);
+    }
+    assert_eq!(board.get("leads").await["items"], json!([]));
+    board.flow.end().await;
+}
