@@ -37,6 +37,7 @@ const OWN_PAGE: &str =
         (name = "inbox", description = "Conversations with customers"),
         (name = "messages", description = "What was said, and writing to a customer"),
         (name = "sessions", description = "Who handles a stretch of a conversation: a person or the AI"),
+        (name = "boards", description = "Boards with stages, and the leads that stand on them in their order"),
         (name = "platform", description = "Whether this installation works"),
     )
 )]

@@ -51,6 +51,8 @@ words! {
     AddressKind: of::<domain::inbound::AddressKind>(), "Whose form an address has.";
     FieldType: of::<domain::contact::FieldType>(), "What a field of the company's own holds.";
     ConversationStatus: of::<crate::conversations::ConversationStatus>(), "Where a conversation stands.";
+    StageKind: of::<domain::board::StageKind>(), "What it means to stand in a stage.";
+    LeadChange: of::<domain::board::LeadChange>(), "What happened to a lead.";
     ActorKind: ["person", "api_key", "system"], "Who acts.";
     Standing: ["ok", "unavailable"], "Whether it works.";
 }

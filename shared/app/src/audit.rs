@@ -35,15 +35,18 @@ pub async fn record(
     detail: Value,
 ) -> Result<()> {
     let (actor, client) = match by {
-        By::Caller(Identity { actor: Actor::Person { user_id, .. }, client, .. }) => {
-            (("person", Some(user_id.0)), client)
-        }
-        By::Caller(Identity { actor: Actor::Key { id, .. }, client, .. }) => {
-            (("api_key", Some(id.0)), client)
-        }
+        By::Caller(identity) => (actor(identity), &identity.client),
         By::Person(user_id, client) => (("person", Some(user_id.0)), client),
     };
     Ok(db::audit::insert(tx, &entry(app, actor, client, action, object, detail)).await?)
+}
+
+/// Who a caller is, in the words of the log.
+pub(crate) fn actor(identity: &Identity) -> (&'static str, Option<Uuid>) {
+    match &identity.actor {
+        Actor::Person { user_id, .. } => ("person", Some(user_id.0)),
+        Actor::Key { id, .. } => ("api_key", Some(id.0)),
+    }
 }
 
 fn entry(

@@ -5,14 +5,15 @@
 //! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
 //! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
 //! [`mail`] what people are written · [`text`] what they write into fields · [`idempotency`] what they ask for twice · [`sealed`] secrets of connections ·
-//! [`cleanup`] what has had its time goes · [`contacts`], [`conversations`], [`messages`], [`sessions`] what the API reads
-//! and writes · [`demo`] the company that a new installation begins with.
+//! [`cleanup`] what has had its time goes · [`contacts`], [`conversations`], [`messages`], [`sessions`], [`boards`],
+//! [`leads`] what the API reads and writes · [`demo`] the company that a new installation begins with.
 //!
 //! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
 
 pub mod ai_reply;
 pub mod audit;
 pub mod auth;
+pub mod boards;
 pub mod cleanup;
 pub mod company;
 pub mod contacts;
@@ -23,6 +24,7 @@ pub mod error;
 pub mod health;
 pub mod idempotency;
 pub mod inbound;
+pub mod leads;
 pub mod mail;
 pub mod messages;
 pub mod outbound;

@@ -185,7 +185,13 @@ fn is_for_browsers(event: &Event) -> bool {
         | Event::MessageStatusChanged { .. }
         | Event::ConversationRead { .. }
         | Event::SessionChanged { .. }
-        | Event::SessionNeedsHuman { .. } => true,
+        | Event::SessionNeedsHuman { .. }
+        | Event::BoardChanged { .. }
+        | Event::BoardDeleted { .. }
+        | Event::LeadCreated { .. }
+        | Event::LeadChanged { .. }
+        | Event::LeadMoved { .. }
+        | Event::LeadDeleted { .. } => true,
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox ·
 //! one file of queries a resource ([`contacts`], [`contact_fields`], [`tabulations`], [`conversations`], [`messages`], [`sessions`], [`turns`],
-//! [`connections`], [`personas`]; of accounts [`users`], [`companies`], [`members`], [`departments`], [`invitations`],
-//! [`api_keys`], [`identities`], [`login_sessions`], [`account_tokens`]) · [`audit`] who did what · [`journal`] what providers told us ·
-//! [`outbox`] what has to leave · [`idempotency`] repeated POSTs · [`error`] what can go wrong.
+//! [`connections`], [`personas`], [`boards`], [`board_stages`], [`leads`], [`lead_history`]; of accounts [`users`],
+//! [`companies`], [`members`], [`departments`], [`invitations`], [`api_keys`], [`identities`], [`login_sessions`],
+//! [`account_tokens`]) · [`audit`] who did what · [`journal`] what providers told us · [`outbox`] what has to leave ·
+//! [`idempotency`] repeated POSTs · [`error`] what can go wrong.
 //!
 //! A function here is one query with a verb for a name. Tenant queries take `&mut TenantTx` first and name
 //! `company_id` although row-level security does too: the planner needs it, and so does a reader.
@@ -14,6 +15,8 @@
 pub mod account_tokens;
 pub mod api_keys;
 pub mod audit;
+pub mod board_stages;
+pub mod boards;
 pub mod companies;
 pub mod connections;
 pub mod contact_fields;
@@ -25,6 +28,8 @@ pub mod idempotency;
 pub mod identities;
 pub mod invitations;
 pub mod journal;
+pub mod lead_history;
+pub mod leads;
 pub mod login_sessions;
 pub mod members;
 pub mod messages;

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::message::{Direction, MessageStatus};
-use crate::{ApiKeyId, CompanyId, ContactId, ConversationId, LoginSessionId, MessageId, SessionId, UserId};
+use crate::{
+    ApiKeyId, BoardId, CompanyId, ContactId, ConversationId, LeadId, LoginSessionId, MessageId, SessionId,
+    StageId, UserId,
+};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +80,66 @@ pub enum Event {
         /// Its conversation.
         conversation_id: ConversationId,
     },
+    /// A board was made, or it or its stages changed. Leads that changed with a stage have no events of their own.
+    #[serde(rename = "board.changed")]
+    BoardChanged {
+        /// The board.
+        board_id: BoardId,
+        /// Grows with every change of the board; a listener drops what is older than what it has.
+        version: i32,
+    },
+    /// A board was removed, with its leads.
+    #[serde(rename = "board.deleted")]
+    BoardDeleted {
+        /// The board.
+        board_id: BoardId,
+    },
+    /// A lead was made.
+    #[serde(rename = "lead.created")]
+    LeadCreated {
+        /// The lead.
+        lead_id: LeadId,
+        /// Its board.
+        board_id: BoardId,
+        /// Its stage.
+        stage_id: StageId,
+        /// As in [`Event::LeadMoved`].
+        version: i32,
+    },
+    /// What a lead is changed: title, value, owner, …
+    #[serde(rename = "lead.changed")]
+    LeadChanged {
+        /// The lead.
+        lead_id: LeadId,
+        /// Its board.
+        board_id: BoardId,
+        /// As in [`Event::LeadMoved`].
+        version: i32,
+    },
+    /// A lead went to another place, in its stage or in another one.
+    #[serde(rename = "lead.moved")]
+    LeadMoved {
+        /// The lead.
+        lead_id: LeadId,
+        /// Its board.
+        board_id: BoardId,
+        /// The stage that it came from.
+        from_stage_id: StageId,
+        /// The stage that it stands in.
+        stage_id: StageId,
+        /// Grows with every change of the lead; a listener drops what is older than what it has.
+        version: i32,
+    },
+    /// A lead was removed.
+    #[serde(rename = "lead.deleted")]
+    LeadDeleted {
+        /// The lead.
+        lead_id: LeadId,
+        /// Its board.
+        board_id: BoardId,
+        /// Greater than every one before.
+        version: i32,
+    },
     /// A person was shut out of the company: what listens for them is cut off, and hears nothing of it.
     #[serde(rename = "member.shut_out")]
     MemberShutOut {
@@ -118,6 +181,12 @@ impl Event {
             Self::MessageStatusChanged { .. } => "message.status",
             Self::ConversationRead { .. } => "conversation.read",
             Self::SessionChanged { .. } => "session.changed",
+            Self::BoardChanged { .. } => "board.changed",
+            Self::BoardDeleted { .. } => "board.deleted",
+            Self::LeadCreated { .. } => "lead.created",
+            Self::LeadChanged { .. } => "lead.changed",
+            Self::LeadMoved { .. } => "lead.moved",
+            Self::LeadDeleted { .. } => "lead.deleted",
             Self::MemberShutOut { .. } => "member.shut_out",
             Self::LoginSessionsEnded { .. } => "login_sessions.ended",
             Self::ApiKeyRevoked { .. } => "api_key.revoked",
@@ -136,6 +205,12 @@ impl Event {
             | Self::SessionChanged { conversation_id, .. }
             | Self::SessionNeedsHuman { conversation_id, .. } => Some(*conversation_id),
             Self::ContactCreated { .. }
+            | Self::BoardChanged { .. }
+            | Self::BoardDeleted { .. }
+            | Self::LeadCreated { .. }
+            | Self::LeadChanged { .. }
+            | Self::LeadMoved { .. }
+            | Self::LeadDeleted { .. }
             | Self::MemberShutOut { .. }
             | Self::LoginSessionsEnded { .. }
             | Self::ApiKeyRevoked { .. } => None,
@@ -165,12 +240,20 @@ mod tests {
 
     #[test]
     fn the_name_is_the_tag() {
+        let (lead_id, board_id) = (LeadId(Uuid::nil()), BoardId(Uuid::nil()));
+        let (from_stage_id, stage_id) = (StageId(Uuid::nil()), StageId(Uuid::max()));
         for event in [
             Event::ContactCreated { contact_id: ContactId(Uuid::nil()) },
             Event::ContactChanged { contact_id: ContactId(Uuid::nil()) },
             Event::ContactDeleted { contact_id: ContactId(Uuid::nil()) },
             Event::ContactOptedOut { contact_id: ContactId(Uuid::nil()) },
             Event::ContactOptedIn { contact_id: ContactId(Uuid::nil()) },
+            Event::BoardChanged { board_id, version: 2 },
+            Event::BoardDeleted { board_id },
+            Event::LeadCreated { lead_id, board_id, stage_id, version: 1 },
+            Event::LeadChanged { lead_id, board_id, version: 2 },
+            Event::LeadMoved { lead_id, board_id, from_stage_id, stage_id, version: 3 },
+            Event::LeadDeleted { lead_id, board_id, version: 4 },
             Event::MemberShutOut { user_id: UserId(Uuid::nil()) },
             Event::LoginSessionsEnded { session_ids: vec![LoginSessionId(Uuid::nil())] },
             Event::ApiKeyRevoked { api_key_id: ApiKeyId(Uuid::nil()) },

@@ -59,6 +59,12 @@ ids! {
     DepartmentId,
     /// An invitation of a person into a company.
     InvitationId,
+    /// A board that leads stand on.
+    BoardId,
+    /// A stage of a board.
+    StageId,
+    /// A lead: business that may come.
+    LeadId,
     /// One log-in of one person on one device.
     LoginSessionId,
 }

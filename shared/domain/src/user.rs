@@ -38,6 +38,8 @@ pub enum Permission {
     ManageMembers,
     /// Make, change and remove departments.
     ManageDepartments,
+    /// Make, change and remove boards and stages.
+    ManageBoards,
     /// Make and revoke API keys.
     ManageApiKeys,
     /// See who did what.
@@ -56,6 +58,7 @@ const TABLE: [(Permission, [bool; 5]); 10] = [
     (Permission::ManageCompany, [true, true, false, false, false]),
     (Permission::ManageMembers, [true, true, false, false, false]),
     (Permission::ManageDepartments, [true, true, true, false, false]),
+    (Permission::ManageBoards, [true, true, true, false, false]),
     (Permission::ManageApiKeys, [true, true, false, false, false]),
     (Permission::ReadAuditLog, [true, true, false, false, false]),
     (Permission::TransferOwnership, [true, false, false, false, false]),
@@ -114,6 +117,7 @@ impl Permission {
             Self::ManageCompany => "change the company",
             Self::ManageMembers => "manage members",
             Self::ManageDepartments => "manage departments",
+            Self::ManageBoards => "manage boards",
             Self::ManageApiKeys => "manage API keys",
             Self::ReadAuditLog => "read the audit log",
             Self::TransferOwnership => "transfer the ownership",
@@ -130,6 +134,7 @@ impl Permission {
             Self::ManageCompany => "manage_company",
             Self::ManageMembers => "manage_members",
             Self::ManageDepartments => "manage_departments",
+            Self::ManageBoards => "manage_boards",
             Self::ManageApiKeys => "manage_api_keys",
             Self::ReadAuditLog => "read_audit_log",
             Self::TransferOwnership => "transfer_ownership",

@@ -161,6 +161,7 @@ impl Flow {
     /// When there is no such path.
     pub async fn api(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let groups = api::auth::router()
+            .merge(api::boards::router())
             .merge(api::company::router())
             .merge(api::contacts::router())
             .merge(api::conversations::router())

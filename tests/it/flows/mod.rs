@@ -3,14 +3,18 @@
 
 mod consents;
 mod contacts;
+mod board;
+mod boards;
 mod customer;
 mod graph;
 mod headers;
 mod idempotency;
 mod killed;
 mod late_news;
+mod leads;
 mod lists;
 mod model;
+mod moves;
 mod one_process;
 mod problems;
 mod sessions;

@@ -3,10 +3,12 @@
 //!
 //! Rooms: `document` what is known of each route · `strangers` those without credentials · `neighbours` one company
 //! before another's things · `roles` who may do what · `catalogue` row-level security as PostgreSQL has it · `queries`
-//! every query of the product · `plans` that the wall does not keep them from their indexes · `promises` what the threat model names.
+//! every query of the product · `plans` and `lead_plans` that the wall does not keep them from their indexes · `promises` what
+//! the threat model names.
 
 mod catalogue;
 mod document;
+mod lead_plans;
 mod neighbours;
 mod plans;
 mod promises;

@@ -11,7 +11,7 @@ use super::document::{Operation, fill, guarded};
 use crate::inbox::Inbox;
 
 /// What an id in a path names, by what stands before it.
-const IN_PATHS: [(&str, &str); 14] = [
+const IN_PATHS: &[(&str, &str)] = &[
     ("api-keys", "api_key"),
     ("auth/sessions", "login_session"),
     ("contact-fields", "contact_field"),
@@ -21,6 +21,9 @@ const IN_PATHS: [(&str, &str); 14] = [
     ("conversations", "conversation"),
     ("departments", "department"),
     ("invitations", "invitation"),
+    ("kanbans", "board"),
+    ("kanbans/stages", "stage"),
+    ("leads", "lead"),
     ("members", "member"),
     ("messages", "message"),
     ("sessions", "session"),
@@ -29,20 +32,25 @@ const IN_PATHS: [(&str, &str); 14] = [
 ];
 
 /// Ids in query strings: route, parameter, what it names.
-const IN_QUERIES: [(&str, &str, &str); 9] = [
+const IN_QUERIES: &[(&str, &str, &str)] = &[
+    ("DELETE /api/v1/kanbans/{id}/stages/{stage_id}", "move_to", "stage"),
     ("GET /api/v1/audit-log", "actor_id", "member"),
     ("GET /api/v1/audit-log", "object_id", "department"),
     ("GET /api/v1/conversations", "assignee_id", "member"),
     ("GET /api/v1/conversations", "connection_id", "connection"),
     ("GET /api/v1/conversations", "contact_id", "contact"),
     ("GET /api/v1/conversations", "department_id", "department"),
+    ("GET /api/v1/leads", "board_id", "board"),
+    ("GET /api/v1/leads", "contact_id", "contact"),
+    ("GET /api/v1/leads", "owner_id", "member"),
+    ("GET /api/v1/leads", "stage_id", "stage"),
     ("GET /api/v1/sessions", "agent_id", "member"),
     ("GET /api/v1/sessions", "contact_id", "contact"),
     ("GET /api/v1/sessions", "department_id", "department"),
 ];
 
 /// Ids in bodies: route, property, how another company's is answered, and a body that is right with one's own.
-const IN_BODIES: [(&str, &str, u16, &str); 16] = [
+const IN_BODIES: &[(&str, &str, u16, &str)] = &[
     (
         "DELETE /api/v1/contacts/{id}/tabulations",
         "tabulation_ids",
@@ -71,6 +79,19 @@ const IN_BODIES: [(&str, &str, u16, &str); 16] = [
     ),
     ("POST /api/v1/company/transfer-ownership", "user_id", 404, r#"{ "user_id": "$member" }"#),
     ("POST /api/v1/departments", "member_ids", 422, r#"{ "name": "Compras", "member_ids": ["$member"] }"#),
+    ("PATCH /api/v1/leads/{id}", "contact_id", 422, r#"{ "contact_id": "$contact" }"#),
+    ("PATCH /api/v1/leads/{id}", "owner_id", 422, r#"{ "owner_id": "$member" }"#),
+    ("POST /api/v1/leads", "board_id", 422, LEAD),
+    ("POST /api/v1/leads", "contact_id", 422, LEAD),
+    ("POST /api/v1/leads", "owner_id", 422, LEAD),
+    ("POST /api/v1/leads", "stage_id", 422, LEAD),
+    (
+        "POST /api/v1/leads/{id}/move",
+        "after_lead_id",
+        422,
+        r#"{ "stage_id": "$stage", "after_lead_id": "$other_lead" }"#,
+    ),
+    ("POST /api/v1/leads/{id}/move", "stage_id", 422, r#"{ "stage_id": "$stage" }"#),
     (
         "POST /api/v1/messages",
         "connection_id",
@@ -107,6 +128,10 @@ const IN_BODIES: [(&str, &str, u16, &str); 16] = [
     ("POST /api/v1/sessions/{id}/assign", "department_id", 422, r#"{ "department_id": "$department" }"#),
 ];
 
+/// A lead that names everything that one may name.
+const LEAD: &str = r#"{ "board_id": "$board", "stage_id": "$stage", "title": "Plano anual", "owner_id": "$member",
+                        "contact_id": "$contact" }"#;
+
 /// An id within what the document shows as an object of any shape.
 const REACTION: &str = "reaction.message_id";
 
@@ -138,9 +163,14 @@ impl Company {
         let notes = format!("contacts/{}/notes", inbox.contact_id);
         let note = make(&notes, json!({ "text": "Prefere a manhã" })).await;
         let contact = owner.get(&format!("contacts/{}", inbox.contact_id)).await.expect_status(200).body;
+        let stages = json!([{ "name": "Novo" }]);
+        let board = make("kanbans", json!({ "name": "Vendas", "stages": stages })).await;
+        let lead = make("leads", json!({ "board_id": board["id"], "title": "Plano anual" })).await;
+        let other_lead = make("leads", json!({ "board_id": board["id"], "title": "Plano mensal" })).await;
         let id = |of: &Value| of.as_str().unwrap().to_owned();
         let ids = BTreeMap::from([
             ("api_key", id(&key["id"])),
+            ("board", id(&board["id"])),
             ("company", inbox.tenant.company_id.to_string()),
             ("connection", inbox.tenant.connection_id.to_string()),
             ("contact", inbox.contact_id.clone()),
@@ -148,13 +178,16 @@ impl Company {
             ("conversation", inbox.conversation_id.clone()),
             ("department", id(&department["id"])),
             ("invitation", id(&invitation["id"])),
+            ("lead", id(&lead["id"])),
             ("login_session", id(&open["items"][0]["id"])),
             ("member", id(&on_laptop["user"]["id"])),
             ("message", id(&message["id"])),
             ("note", id(&note["id"])),
             ("phone", id(&contact["phone"])),
+            ("other_lead", id(&other_lead["id"])),
             ("session", id(&message["session_id"])),
             ("tabulation", id(&tabulation["id"])),
+            ("stage", id(&board["stages"][0]["id"])),
         ]);
         Self { inbox, owner, ids }
     }
@@ -191,13 +224,15 @@ impl Company {
 }
 
 /// Bodies of routes with an id in their path, where `{}` is none of theirs.
-const BODIES: [(&str, &str); 9] = [
+const BODIES: &[(&str, &str)] = &[
     ("DELETE /api/v1/contacts/{id}/tabulations", r#"{ "tabulation_ids": ["$tabulation"] }"#),
     ("DELETE /api/v1/sessions/{id}/tags", r#"{ "tags": ["venda"] }"#),
     ("PATCH /api/v1/sessions/{id}/status", r#"{ "status": "PAUSED" }"#),
     ("POST /api/v1/contacts/{id}/notes", r#"{ "text": "Prefere a tarde" }"#),
     ("POST /api/v1/contacts/{id}/opt-in", r#"{ "proof": "Sim, quero" }"#),
     ("POST /api/v1/contacts/{id}/tabulations", r#"{ "tabulation_ids": ["$tabulation"] }"#),
+    ("POST /api/v1/kanbans/{id}/stages", r#"{ "name": "Proposta" }"#),
+    ("POST /api/v1/leads/{id}/move", r#"{ "stage_id": "$stage" }"#),
     ("POST /api/v1/sessions/{id}/assign", r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/sessions/{id}/block-ai", r#"{ "minutes": 1 }"#),
     ("POST /api/v1/sessions/{id}/tags", r#"{ "tags": ["venda"] }"#),
@@ -230,11 +265,14 @@ fn every_id_that_a_route_takes_is_known_here() {
 async fn another_companys_things_are_404() {
     let (ours, theirs) = Company::two().await;
     let before = ours.state().await;
-    // Deletions last, for below the owner takes the same way.
+    // Deletions last, for below the owner takes the same way; of these, what lies deepest first.
     let (last, first): (Vec<_>, Vec<_>) =
         guarded().into_iter().partition(|operation| operation.method == Method::DELETE);
-    let with_an_id: Vec<_> =
-        first.into_iter().chain(last).filter(|operation| !operation.prefixes().is_empty()).collect();
+    let with_an_id: Vec<_> = first
+        .into_iter()
+        .chain(last.into_iter().rev())
+        .filter(|operation| !operation.prefixes().is_empty())
+        .collect();
     assert!(with_an_id.len() >= 17, "only {} routes with an id", with_an_id.len());
     for operation in &with_an_id {
         // Below another company's thing, and below one's own.
@@ -259,7 +297,7 @@ async fn another_companys_ids_in_a_body_are_refused() {
     let before = (ours.state().await, theirs.state().await);
     let operations = guarded();
     let find = |route: &str| operations.iter().find(|operation| operation.route == route).unwrap();
-    for (route, property, refusal, body) in IN_BODIES {
+    for &(route, property, refusal, body) in IN_BODIES {
         let template: Value = serde_json::from_str(body).unwrap();
         let pointer = format!("/{}", property.replace('.', "/"));
         let mut body = fill(&template, &theirs.ids);
@@ -276,7 +314,7 @@ async fn another_companys_ids_in_a_body_are_refused() {
     }
     assert_eq!((ours.state().await, theirs.state().await), before, "something was written");
     // The same bodies with one's own ids are right, or fail for another reason: who owns a company cannot inherit it.
-    for (route, property, _, body) in IN_BODIES {
+    for &(route, property, _, body) in IN_BODIES {
         let operation = find(route);
         let path = theirs.path(operation);
         let body = fill(&serde_json::from_str(body).unwrap(), &theirs.ids);
@@ -316,8 +354,8 @@ async fn lists_hold_nothing_of_another_company() {
     for (thing, id) in &ours.ids {
         assert!(seen_by_owner.contains(id), "the owner sees the company's {thing} in no list");
     }
-    for (route, name, thing) in IN_QUERIES {
-        let (_, path) = route.split_once(' ').unwrap();
+    for &(route, name, thing) in IN_QUERIES {
+        let Some(path) = route.strip_prefix("GET ") else { continue };
         let body =
             theirs.owner.get(&format!("{path}?{name}={}", ours.ids[thing])).await.expect_status(200).body;
         assert_eq!(body["items"], json!([]), "{route}?{name}");

@@ -10,6 +10,7 @@ use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Query, R
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri};
+use chrono::NaiveDate;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -113,6 +114,22 @@ pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::deserialize(deserializer).map(Some)
 }
 
+/// A day of the calendar, as in `2026-01-31`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day(pub NaiveDate);
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let is_digit_or_dash = |(place, byte): (usize, u8)| {
+            if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() }
+        };
+        let is_spelt_so = text.len() == 10 && text.bytes().enumerate().all(is_digit_or_dash);
+        let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|_| is_spelt_so);
+        day.map(Self).ok_or_else(|| serde::de::Error::custom("no calendar day"))
+    }
+}
+
 /// Refuses what PostgreSQL's texts cannot hold, wherever it stands.
 fn refuse_nul(body: &[u8]) -> Result<(), Error> {
     // Raw, it is no JSON; and hardly anybody writes it escaped.
@@ -200,6 +217,8 @@ fn in_words(expected: &str) -> &str {
 fn of_text(said: &str) -> &'static str {
     if said.contains("UUID") {
         "a UUID"
+    } else if said.contains("calendar day") {
+        "a day as in 2026-01-31"
     } else if said.contains("`true` or `false`") {
         "true or false"
     } else if ["digit", "integer", "number"].iter().any(|word| said.contains(word)) {
@@ -353,6 +372,8 @@ mod tests {
         _id: Option<uuid::Uuid>,
         #[serde(rename = "at")]
         _at: Option<chrono::DateTime<chrono::Utc>>,
+        #[serde(rename = "day")]
+        _day: Option<Day>,
         #[serde(rename = "colour")]
         _colour: Option<Colour>,
         #[serde(rename = "tags", default)]
@@ -379,6 +400,10 @@ mod tests {
             (r#"{"name": "a", "id": 1}"#, "id", "must be a UUID"),
             (r#"{"name": "a", "at": "ontem"}"#, "at", "must be a time as RFC 3339 has it"),
             (r#"{"name": "a", "at": 1}"#, "at", "must be a time as RFC 3339 has it"),
+            (r#"{"name": "a", "day": "31/01/2026"}"#, "day", "must be a day as in 2026-01-31"),
+            (r#"{"name": "a", "day": "2026-02-30"}"#, "day", "must be a day as in 2026-01-31"),
+            (r#"{"name": "a", "day": "+2026-1-30"}"#, "day", "must be a day as in 2026-01-31"),
+            (r#"{"name": "a", "day": 20260131}"#, "day", "must be a string"),
             (r#"{"name": "a", "colour": "green"}"#, "colour", "must be one of red, blue"),
             (r#"{"name": "a", "tags": "b"}"#, "tags", "must be a list"),
             (r#"{"name": "a", "tags": ["b", 1]}"#, "tags[1]", "must be a string"),
@@ -396,7 +421,9 @@ mod tests {
                 other => panic!("{body}: {other:?}"),
             }
         }
-        for good in [r#"{"name": "a\\u0000", "inner": {}}"#, r#" {"name": "a", "any": ["b"]} "#] {
+        for good in
+            [r#"{"name": "a\\u0000", "inner": {}, "day": "2024-02-29"}"#, r#" {"name": "a", "any": ["b"]} "#]
+        {
             assert!(parse::<Outer>(good.as_bytes()).is_ok(), "{good}");
         }
         for broken in ["", "{", r#"{"name": "a"} b"#, r#"{"name": "a}"#] {

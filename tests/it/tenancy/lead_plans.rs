@@ -1,0 +1,113 @@
+//! Lists of leads enter the indexes that are made for them, as the application's role: row-level security keeps some
+//! conditions from it.
+
+use sqlx::{AssertSqlSafe, PgPool, Row as _};
+use testkit::{Stack, Tenant, TenantOptions, new_id};
+use uuid::Uuid;
+
+use super::queries::cached;
+
+/// Three thousand leads on thirty stages of three boards; one of them.
+async fn fill(admin: &PgPool, company_id: Uuid) -> sqlx::postgres::PgRow {
+    let statements = [
+        "INSERT INTO boards (company_id, id, name, created_at, updated_at)
+         SELECT $1, gen_random_uuid(), 'Vendas ' || g, now(), now() FROM generate_series(1, 3) g",
+        "INSERT INTO board_stages (company_id, id, board_id, name, colour, kind, position, created_at)
+         SELECT $1, gen_random_uuid(), id, 'Etapa', '#64748b', 'open', g, now()
+         FROM boards, generate_series(0, 9) g WHERE company_id = $1",
+        "INSERT INTO contacts (company_id, id, source, created_at, updated_at)
+         SELECT $1, gen_random_uuid(), 'api', now(), now() FROM generate_series(1, 300)",
+        "INSERT INTO leads (company_id, id, board_id, stage_id, place, title, value, currency, owner_id, contact_id,
+                            created_at, updated_at)
+         SELECT $1, gen_random_uuid(), s.board_id, s.id, 'c' || lpad(g::text, 3, '0'), 'Plano ' || md5(g::text || s.id),
+                g, 'BRL', CASE WHEN g = 1 THEN m.user_id END, c.id, now() - g * interval '1 minute', now()
+         FROM (SELECT *, row_number() OVER () AS number FROM board_stages WHERE company_id = $1) s
+         CROSS JOIN generate_series(1, 100) g
+         JOIN (SELECT id, row_number() OVER () AS number FROM contacts WHERE company_id = $1) c
+             ON c.number = (s.number * 100 + g) % 300 + 1
+         JOIN memberships m ON m.company_id = $1",
+        "INSERT INTO lead_history (company_id, id, lead_id, at, kind, actor_kind)
+         SELECT $1, gen_random_uuid(), id, now(), 'created', 'system' FROM leads WHERE company_id = $1",
+    ];
+    for statement in statements {
+        sqlx::query(statement).bind(company_id).execute(admin).await.unwrap();
+    }
+    sqlx::raw_sql("ANALYZE boards, board_stages, contacts, leads, lead_history")
+        .execute(admin)
+        .await
+        .unwrap();
+    let one = "SELECT id, board_id, stage_id, owner_id, contact_id FROM leads
+               WHERE company_id = $1 AND owner_id IS NOT NULL LIMIT 1";
+    sqlx::query(one).bind(company_id).fetch_one(admin).await.unwrap()
+}
+
+/// The plan of the only query with these words, with these parameters.
+async fn plan(application: &PgPool, company_id: Uuid, words: &str, parameters: &str) -> String {
+    let queries: Vec<_> = cached().into_values().filter(|query| query.contains(words)).collect();
+    assert_eq!(queries.len(), 1, "{words}: {queries:?}");
+    let mut tx = application.begin().await.unwrap();
+    for statement in [
+        format!("SET LOCAL app.company_id = '{company_id}'"),
+        "SET LOCAL plan_cache_mode = force_custom_plan".to_owned(),
+        // The tables of a test are small.
+        "SET LOCAL enable_seqscan = off".to_owned(),
+        format!("PREPARE wanted AS {}", queries[0]),
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await.unwrap();
+    }
+    let explain = format!("EXPLAIN EXECUTE wanted('{company_id}', {parameters})");
+    let lines = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *tx).await.unwrap();
+    lines.iter().map(|row| row.get_unchecked::<&str, _>(0).to_owned() + "\n").collect()
+}
+
+#[tokio::test]
+async fn lists_of_leads_enter_their_indexes() {
+    let stack = Stack::load();
+    let tenant = Tenant::seed(&stack, TenantOptions { at_sandbox: false, ..TenantOptions::default() }).await;
+    let lead = fill(&stack.admin(), tenant.company_id).await;
+    let id = |name: &str| lead.get::<Uuid, _>(name);
+    let (board, stage, owner) = (id("board_id"), id("stage_id"), id("owner_id"));
+    let (contact, cursor) = (id("contact_id"), new_id());
+    let newest = "ORDER BY l.created_at DESC, l.id DESC LIMIT $4";
+    let in_stage = "ORDER BY l.place LIMIT $4";
+    let application = stack.application();
+    for (words, parameters, index, condition) in [
+        (newest, "NULL, NULL, 51, NULL, NULL, NULL, NULL".to_owned(), "leads_newest", "created_at"),
+        (
+            newest,
+            format!("now(), '{cursor}', 51, NULL, NULL, NULL, NULL"),
+            "leads_newest",
+            "ROW(created_at, id)",
+        ),
+        (
+            newest,
+            format!("now(), '{cursor}', 51, '{board}', NULL, NULL, NULL"),
+            "leads_board",
+            "ROW(created_at, id)",
+        ),
+        (newest, format!("NULL, NULL, 51, NULL, '{owner}', NULL, NULL"), "leads_owner", "owner_id ="),
+        (newest, format!("NULL, NULL, 51, NULL, NULL, '{contact}', NULL"), "leads_contact", "contact_id ="),
+        (
+            newest,
+            "NULL, NULL, 51, NULL, NULL, NULL, '%Pláno 7f3a9%'".to_owned(),
+            "leads_search",
+            "search ~~ '%plano 7f3a9%'",
+        ),
+        (in_stage, format!("'{stage}', NULL, 51, NULL, NULL, NULL, NULL"), "leads_place", "stage_id ="),
+        (in_stage, format!("'{stage}', 'c050', 51, NULL, NULL, NULL, NULL"), "leads_place", "place > 'c050'"),
+        ("AS sums ON true", format!("'{board}'"), "leads_sums", "stage_id ="),
+        (
+            "FROM lead_history",
+            format!("'{}', now(), '{cursor}', 51", id("id")),
+            "lead_history_lead",
+            "lead_id =",
+        ),
+    ] {
+        let plan = plan(&application, tenant.company_id, words, &parameters).await;
+        let entered = plan.split(&format!(" {index} ")).nth(1).or(plan.split(&format!(" {index}  ")).nth(1));
+        let entered = entered.unwrap_or_else(|| panic!("{parameters}: {index} is not asked: {plan}"));
+        let conditions = entered.lines().find(|line| line.trim_start().starts_with("Index Cond:"));
+        let conditions = conditions.unwrap_or_else(|| panic!("{plan}"));
+        assert!(conditions.contains("company_id =") && conditions.contains(condition), "{condition}: {plan}");
+    }
+}
