@@ -49,7 +49,7 @@ pub enum Permission {
 }
 
 /// Who holds what: one line a permission, one column a role.
-const TABLE: [(Permission, [bool; 5]); 10] = [
+const TABLE: &[(Permission, [bool; 5])] = &[
     //                                owner  admin  superv agent  viewer
     (Permission::ReadInbox, [true, true, true, true, true]),
     (Permission::WriteInbox, [true, true, true, true, false]),

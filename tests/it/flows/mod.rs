@@ -1,10 +1,10 @@
 //! What the API promises, answer by answer, and what happens when third parties fail, from outside; and from inside one
 //! process (`testkit::flow`) what happens when processes die and events come in any order.
 
-mod consents;
-mod contacts;
 mod board;
 mod boards;
+mod consents;
+mod contacts;
 mod customer;
 mod graph;
 mod headers;
