@@ -136,6 +136,10 @@ impl Event {
             | Self::SessionChanged { conversation_id, .. }
             | Self::SessionNeedsHuman { conversation_id, .. } => Some(*conversation_id),
             Self::ContactCreated { .. }
+            | Self::ContactChanged { .. }
+            | Self::ContactDeleted { .. }
+            | Self::ContactOptedOut { .. }
+            | Self::ContactOptedIn { .. }
             | Self::MemberShutOut { .. }
             | Self::LoginSessionsEnded { .. }
             | Self::ApiKeyRevoked { .. } => None,
