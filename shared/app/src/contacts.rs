@@ -17,10 +17,13 @@ use domain::inbound::{Address, AddressKind};
 use domain::{CompanyScope, ContactId, phone};
 
 use crate::error::{Error, Result};
-use crate::{App, Page, Position};
+use crate::{App, Page, Position, text};
 
 /// Where a number without a country is read.
 const REGION: &str = "BR";
+
+/// The longest words to look for, in characters.
+const Q_CHARS: usize = 200;
 
 /// A contact with every address that leads to it.
 #[derive(Clone, Debug)]
@@ -88,10 +91,11 @@ pub async fn list(
 
 /// A number that somebody typed as a whole is looked for as it is stored.
 fn words(q: &str) -> Result<Words> {
+    let q = &text::line("q", q, Q_CHARS)?;
     let is_number = q.chars().all(|c| c.is_ascii_digit() || c.is_whitespace() || "+()-./".contains(c));
     let whole = if is_number { known_number(q) } else { None };
     let joined = || q.split_whitespace().collect::<String>();
-    let q = if is_number { whole.unwrap_or_else(joined) } else { q.to_owned() };
+    let q = if is_number { whole.unwrap_or_else(joined) } else { q.clone() };
     Words::parse(&q).ok_or_else(|| Error::invalid("q", "letters or digits"))
 }
 

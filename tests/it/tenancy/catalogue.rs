@@ -197,6 +197,27 @@ async fn a_company_sees_no_row_of_another() {
     }
 }
 
+/// A view reads as its owner, whom a policy may let see more: each has the wall in itself.
+#[tokio::test]
+async fn a_view_shows_one_company() {
+    let stack = Stack::load();
+    let views: Vec<(String, String)> = sqlx::query_as(
+        "SELECT viewname::text, definition FROM pg_views
+         WHERE schemaname = 'public' AND has_table_privilege('mia_app', format('%I.%I', schemaname, viewname), 'SELECT')",
+    )
+    .fetch_all(&stack.admin())
+    .await
+    .unwrap();
+    assert!(views.iter().any(|(name, _)| name == "searchable_contacts"));
+    for (name, definition) in views {
+        assert!(definition.contains("company_id = current_company()"), "{name}: {definition}");
+        let application = stack.application();
+        let all = format!("SELECT count(*) FROM {name}");
+        let seen: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(all)).fetch_one(&application).await.unwrap();
+        assert_eq!(seen, 0, "{name}: without a company there is nothing to see");
+    }
+}
+
 #[tokio::test]
 async fn the_application_role_cannot_leave_a_company() {
     let stack = Stack::load();

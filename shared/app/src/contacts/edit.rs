@@ -296,7 +296,7 @@ fn tags(tags: &[String]) -> Result<Vec<String>> {
         }
     }
     if checked.len() > TAGS {
-        return Err(Error::invalid("tags", format!("a contact has at most {TAGS}")));
+        return Err(Error::invalid("tags", format!("a contact has at most {TAGS} tags")));
     }
     Ok(checked)
 }
