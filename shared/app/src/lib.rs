@@ -5,7 +5,7 @@
 //! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
 //! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
 //! [`mail`] what people are written · [`text`] what they write into fields · [`idempotency`] what they ask for twice · [`sealed`] secrets of connections ·
-//! [`cleanup`] what has had its time goes · [`contacts`], [`conversations`], [`messages`], [`sessions`] what the API reads
+//! [`cleanup`] what has had its time goes · [`contacts`], [`conversations`], [`messages`], [`sessions`], [`quick_replies`] what the API reads
 //! and writes · [`demo`] the company that a new installation begins with.
 //!
 //! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
@@ -27,6 +27,7 @@ pub mod mail;
 pub mod messages;
 pub mod outbound;
 pub mod outbox;
+pub mod quick_replies;
 pub mod realtime;
 pub mod sealed;
 pub mod sessions;

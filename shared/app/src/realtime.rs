@@ -180,6 +180,7 @@ fn is_for_browsers(event: &Event) -> bool {
         | Event::MessageCreated { .. }
         | Event::MessageStatusChanged { .. }
         | Event::ConversationRead { .. }
+        | Event::ConversationChanged { .. }
         | Event::SessionChanged { .. }
         | Event::SessionNeedsHuman { .. } => true,
     }

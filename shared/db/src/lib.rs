@@ -2,7 +2,7 @@
 //!
 //! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox ·
 //! one file of queries a resource ([`contacts`], [`conversations`], [`messages`], [`sessions`], [`turns`],
-//! [`connections`], [`personas`]; of accounts [`users`], [`companies`], [`members`], [`departments`], [`invitations`],
+//! [`connections`], [`personas`], [`quick_replies`]; of accounts [`users`], [`companies`], [`members`], [`departments`], [`invitations`],
 //! [`api_keys`], [`identities`], [`login_sessions`], [`account_tokens`]) · [`audit`] who did what · [`journal`] what providers told us ·
 //! [`outbox`] what has to leave · [`idempotency`] repeated POSTs · [`error`] what can go wrong.
 //!
@@ -29,6 +29,7 @@ pub mod members;
 pub mod messages;
 pub mod outbox;
 pub mod personas;
+pub mod quick_replies;
 pub mod sessions;
 pub mod turns;
 pub mod tx;

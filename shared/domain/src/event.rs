@@ -45,6 +45,14 @@ pub enum Event {
         /// The conversation.
         conversation_id: ConversationId,
     },
+    /// A conversation was opened or closed, handed on, tagged, or marked as unread.
+    #[serde(rename = "conversation.changed")]
+    ConversationChanged {
+        /// The conversation.
+        conversation_id: ConversationId,
+        /// Grows with every change of the conversation; a listener drops what is older than what it has.
+        version: i32,
+    },
     /// A session began or changed its status.
     #[serde(rename = "session.changed")]
     SessionChanged {
@@ -89,6 +97,7 @@ impl Event {
             Self::MessageCreated { .. } => "message.created",
             Self::MessageStatusChanged { .. } => "message.status",
             Self::ConversationRead { .. } => "conversation.read",
+            Self::ConversationChanged { .. } => "conversation.changed",
             Self::SessionChanged { .. } => "session.changed",
             Self::MemberShutOut { .. } => "member.shut_out",
             Self::LoginSessionsEnded { .. } => "login_sessions.ended",
@@ -139,6 +148,7 @@ mod tests {
     fn the_name_is_the_tag() {
         for event in [
             Event::ContactCreated { contact_id: ContactId(Uuid::nil()) },
+            Event::ConversationChanged { conversation_id: ConversationId(Uuid::nil()), version: 2 },
             Event::MemberShutOut { user_id: UserId(Uuid::nil()) },
             Event::LoginSessionsEnded { session_ids: vec![LoginSessionId(Uuid::nil())] },
             Event::ApiKeyRevoked { api_key_id: ApiKeyId(Uuid::nil()) },

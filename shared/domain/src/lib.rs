@@ -3,8 +3,8 @@
 //! Rooms: [`ids`] typed identifiers and the tenant scope · [`phone`] E.164 and WhatsApp addresses ·
 //! [`message`] messages and the status lattice · [`session`] sessions and who holds them ·
 //! [`inbound`] what a provider told us, normalised · [`turn`] when a burst of messages is answered ·
-//! [`persona`] who the AI is · [`user`] people, roles, permissions · [`job`] work that travels on
-//! queues · [`event`] what happened, for whoever listens.
+//! [`persona`] who the AI is · [`user`] people, roles, permissions · [`variables`] in texts · [`job`] work that
+//! travels on queues · [`event`] what happened, for whoever listens.
 //!
 //! Never in here: I/O, async, the clock, randomness, SQL, HTTP, a provider's wire format.
 
@@ -19,5 +19,6 @@ pub mod phone;
 pub mod session;
 pub mod turn;
 pub mod user;
+pub mod variables;
 
 pub use ids::*;

@@ -1,6 +1,7 @@
 //! What the API promises, answer by answer, and what happens when third parties fail, from outside; and from inside one
 //! process (`testkit::flow`) what happens when processes die and events come in any order.
 
+mod conversations;
 mod customer;
 mod graph;
 mod headers;
@@ -10,7 +11,9 @@ mod late_news;
 mod lists;
 mod model;
 mod one_process;
+mod plans;
 mod problems;
+mod quick_replies;
 mod sessions;
 mod shuffled;
 mod writing;

@@ -6,12 +6,13 @@ use sqlx::{PgPool, Row as _};
 use testkit::{Stack, Tenant, TenantOptions};
 
 /// Tables with a `company_id`, as the migrations leave them. This list may only grow.
-const TENANT_TABLES: [&str; 17] = [
+const TENANT_TABLES: [&str; 20] = [
     "api_keys",
     "audit_log",
     "connections",
     "contact_addresses",
     "contacts",
+    "conversation_terms",
     "conversations",
     "department_members",
     "departments",
@@ -22,6 +23,8 @@ const TENANT_TABLES: [&str; 17] = [
     "messages",
     "outbox",
     "personas",
+    "quick_replies",
+    "session_tags",
     "sessions",
     "turns",
 ];

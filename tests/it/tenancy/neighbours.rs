@@ -11,7 +11,7 @@ use super::document::{Operation, fill, guarded};
 use crate::inbox::Inbox;
 
 /// What an id in a path names, by what stands before it.
-const IN_PATHS: [(&str, &str); 10] = [
+const IN_PATHS: [(&str, &str); 11] = [
     ("api-keys", "api_key"),
     ("auth/sessions", "login_session"),
     ("contacts", "contact"),
@@ -20,25 +20,30 @@ const IN_PATHS: [(&str, &str); 10] = [
     ("invitations", "invitation"),
     ("members", "member"),
     ("messages", "message"),
+    ("quick-replies", "quick_reply"),
     ("sessions", "session"),
     ("sessions/by-contact", "contact"),
 ];
 
 /// Ids in query strings: route, parameter, what it names.
-const IN_QUERIES: [(&str, &str, &str); 9] = [
+const IN_QUERIES: [(&str, &str, &str); 11] = [
     ("GET /api/v1/audit-log", "actor_id", "member"),
     ("GET /api/v1/audit-log", "object_id", "department"),
     ("GET /api/v1/conversations", "assignee_id", "member"),
     ("GET /api/v1/conversations", "connection_id", "connection"),
     ("GET /api/v1/conversations", "contact_id", "contact"),
     ("GET /api/v1/conversations", "department_id", "department"),
+    ("GET /api/v1/messages", "contact_id", "contact"),
+    ("GET /api/v1/messages", "conversation_id", "conversation"),
     ("GET /api/v1/sessions", "agent_id", "member"),
     ("GET /api/v1/sessions", "contact_id", "contact"),
     ("GET /api/v1/sessions", "department_id", "department"),
 ];
 
 /// Ids in bodies: route, property, how another company's is answered, and a body that is right with one's own.
-const IN_BODIES: [(&str, &str, u16, &str); 12] = [
+const IN_BODIES: [(&str, &str, u16, &str); 19] = [
+    ("PATCH /api/v1/conversations/{id}", "assignee_id", 422, r#"{ "assignee_id": "$member" }"#),
+    ("PATCH /api/v1/conversations/{id}", "department_id", 422, r#"{ "department_id": "$department" }"#),
     (
         "PATCH /api/v1/departments/{id}",
         "member_ids",
@@ -47,6 +52,20 @@ const IN_BODIES: [(&str, &str, u16, &str); 12] = [
     ),
     ("POST /api/v1/auth/switch-company", "company_id", 404, r#"{ "company_id": "$company" }"#),
     ("POST /api/v1/company/transfer-ownership", "user_id", 404, r#"{ "user_id": "$member" }"#),
+    (
+        "POST /api/v1/conversations",
+        "connection_id",
+        404,
+        r#"{ "contact_id": "$contact", "connection_id": "$connection" }"#,
+    ),
+    (
+        "POST /api/v1/conversations",
+        "contact_id",
+        404,
+        r#"{ "contact_id": "$contact", "connection_id": "$connection" }"#,
+    ),
+    ("POST /api/v1/conversations/{id}/assign", "agent_id", 422, r#"{ "agent_id": "$member" }"#),
+    ("POST /api/v1/conversations/{id}/assign", "department_id", 422, r#"{ "department_id": "$department" }"#),
     ("POST /api/v1/departments", "member_ids", 422, r#"{ "name": "Compras", "member_ids": ["$member"] }"#),
     (
         "POST /api/v1/messages",
@@ -79,6 +98,12 @@ const IN_BODIES: [(&str, &str, u16, &str); 12] = [
         r#"{ "conversation_id": "$conversation", "type": "reaction",
              "reaction": { "message_id": "$message", "emoji": "👍" } }"#,
     ),
+    (
+        "POST /api/v1/quick-replies/{id}/render",
+        "conversation_id",
+        404,
+        r#"{ "conversation_id": "$conversation" }"#,
+    ),
     ("POST /api/v1/sessions/{id}/assign", "agent_id", 422, r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/sessions/{id}/assign", "customer_id", 422, r#"{ "customer_id": "$contact" }"#),
     ("POST /api/v1/sessions/{id}/assign", "department_id", 422, r#"{ "department_id": "$department" }"#),
@@ -110,6 +135,7 @@ impl Company {
         let email = format!("{}@example.com", new_word("convite-"));
         let invitation = make("invitations", json!({ "email": email, "role": "agent" })).await;
         let key = make("api-keys", json!({ "name": "ERP", "permissions": ["read_inbox"] })).await;
+        let quick_reply = make("quick-replies", json!({ "shortcut": "oi", "text": "Oi!" })).await;
         let id = |of: &Value| of.as_str().unwrap().to_owned();
         let ids = BTreeMap::from([
             ("api_key", id(&key["id"])),
@@ -122,6 +148,7 @@ impl Company {
             ("login_session", id(&open["items"][0]["id"])),
             ("member", id(&on_laptop["user"]["id"])),
             ("message", id(&message["id"])),
+            ("quick_reply", id(&quick_reply["id"])),
             ("session", id(&message["session_id"])),
         ]);
         Self { inbox, owner, ids }
@@ -159,9 +186,12 @@ impl Company {
 }
 
 /// Bodies of routes with an id in their path, where `{}` is none of theirs.
-const BODIES: [(&str, &str); 5] = [
+const BODIES: [(&str, &str); 8] = [
     ("DELETE /api/v1/sessions/{id}/tags", r#"{ "tags": ["venda"] }"#),
     ("PATCH /api/v1/sessions/{id}/status", r#"{ "status": "PAUSED" }"#),
+    ("POST /api/v1/conversations/{id}/assign", r#"{ "agent_id": "$member" }"#),
+    ("POST /api/v1/conversations/{id}/notes", r#"{ "text": "Anotado" }"#),
+    ("POST /api/v1/quick-replies/{id}/render", r#"{ "conversation_id": "$conversation" }"#),
     ("POST /api/v1/sessions/{id}/assign", r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/sessions/{id}/block-ai", r#"{ "minutes": 1 }"#),
     ("POST /api/v1/sessions/{id}/tags", r#"{ "tags": ["venda"] }"#),
