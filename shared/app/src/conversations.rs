@@ -41,7 +41,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Page<Listed>> {
     let mut tx = app.db().await?.begin_list(scope).await?;
-    let Some(narrowed) = search::narrow(&mut tx, q, filter.tag.as_deref()).await? else {
+    let Some(narrowed) = search::narrow(&mut tx, q, filter).await? else {
         return Ok(Page { items: Vec::new(), next: None });
     };
     let rows = db::conversations::inbox::list(&mut tx, filter, &narrowed, before, limit + 1).await?;

@@ -161,6 +161,9 @@ CREATE TRIGGER index_new_tags AFTER INSERT ON sessions FOR EACH ROW
 CREATE TRIGGER index_changed_tags AFTER UPDATE OF tabulations ON sessions FOR EACH ROW
     WHEN (OLD.tabulations <> NEW.tabulations) EXECUTE FUNCTION index_session_tags();
 
+-- A company that is old has few open conversations among many, a young one few closed ones.
+CREATE INDEX conversations_status ON conversations (company_id, status, updated_at DESC, id DESC);
+
 -- They would be read for their company alone.
 DROP INDEX conversations_tags;
 DROP INDEX sessions_tabulations;

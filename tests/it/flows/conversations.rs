@@ -252,7 +252,8 @@ async fn a_conversation_and_its_session_change_together() {
         }
         let _problem = answer.expect_problem(409, "conflict");
     }
-    let open = patch(api, &path, json!({ "status": "open", "assignee_id": owner })).await.expect_status(200).body;
+    let open =
+        patch(api, &path, json!({ "status": "open", "assignee_id": owner })).await.expect_status(200).body;
     assert_eq!((&open["status"], &open["assignee_id"]), (&json!("open"), &owner));
     assert_eq!(session_of(&inbox).await["status"], "CLOSED", "whoever writes next begins another");
 
@@ -279,7 +280,8 @@ async fn a_conversation_is_handed_on_with_a_note() {
     let owner = owner_id(&inbox).await;
     let new = json!({ "name": "Vendas", "member_ids": [owner] });
     let department = api.post("departments", &new).await.expect_status(201).body["id"].clone();
-    let empty = api.post("departments", &json!({ "name": "Vazio" })).await.expect_status(201).body["id"].clone();
+    let empty =
+        api.post("departments", &json!({ "name": "Vazio" })).await.expect_status(201).body["id"].clone();
 
     let turn = json!({ "department_id": department, "round_robin": true, "note": "Cliente antiga" });
     let handed = api.post(&path, &turn).await.expect_status(200).body;

@@ -10,7 +10,6 @@ use serde_json::Value;
 use sqlx::{PgPool, Row as _};
 use testkit::{Stack, Tenant, TenantOptions};
 
-use crate::inbox::Inbox;
 use crate::tenancy::cached;
 
 /// A list: its name, words that only its query has, its parameters from `$1` on as they are without a filter, and what each
@@ -30,8 +29,24 @@ const LISTS: [List; 8] = [
         name: "conversations",
         words: &["FROM conversations c JOIN contacts p", "ORDER BY c.updated_at DESC, c.id DESC"],
         parameters: &[
-            "'$company'", "NULL", "NULL", "51", "NULL", "NULL", "NULL", "NULL", "false", "NULL", "NULL", "NULL",
-            "NULL", "NULL", "false", "'{}'", "'{}'", "'{}'",
+            "'$company'",
+            "NULL",
+            "NULL",
+            "51",
+            "NULL",
+            "NULL",
+            "NULL",
+            "NULL",
+            "false",
+            "NULL",
+            "NULL",
+            "NULL",
+            "NULL",
+            "NULL",
+            "false",
+            "'{}'",
+            "'{}'",
+            "'{}'",
         ],
         filters: &[
             ("nothing", &[]),
@@ -44,7 +59,8 @@ const LISTS: [List; 8] = [
             ("include_groups", &[(9, "true")]),
             ("assignee_id", &[(10, "'$member'")]),
             ("department_id", &[(11, "'$department'")]),
-            ("channel", &[(13, "'whatsapp_cloud'")]),
+            ("channel of many", &[(13, "ARRAY['$connection']::uuid[]")]),
+            ("channel of few", &[(13, "ARRAY['$contact']::uuid[]")]),
             ("tag of few", &[(12, "'raro'"), (14, "ARRAY['$conversation']::uuid[]")]),
             ("tag of many", &[(12, "'comum'")]),
             ("q of few", &[(14, "ARRAY['$conversation']::uuid[]")]),
@@ -250,8 +266,7 @@ async fn every_list_goes_by_an_index_whatever_it_is_filtered_by() {
     for list in LISTS {
         let query = query(list.words);
         for (filter, changed) in list.filters {
-            let mut values: Vec<String> =
-                list.parameters.iter().map(|value| filled.put_in(value)).collect();
+            let mut values: Vec<String> = list.parameters.iter().map(|value| filled.put_in(value)).collect();
             for (place, value) in *changed {
                 values[place - 1] = filled.put_in(value);
             }
@@ -266,9 +281,10 @@ async fn every_list_goes_by_an_index_whatever_it_is_filtered_by() {
 /// What many conversations have is asked of each on the way, and a page has the same order and no row twice.
 #[tokio::test]
 async fn what_many_have_is_found_page_by_page() {
-    let inbox = Inbox::open(false).await;
-    let filled = fill(&inbox.stack.admin(), &inbox.tenant).await;
-    let api = &inbox.tenant.api;
+    let stack = Stack::load();
+    let tenant = Tenant::seed(&stack, TenantOptions { at_sandbox: false, ..TenantOptions::default() }).await;
+    let filled = fill(&stack.admin(), &tenant).await;
+    let api = &tenant.api;
     for query in ["q=maria", "q=pedidos", "q=mar%20pedido", "tag=comum", "tag=raro", "tag=raro&q=maria"] {
         let mut seen = std::collections::BTreeSet::new();
         let mut last = String::from("9999");
@@ -287,7 +303,13 @@ async fn what_many_have_is_found_page_by_page() {
                 None => break,
             }
         }
-        let expected = if query.contains("raro") { 8 } else if query.contains("%20") { 0 } else { 120 };
+        let expected = if query.contains("raro") {
+            8
+        } else if query.contains("%20") {
+            0
+        } else {
+            120
+        };
         assert_eq!(seen.len(), expected, "{query}");
         assert_eq!(seen.contains(&filled.conversation), query.contains("raro"), "{query}");
     }

@@ -61,7 +61,8 @@ async fn quick_replies_are_made_found_changed_and_removed() {
     insta::assert_json_snapshot!("quick_reply_taken", shape(&taken));
     let _problem = taken.expect_problem(409, "conflict");
     let _problem = change(&person, &id, json!({ "shortcut": "adeus" })).await.expect_problem(409, "conflict");
-    let changed = change(&person, &id, json!({ "text": "Frete: R$ 10", "tags": [] })).await.expect_status(200).body;
+    let changed =
+        change(&person, &id, json!({ "text": "Frete: R$ 10", "tags": [] })).await.expect_status(200).body;
     assert_eq!((&changed["text"], &changed["tags"]), (&json!("Frete: R$ 10"), &json!([])));
     assert_eq!(changed["shortcut"], "frete");
     let found = program.get(&format!("quick-replies/{id}")).await.expect_status(200).body;
@@ -78,7 +79,8 @@ async fn a_quick_reply_is_filled_in_for_a_conversation() {
     let text = "{{contact.first_name}}, aqui é {{agent.name|a loja}} da {{company.name}}: \
                 pedido {{contact.custom.pedido|novo}}, {{contact.email|sem e-mail}}. {{contact.name}}";
     let new = json!({ "shortcut": "pedido", "text": text });
-    let id = person.post("quick-replies", &new).await.expect_status(201).body["id"].as_str().unwrap().to_owned();
+    let id =
+        person.post("quick-replies", &new).await.expect_status(201).body["id"].as_str().unwrap().to_owned();
     sqlx::query("UPDATE contacts SET custom = '{\"pedido\": 17}' WHERE company_id = $1")
         .bind(inbox.tenant.company_id)
         .execute(&inbox.stack.admin())

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use db::TenantTx;
-use db::conversations::inbox::Narrowed;
+use db::conversations::inbox::{Filter, Narrowed};
 use db::conversations::search::{self, Question, Range};
 use domain::phone;
 
@@ -26,18 +26,23 @@ const DIGITS: usize = 4;
 /// Whose numbers people write without the country.
 const REGION: &str = "BR";
 
-/// Narrows a list of conversations down to those that answer `q` and have the tag; `None` when there are none.
-pub(super) async fn narrow(
-    tx: &mut TenantTx,
-    q: Option<&str>,
-    tag: Option<&str>,
-) -> Result<Option<Narrowed>> {
+/// Narrows a list of conversations down to those that answer `q`, have the filter's tag and its channel; `None` when there
+/// are none.
+pub(super) async fn narrow(tx: &mut TenantTx, q: Option<&str>, filter: &Filter) -> Result<Option<Narrowed>> {
     let mut narrowed = Narrowed::default();
     if let Some(q) = asked(q)? {
         let Some(found) = find(tx, q).await? else { return Ok(None) };
         narrowed = found;
     }
-    if let Some(tag) = tag {
+    if let Some(channel) = &filter.channel {
+        // Few or many, the planner knows it of connections.
+        let connections = db::connections::list_of_kind(tx, channel).await?;
+        if connections.is_empty() {
+            return Ok(None);
+        }
+        narrowed.connections = Some(connections);
+    }
+    if let Some(tag) = &filter.tag {
         let tag = [Range::tag(tag)];
         if search::count(tx, &tag, FEW + 1).await?.iter().all(|count| *count <= FEW) {
             let tagged = search::find(tx, &tag).await?;
@@ -105,25 +110,31 @@ async fn find(tx: &mut TenantTx, q: &str) -> Result<Option<Narrowed>> {
     let counted: Vec<_> = counts.into_iter().zip(all).collect();
     let (of_words, rest) = counted.split_at(words.len());
     let (of_names, of_numbers) = rest.split_at(names.len());
-    // Of words that must all be there the rarest leads; of numbers each one.
-    let rarest = |of: &[(i64, Range)]| of.iter().min_by_key(|(count, _)| *count).cloned();
-    let leading: Vec<_> = rarest(of_words)
-        .into_iter()
-        .chain(rarest(of_names))
-        .chain(of_numbers.iter().cloned())
-        .filter(|(count, _)| *count > 0)
-        .collect();
+    // Of words that must all be there the rarest leads; of numbers each one. What nobody has is not asked for.
+    let rarest = |of: &[(i64, Range)]| {
+        of.iter().min_by_key(|(count, _)| *count).filter(|(count, _)| *count > 0).cloned()
+    };
+    let (word, name) = (rarest(of_words), rarest(of_names));
+    if word.is_none() {
+        question.words.clear();
+    }
+    if name.is_none() {
+        question.names.clear();
+    }
+    let numbers = of_numbers.iter().filter(|(count, _)| *count > 0).cloned();
+    let leading: Vec<_> = word.into_iter().chain(name).chain(numbers).collect();
     if leading.is_empty() {
         return Ok(None);
     }
     if leading.iter().any(|(count, _)| *count > FEW) {
-        return Ok(Some(Narrowed { ids: None, question: Some(question) }));
+        return Ok(Some(Narrowed { question: Some(question), ..Narrowed::default() }));
     }
     let ranges: Vec<_> = leading.into_iter().map(|(_, range)| range).collect();
     let ids = search::find(tx, &ranges).await?;
     // What the leading term does not say is asked of each.
     let is_said = question.words.len() <= 1 && question.names.len() <= 1;
-    Ok(Some(Narrowed { ids: Some(ids), question: (!is_said).then_some(question) }))
+    let question = (!is_said).then_some(question);
+    Ok(Some(Narrowed { ids: Some(ids), question, ..Narrowed::default() }))
 }
 
 /// What a text that can only be a number, or a part of one, begins with; also as contacts have it.

@@ -23,7 +23,7 @@ pub struct Filter {
     pub department_id: Option<DepartmentId>,
     /// With one tag.
     pub tag: Option<String>,
-    /// Over one channel, `whatsapp_cloud`, …
+    /// Over one channel, `whatsapp_cloud`, …: what [`list`] is told of as the connections of [`Narrowed`].
     pub channel: Option<String>,
     /// With unread messages (`true`) or without (`false`).
     pub unread: Option<bool>,
@@ -36,13 +36,16 @@ pub struct Filter {
 pub struct Narrowed {
     /// One of these.
     pub ids: Option<Vec<ConversationId>>,
+    /// Over one of these connections.
+    pub connections: Option<Vec<ConnectionId>>,
     /// They answer the question.
     pub question: Option<Question>,
 }
 
 /// Lists conversations, latest activity first, after the position `before`.
 ///
-/// `c.tags` is looked at row by row, and so is what a question asks: what makes them few stands in `narrowed.ids`.
+/// Tags are looked at row by row, and so is what a question asks: what makes them few stands in `narrowed.ids`. The question
+/// is asked in subqueries, or the planner would read all contacts for those of a name, which it believes to be few.
 ///
 /// # Errors
 /// Database errors only.
@@ -56,6 +59,8 @@ pub async fn list(
     let company_id = tx.company_id();
     let (before_at, before_id) = before.unzip();
     let ids: Option<Vec<Uuid>> = narrowed.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect());
+    let connections = narrowed.connections.as_ref();
+    let connections: Option<Vec<Uuid>> = connections.map(|ids| ids.iter().map(|id| id.0).collect());
     let question = narrowed.question.clone().unwrap_or_default();
     let names = question.name_patterns();
     Ok(sqlx::query_as!(
@@ -77,17 +82,19 @@ pub async fn list(
              AND ($10::uuid IS NULL OR c.assignee_id = $10)
              AND ($11::uuid IS NULL OR c.department_id = $11)
              AND ($12::text IS NULL OR c.tags @> ARRAY[$12])
-             AND ($13::text IS NULL OR c.channel = $13)
+             AND ($13::uuid[] IS NULL OR c.connection_id = ANY($13))
              AND ($14::uuid[] IS NULL OR c.id = ANY($14))
              AND (NOT $15
                   OR (cardinality($16::text[]) > 0
                       AND (SELECT count(*) FROM conversation_terms t
                            WHERE t.company_id = $1 AND t.term = ANY($16) AND t.conversation_id = c.id)
                           = cardinality($16))
-                  OR (cardinality($17::text[]) > 0 AND folded(p.name) ~ ALL($17))
-                  OR (cardinality($18::text[]) > 0
-                      AND EXISTS (SELECT 1 FROM unnest(search_terms_of_contact('', p.phone)) AS own (term)
-                                  WHERE own.term ^@ ANY($18))))
+                  OR ((cardinality($17::text[]) > 0 OR cardinality($18::text[]) > 0)
+                      AND (SELECT (cardinality($17) > 0 AND folded(n.name) ~ ALL($17))
+                                  OR (cardinality($18) > 0
+                                      AND EXISTS (SELECT 1 FROM unnest(search_terms_of_contact('', n.phone)) AS own (term)
+                                                  WHERE own.term ^@ ANY($18)))
+                           FROM contacts n WHERE n.company_id = $1 AND n.id = c.contact_id)))
            ORDER BY c.updated_at DESC, c.id DESC LIMIT $4"#,
         company_id.0,
         before_at,
@@ -101,7 +108,7 @@ pub async fn list(
         filter.assignee_id as _,
         filter.department_id as _,
         filter.tag,
-        filter.channel,
+        connections.as_deref(),
         ids.as_deref(),
         narrowed.question.is_some(),
         &question.words,
