@@ -114,6 +114,7 @@ impl Event {
             Self::MessageCreated { conversation_id, .. }
             | Self::MessageStatusChanged { conversation_id, .. }
             | Self::ConversationRead { conversation_id }
+            | Self::ConversationChanged { conversation_id, .. }
             | Self::SessionChanged { conversation_id, .. }
             | Self::SessionNeedsHuman { conversation_id, .. } => Some(*conversation_id),
             Self::ContactCreated { .. }
