@@ -19,11 +19,9 @@ END $$;
 -- The words that a text is found by: stems of Portuguese, without those that stand everywhere. The dictionary's own list of
 -- these has accents, which nobody types; hence the second list.
 CREATE FUNCTION search_words(text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN ARRAY(
-        SELECT word FROM unnest(tsvector_to_array(to_tsvector('pg_catalog.portuguese'::regconfig, folded($1)))) AS word
-        WHERE length(word) <= 60 AND word <> ALL (
-            '{ate,eram,esta,estav,estiver,estivess,foss,ha,hao,houver,houvera,houveri,houvess,ja,nao,sao,ser,sera,seri,so,
-              tamb,ter,tera,teri,tinh,tiver,tivess,voc}'::text[]));
+    RETURN tsvector_to_array(ts_delete(to_tsvector('pg_catalog.portuguese'::regconfig, folded($1)),
+        '{ate,eram,esta,estav,estiver,estivess,foss,ha,hao,houver,houvera,houveri,houvess,ja,nao,sao,ser,sera,seri,so,
+          tamb,ter,tera,teri,tinh,tiver,tivess,voc}'::text[]));
 
 -- What a person is found by: the words of the name behind `@`, and of the number behind `#` what people give of it: all of
 -- it, without the code of the country, the last eight digits and the last four; in Brazil also those with the ninth.
