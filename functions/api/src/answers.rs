@@ -151,6 +151,7 @@ fn describe_parameter(path: &str, parameter: &mut Parameter) {
     let segment = before.rsplit('/').next().unwrap_or_default();
     let thing = match segment.strip_prefix("by-").unwrap_or(segment).trim_end_matches('s') {
         "api-key" => "API key",
+        "quick-replie" => "quick reply",
         thing => thing,
     };
     parameter.description = Some(format!("The {thing}'s id, a UUID"));

@@ -1,4 +1,8 @@
-//! `/conversations`: the inbox.
+//! `/conversations`: the inbox. Here what is read · [`life`] what is done to conversations · [`quick_replies`] texts that people
+//! send often.
+
+pub mod life;
+pub mod quick_replies;
 
 use app::App;
 use app::conversations::Listed;
@@ -6,7 +10,7 @@ use app::messages::SERVICE_WINDOW;
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use db::conversations::Filter;
+use db::conversations::inbox::Filter;
 use db::messages::Within;
 use domain::user::Permission;
 use domain::{ConnectionId, ContactId, ConversationId, DepartmentId, UserId};
@@ -29,6 +33,8 @@ pub fn router() -> Group {
         .routes(routes!(find))
         .routes(routes!(list_messages))
         .routes(routes!(mark_read))
+        .merge(life::router())
+        .merge(quick_replies::router())
 }
 
 /// A conversation.
@@ -53,6 +59,8 @@ pub struct ConversationBody {
     department_id: Option<Uuid>,
     tags: Vec<String>,
     is_group: bool,
+    /// Grows with every change.
+    version: i32,
     updated_at: DateTime<Utc>,
 }
 
@@ -86,6 +94,7 @@ impl From<Listed> for ConversationBody {
             department_id: conversation.department_id,
             tags: conversation.tags,
             is_group: conversation.is_group,
+            version: conversation.version,
             updated_at: conversation.updated_at,
         }
     }
@@ -137,6 +146,9 @@ pub struct ConversationQuery {
     tag: Option<String>,
     /// With unread messages, or without.
     unread: Option<bool>,
+    /// Words of its messages, beginnings of the contact's name, or digits of the contact's number; up to 200 characters.
+    #[param(example = "ana souza")]
+    q: Option<String>,
     /// Group chats too.
     #[serde(default)]
     include_groups: bool,
@@ -171,8 +183,9 @@ async fn list(
         unread: query.unread,
         include_groups: query.include_groups,
     };
+    let (position, limit) = (page.position(LIST)?, page.limit()?);
     let listed =
-        app::conversations::list(&app, caller.scope(), &filter, page.position(LIST)?, page.limit()?).await?;
+        app::conversations::list(&app, caller.scope(), &filter, query.q.as_deref(), position, limit).await?;
     Ok(Json(PageBody::from_page(LIST, listed, ConversationBody::from)))
 }
 

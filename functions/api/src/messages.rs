@@ -3,12 +3,12 @@
 use app::App;
 use app::Error;
 use app::idempotency::IdempotencyKey;
-use app::messages::{NewMessage, Target};
+use app::messages::{NewMessage, Target, Wish};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use db::messages::{Message, Within};
+use db::messages::Message;
 use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::user::Permission;
 use domain::{ConnectionId, ContactId, ConversationId, MessageId, SessionId};
@@ -18,7 +18,7 @@ use runtime::http::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::group::{Group, routes};
 use crate::words;
@@ -192,8 +192,28 @@ impl WriteMessage {
     }
 }
 
+/// Which messages to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MessageQuery {
+    /// Of one conversation.
+    #[param(value_type = Option<Uuid>)]
+    conversation_id: Option<ConversationId>,
+    /// With one contact.
+    #[param(value_type = Option<Uuid>)]
+    contact_id: Option<ContactId>,
+    /// With all of these words, or others of the same stems; up to 200 characters.
+    #[param(example = "pedido atrasado")]
+    q: Option<String>,
+    /// Rows of a page, 1 to 100; 50 by default.
+    limit: Option<i64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
 /// Lists the company's messages, newest first.
-#[utoipa::path(get, path = "/messages", tag = "messages", params(PageQuery), security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/messages", tag = "messages", params(MessageQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<MessageBody>),
     (status = 401, body = Problem),
     (status = 422, body = Problem),
@@ -201,11 +221,13 @@ impl WriteMessage {
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    ValidQuery(page): ValidQuery<PageQuery>,
+    ValidQuery(query): ValidQuery<MessageQuery>,
 ) -> Result<Json<PageBody<MessageBody>>, ApiError> {
     caller.require(Permission::ReadInbox)?;
+    let page = PageQuery { limit: query.limit, cursor: query.cursor };
+    let wish = Wish { conversation_id: query.conversation_id, contact_id: query.contact_id, q: query.q };
     let (position, limit) = (page.position(LIST)?, page.limit()?);
-    let messages = app::messages::list(&app, caller.scope(), Within::Company, position, limit).await?;
+    let messages = app::messages::list_wished(&app, caller.scope(), &wish, position, limit).await?;
     Ok(Json(PageBody::from_page(LIST, messages, MessageBody::from)))
 }
 

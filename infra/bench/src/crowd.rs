@@ -219,6 +219,19 @@ impl Rows {
                  FROM (SELECT n, {of_message} AS owner FROM {}) AS message",
                 rows(messages)
             ),
+            // What triggers would write, row by row.
+            format!(
+                "INSERT INTO conversation_terms (company_id, term, conversation_id, mentions)
+                 SELECT '{company}', term, conversation_id, count(*)
+                 FROM (SELECT conversation_id, unnest(search_words(text)) AS term FROM messages
+                       WHERE company_id = '{company}'
+                       UNION ALL
+                       SELECT c.id, unnest(search_terms_of_contact(p.name, p.phone) || search_terms_of_tags(c.tags))
+                       FROM conversations c JOIN contacts p ON p.company_id = c.company_id AND p.id = c.contact_id
+                       WHERE c.company_id = '{company}') AS known
+                 GROUP BY term COLLATE \"C\", term, conversation_id ORDER BY term COLLATE \"C\", conversation_id
+                 ON CONFLICT DO NOTHING"
+            ),
             format!(
                 "UPDATE conversations c SET last_message_id = m.id, last_message_at = m.occurred_at
                  FROM (SELECT DISTINCT ON (conversation_id) conversation_id, id, occurred_at FROM messages

@@ -1,8 +1,14 @@
-//! Conversations, as the inbox shows them.
+//! Conversations: here as the inbox shows them · [`search`] how they are found · [`life`] what is done to them · [`notes`] what
+//! the company writes to itself.
+
+pub mod life;
+pub mod notes;
+pub(crate) mod search;
 
 use std::collections::HashMap;
 
-use db::conversations::{Conversation, Filter};
+use db::conversations::Conversation;
+use db::conversations::inbox::Filter;
 use db::messages::Message;
 use domain::event::Event;
 use domain::job::Job;
@@ -21,19 +27,24 @@ pub struct Listed {
     pub last_message: Option<Message>,
 }
 
-/// Lists conversations, latest activity first.
+/// Lists conversations, latest activity first; with `q`, those with all of its words in their messages, with all of them as
+/// beginnings in the contact's name, or with its digits in the contact's number.
 ///
 /// # Errors
-/// Database errors only.
+/// `Invalid` for a question that is too long.
 pub async fn list(
     app: &App,
     scope: CompanyScope,
     filter: &Filter,
+    q: Option<&str>,
     before: Option<Position>,
     limit: i64,
 ) -> Result<Page<Listed>> {
     let mut tx = app.db().await?.begin_list(scope).await?;
-    let rows = db::conversations::list(&mut tx, filter, before, limit + 1).await?;
+    let Some(narrowed) = search::narrow(&mut tx, q, filter).await? else {
+        return Ok(Page { items: Vec::new(), next: None });
+    };
+    let rows = db::conversations::inbox::list(&mut tx, filter, &narrowed, before, limit + 1).await?;
     let page = Page::cut(rows, limit, |conversation| (conversation.updated_at, conversation.id.0));
     let items = with_last_messages(&mut tx, page.items).await?;
     Ok(Page { items, next: page.next })

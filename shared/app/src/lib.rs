@@ -29,6 +29,7 @@ pub mod mail;
 pub mod messages;
 pub mod outbound;
 pub mod outbox;
+pub mod quick_replies;
 pub mod realtime;
 pub mod sealed;
 pub mod sessions;

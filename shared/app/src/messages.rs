@@ -4,10 +4,9 @@ use chrono::TimeDelta;
 use db::TenantTx;
 use db::conversations::Recipient;
 use db::messages::write::Written;
-use db::messages::{Message, Within, delivery};
+use db::messages::{Filter, Message, Within, delivery};
 use db::sessions::Wanted;
 use domain::event::Event;
-use domain::inbound::{Address, AddressKind};
 use domain::job::Job;
 use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::session::{SessionStatus, StartedBy};
@@ -15,6 +14,7 @@ use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MessageId, S
 use serde_json::{Value, json};
 
 use crate::auth::Identity;
+use crate::conversations::{life, search};
 use crate::error::{Error, Result};
 use crate::idempotency::{self, IdempotencyKey};
 use crate::inbound::changed_event;
@@ -69,7 +69,6 @@ pub async fn list(
 ) -> Result<Page<Message>> {
     let mut tx = app.db().await?.begin(scope).await?;
     match within {
-        Within::Company => {}
         Within::Conversation(id) => {
             db::conversations::find_recipient(&mut tx, id).await?.ok_or(Error::NotFound("conversation"))?;
         }
@@ -78,6 +77,42 @@ pub async fn list(
         }
     }
     let rows = db::messages::list(&mut tx, within, before, limit + 1).await?;
+    Ok(Page::cut(rows, limit, |message| (message.occurred_at, message.id.0)))
+}
+
+/// What to list of a company's messages.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Of one conversation.
+    pub conversation_id: Option<ConversationId>,
+    /// With one contact.
+    pub contact_id: Option<ContactId>,
+    /// With all of these words, or others of the same stems.
+    pub q: Option<String>,
+}
+
+/// Lists the company's messages that somebody wishes for, newest first.
+///
+/// # Errors
+/// `Invalid` for a question that is too long.
+pub async fn list_wished(
+    app: &App,
+    scope: CompanyScope,
+    wish: &Wish,
+    before: Option<Position>,
+    limit: i64,
+) -> Result<Page<Message>> {
+    let q = search::asked(wish.q.as_deref())?;
+    let mut tx = app.db().await?.begin_list(scope).await?;
+    let Wish { conversation_id, contact_id, .. } = *wish;
+    let mut filter = Filter { conversation_id, contact_id, ..Filter::default() };
+    if let Some(q) = q {
+        let Some((words, conversations)) = search::narrow_messages(&mut tx, q).await? else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        (filter.words, filter.conversations) = (words, conversations);
+    }
+    let rows = db::messages::list_filtered(&mut tx, &filter, before, limit + 1).await?;
     Ok(Page::cut(rows, limit, |message| (message.occurred_at, message.id.0)))
 }
 
@@ -218,45 +253,13 @@ async fn resolve_target(app: &App, tx: &mut TenantTx, target: Target) -> Result<
     let id = match target {
         Target::Conversation(id) => id,
         Target::Contact(contact_id, connection_id) => {
-            match db::conversations::find_for_contact(tx, contact_id, connection_id).await? {
-                Some(id) => id,
-                None => open_conversation(app, tx, contact_id, connection_id).await?,
-            }
+            let new_id = ConversationId(app.clock.new_id());
+            life::find_or_open(app, tx, new_id, contact_id, connection_id).await?
         }
     };
     let recipient =
         db::conversations::find_recipient(tx, id).await?.ok_or(Error::NotFound("conversation"))?;
     Ok((id, recipient))
-}
-
-async fn open_conversation(
-    app: &App,
-    tx: &mut TenantTx,
-    contact_id: ContactId,
-    connection_id: ConnectionId,
-) -> Result<ConversationId> {
-    db::contacts::find(tx, contact_id).await?.ok_or(Error::NotFound("contact"))?;
-    let connection = db::connections::find(tx, connection_id).await?.ok_or(Error::NotFound("connection"))?;
-    let addresses = db::contacts::list_addresses(tx, &[contact_id]).await?;
-    let address = preferred(addresses.into_iter().map(|known| known.address)).ok_or(Error::Rule {
-        code: "no_address",
-        message: "this contact has no address on this channel".to_owned(),
-    })?;
-    let new_id = ConversationId(app.clock.new_id());
-    let now = app.clock.now();
-    Ok(db::conversations::open(tx, new_id, contact_id, connection_id, &connection.kind, &address, now)
-        .await?)
-}
-
-/// The provider's own address first; the number that people use when there is none.
-fn preferred(addresses: impl Iterator<Item = Address>) -> Option<Address> {
-    let rank = |address: &Address| match address.kind {
-        AddressKind::WaId => Some(0),
-        AddressKind::E164 => Some(1),
-        AddressKind::Bsuid => Some(2),
-        AddressKind::Lid | AddressKind::Email | AddressKind::External => None,
-    };
-    addresses.filter(|address| rank(address).is_some()).min_by_key(rank)
 }
 
 fn check_window(app: &App, new: &NewMessage, recipient: &Recipient) -> Result<()> {

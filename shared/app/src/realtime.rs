@@ -184,6 +184,7 @@ fn is_for_browsers(event: &Event) -> bool {
         | Event::MessageCreated { .. }
         | Event::MessageStatusChanged { .. }
         | Event::ConversationRead { .. }
+        | Event::ConversationChanged { .. }
         | Event::SessionChanged { .. }
         | Event::SessionNeedsHuman { .. }
         | Event::BoardChanged { .. }

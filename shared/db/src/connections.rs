@@ -91,6 +91,21 @@ pub async fn find(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Connecti
     .await?)
 }
 
+/// The connections of a kind.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_of_kind(tx: &mut TenantTx, kind: &str) -> Result<Vec<ConnectionId>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT id AS "id: ConnectionId" FROM connections WHERE company_id = $1 AND kind = $2"#,
+        company_id.0,
+        kind
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
 /// Which of `ids` have a persona that answers.
 ///
 /// # Errors

@@ -1,8 +1,12 @@
-//! Conversations: the one thread between a contact and a connection.
+//! Conversations, the one thread between a contact and a connection: here how they come to be and change · [`inbox`] how they
+//! are listed · [`search`] what they are found by.
+
+pub mod inbox;
+pub mod search;
 
 use chrono::{DateTime, Utc};
 use domain::inbound::{Address, AddressKind};
-use domain::{ConnectionId, ContactId, ConversationId, DepartmentId, MessageId, SessionId, UserId};
+use domain::{ConnectionId, ContactId, ConversationId, MessageId, SessionId, UserId};
 use uuid::Uuid;
 
 use crate::{Result, TenantTx};
@@ -38,6 +42,8 @@ pub struct Conversation {
     pub tags: Vec<String>,
     /// A group chat.
     pub is_group: bool,
+    /// Grows with every change.
+    pub version: i32,
     /// Last activity.
     pub updated_at: DateTime<Utc>,
 }
@@ -184,80 +190,6 @@ pub async fn record_outbound(
     Ok(())
 }
 
-/// Which conversations to list.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// `open` or `closed`.
-    pub status: Option<String>,
-    /// Over one connection.
-    pub connection_id: Option<ConnectionId>,
-    /// With one contact.
-    pub contact_id: Option<ContactId>,
-    /// Held by one member.
-    pub assignee_id: Option<UserId>,
-    /// Held by one department.
-    pub department_id: Option<DepartmentId>,
-    /// With one tag.
-    pub tag: Option<String>,
-    /// Over one channel, `whatsapp_cloud`, …
-    pub channel: Option<String>,
-    /// With unread messages (`true`) or without (`false`).
-    pub unread: Option<bool>,
-    /// Group chats too.
-    pub include_groups: bool,
-}
-
-/// Lists conversations, latest activity first, after the position `before`.
-///
-/// # Errors
-/// Database errors only.
-pub async fn list(
-    tx: &mut TenantTx,
-    filter: &Filter,
-    before: Option<(DateTime<Utc>, Uuid)>,
-    limit: i64,
-) -> Result<Vec<Conversation>> {
-    let company_id = tx.company_id();
-    let (before_at, before_id) = before.unzip();
-    Ok(sqlx::query_as!(
-        Conversation,
-        r#"SELECT c.id AS "id: ConversationId", c.contact_id AS "contact_id: ContactId", p.name AS contact_name,
-                  p.phone AS contact_phone, c.connection_id AS "connection_id: ConnectionId", c.channel, c.status,
-                  c.unread_count, c.last_message_id AS "last_message_id: MessageId", c.last_inbound_at,
-                  c.assignee_id, c.department_id, c.tags, c.is_group, c.updated_at
-           FROM conversations c
-           JOIN contacts p ON p.company_id = c.company_id AND p.id = c.contact_id
-           WHERE c.company_id = $1
-             AND (c.updated_at, c.id) < (coalesce($2, 'infinity'::timestamptz),
-                                         coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
-             AND ($5::text IS NULL OR c.status = $5)
-             AND ($6::uuid IS NULL OR c.connection_id = $6)
-             AND ($7::uuid IS NULL OR c.contact_id = $7)
-             AND ($8::bool IS NULL OR (c.unread_count > 0) = $8)
-             AND ($9 OR NOT c.is_group)
-             AND ($10::uuid IS NULL OR c.assignee_id = $10)
-             AND ($11::uuid IS NULL OR c.department_id = $11)
-             AND ($12::text IS NULL OR c.tags @> ARRAY[$12])
-             AND ($13::text IS NULL OR c.channel = $13)
-           ORDER BY c.updated_at DESC, c.id DESC LIMIT $4"#,
-        company_id.0,
-        before_at,
-        before_id,
-        limit,
-        filter.status,
-        filter.connection_id as _,
-        filter.contact_id as _,
-        filter.unread,
-        filter.include_groups,
-        filter.assignee_id as _,
-        filter.department_id as _,
-        filter.tag,
-        filter.channel
-    )
-    .fetch_all(tx.connection())
-    .await?)
-}
-
 /// Finds a conversation.
 ///
 /// # Errors
@@ -269,7 +201,7 @@ pub async fn find(tx: &mut TenantTx, id: ConversationId) -> Result<Option<Conver
         r#"SELECT c.id AS "id: ConversationId", c.contact_id AS "contact_id: ContactId", p.name AS contact_name,
                   p.phone AS contact_phone, c.connection_id AS "connection_id: ConnectionId", c.channel, c.status,
                   c.unread_count, c.last_message_id AS "last_message_id: MessageId", c.last_inbound_at,
-                  c.assignee_id, c.department_id, c.tags, c.is_group, c.updated_at
+                  c.assignee_id, c.department_id, c.tags, c.is_group, c.version, c.updated_at
            FROM conversations c
            JOIN contacts p ON p.company_id = c.company_id AND p.id = c.contact_id
            WHERE c.company_id = $1 AND c.id = $2"#,
@@ -278,6 +210,15 @@ pub async fn find(tx: &mut TenantTx, id: ConversationId) -> Result<Option<Conver
     )
     .fetch_optional(tx.connection())
     .await?)
+}
+
+/// Finds a conversation, and keeps others from writing into it: as [`lock`].
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_for_update(tx: &mut TenantTx, id: ConversationId) -> Result<Option<Conversation>> {
+    lock(tx, id).await?;
+    find(tx, id).await
 }
 
 /// The conversation of a contact over a connection.
@@ -369,7 +310,51 @@ pub async fn lock_of_session(tx: &mut TenantTx, id: SessionId) -> Result<()> {
     Ok(())
 }
 
-/// Says who holds a conversation.
+/// What may change of a conversation by a person's will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// It is over, until somebody writes.
+    pub closed: bool,
+    /// Who holds it.
+    pub assignee_id: Option<Uuid>,
+    /// Which department holds it.
+    pub department_id: Option<Uuid>,
+    /// Tabulations.
+    pub tags: Vec<String>,
+    /// Customer messages that no person has read.
+    pub unread_count: i32,
+}
+
+/// Writes what changed of a conversation that is [locked](lock), as activity of that time if there is one; its new version.
+///
+/// # Errors
+/// Database errors only.
+pub async fn update(
+    tx: &mut TenantTx,
+    id: ConversationId,
+    standing: &Standing,
+    active_at: Option<DateTime<Utc>>,
+) -> Result<i32> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        "UPDATE conversations SET status = CASE WHEN $3 THEN 'closed' ELSE 'open' END, assignee_id = $4,
+                department_id = $5, tags = $6, unread_count = $7, version = version + 1,
+                updated_at = coalesce($8, updated_at)
+         WHERE company_id = $1 AND id = $2 RETURNING version",
+        company_id.0,
+        id.0,
+        standing.closed,
+        standing.assignee_id,
+        standing.department_id,
+        &standing.tags,
+        standing.unread_count,
+        active_at
+    )
+    .fetch_one(tx.connection())
+    .await?)
+}
+
+/// Says who holds a conversation; its new version.
 ///
 /// # Errors
 /// Database errors only.
@@ -379,23 +364,22 @@ pub async fn assign(
     assignee_id: Option<Uuid>,
     department_id: Option<Uuid>,
     now: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<i32> {
     let company_id = tx.company_id();
-    sqlx::query!(
+    Ok(sqlx::query_scalar!(
         "UPDATE conversations SET assignee_id = $3, department_id = $4, version = version + 1, updated_at = $5
-         WHERE company_id = $1 AND id = $2",
+         WHERE company_id = $1 AND id = $2 RETURNING version",
         company_id.0,
         id.0,
         assignee_id,
         department_id,
         now
     )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
+    .fetch_one(tx.connection())
+    .await?)
 }
 
-/// Closes a conversation, or opens it again.
+/// Closes a conversation, or opens it again; its new version.
 ///
 /// # Errors
 /// Database errors only.
@@ -404,20 +388,19 @@ pub async fn set_closed(
     id: ConversationId,
     closed: bool,
     now: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<i32> {
     let company_id = tx.company_id();
-    sqlx::query!(
+    Ok(sqlx::query_scalar!(
         "UPDATE conversations SET status = CASE WHEN $3 THEN 'closed' ELSE 'open' END, version = version + 1,
                 updated_at = $4
-         WHERE company_id = $1 AND id = $2",
+         WHERE company_id = $1 AND id = $2 RETURNING version",
         company_id.0,
         id.0,
         closed,
         now
     )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
+    .fetch_one(tx.connection())
+    .await?)
 }
 
 /// What sending into a conversation needs.

@@ -35,6 +35,7 @@ pub mod members;
 pub mod messages;
 pub mod outbox;
 pub mod personas;
+pub mod quick_replies;
 pub mod sessions;
 pub mod tabulations;
 pub mod turns;

@@ -57,8 +57,6 @@ pub struct Message {
 /// Which messages to list.
 #[derive(Clone, Copy, Debug)]
 pub enum Within {
-    /// All of the company.
-    Company,
     /// Of one conversation.
     Conversation(ConversationId),
     /// Of one session.
@@ -93,20 +91,6 @@ pub async fn list(
     let company_id = tx.company_id();
     let (before_at, before_id) = before.unzip();
     let messages = match within {
-        Within::Company => {
-            select_messages!(
-                "company_id = $1
-                   AND (occurred_at, id) < (coalesce($2, 'infinity'::timestamptz),
-                                            coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
-                 ORDER BY occurred_at DESC, id DESC LIMIT $4",
-                company_id.0,
-                before_at,
-                before_id,
-                limit
-            )
-            .fetch_all(tx.connection())
-            .await
-        }
         Within::Conversation(id) => {
             select_messages!(
                 "company_id = $1 AND conversation_id = $5
@@ -139,6 +123,86 @@ pub async fn list(
         }
     };
     Ok(messages?)
+}
+
+/// Which messages to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of one conversation.
+    pub conversation_id: Option<ConversationId>,
+    /// With one contact.
+    pub contact_id: Option<ContactId>,
+    /// With all of these stems; see [`search`](crate::conversations::search).
+    pub words: Vec<String>,
+    /// Of these conversations: those that have the words, when they are few.
+    pub conversations: Option<Vec<ConversationId>>,
+}
+
+/// Lists messages, newest first, after the position `before`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_filtered(
+    tx: &mut TenantTx,
+    filter: &Filter,
+    before: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let company_id = tx.company_id();
+    let (before_at, before_id) = before.unzip();
+    let conversations = filter.conversations.as_ref();
+    let conversations: Option<Vec<Uuid>> = conversations.map(|ids| ids.iter().map(|id| id.0).collect());
+    Ok(select_messages!(
+        "company_id = $1
+           AND (occurred_at, id) < (coalesce($2, 'infinity'::timestamptz),
+                                    coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+           AND ($5::uuid IS NULL OR conversation_id = $5)
+           AND ($6::uuid IS NULL OR contact_id = $6)
+           AND ($7::uuid[] IS NULL OR conversation_id = ANY($7))
+           AND (cardinality($8::text[]) = 0
+                OR ((SELECT count(*) FROM conversation_terms t
+                     WHERE t.company_id = $1 AND t.term = ANY($8) AND t.conversation_id = messages.conversation_id)
+                        = cardinality($8)
+                    AND search_words(text) @> $8))
+         ORDER BY occurred_at DESC, id DESC LIMIT $4",
+        company_id.0,
+        before_at,
+        before_id,
+        limit,
+        filter.conversation_id as _,
+        filter.contact_id as _,
+        conversations.as_deref(),
+        &filter.words
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Lists a conversation's notes, newest first, after the position `before`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_notes(
+    tx: &mut TenantTx,
+    id: ConversationId,
+    before: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let company_id = tx.company_id();
+    let (before_at, before_id) = before.unzip();
+    Ok(select_messages!(
+        "company_id = $1 AND conversation_id = $5 AND type = 'note'
+           AND (occurred_at, id) < (coalesce($2, 'infinity'::timestamptz),
+                                    coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+         ORDER BY occurred_at DESC, id DESC LIMIT $4",
+        company_id.0,
+        before_at,
+        before_id,
+        limit,
+        id.0
+    )
+    .fetch_all(tx.connection())
+    .await?)
 }
 
 /// Lists all messages of a contact over all sessions, oldest first, after the position `after`.

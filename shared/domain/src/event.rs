@@ -72,6 +72,14 @@ pub enum Event {
         /// The conversation.
         conversation_id: ConversationId,
     },
+    /// A conversation was opened or closed, handed on, tagged, or marked as unread.
+    #[serde(rename = "conversation.changed")]
+    ConversationChanged {
+        /// The conversation.
+        conversation_id: ConversationId,
+        /// Grows with every change of the conversation; a listener drops what is older than what it has.
+        version: i32,
+    },
     /// A session began or changed its status.
     #[serde(rename = "session.changed")]
     SessionChanged {
@@ -180,6 +188,7 @@ impl Event {
             Self::MessageCreated { .. } => "message.created",
             Self::MessageStatusChanged { .. } => "message.status",
             Self::ConversationRead { .. } => "conversation.read",
+            Self::ConversationChanged { .. } => "conversation.changed",
             Self::SessionChanged { .. } => "session.changed",
             Self::BoardChanged { .. } => "board.changed",
             Self::BoardDeleted { .. } => "board.deleted",
@@ -202,6 +211,7 @@ impl Event {
             Self::MessageCreated { conversation_id, .. }
             | Self::MessageStatusChanged { conversation_id, .. }
             | Self::ConversationRead { conversation_id }
+            | Self::ConversationChanged { conversation_id, .. }
             | Self::SessionChanged { conversation_id, .. }
             | Self::SessionNeedsHuman { conversation_id, .. } => Some(*conversation_id),
             Self::ContactCreated { .. }
@@ -258,6 +268,7 @@ mod tests {
             Event::LeadChanged { lead_id, board_id, version: 2 },
             Event::LeadMoved { lead_id, board_id, from_stage_id, stage_id, version: 3 },
             Event::LeadDeleted { lead_id, board_id, version: 4 },
+            Event::ConversationChanged { conversation_id: ConversationId(Uuid::nil()), version: 2 },
             Event::MemberShutOut { user_id: UserId(Uuid::nil()) },
             Event::LoginSessionsEnded { session_ids: vec![LoginSessionId(Uuid::nil())] },
             Event::ApiKeyRevoked { api_key_id: ApiKeyId(Uuid::nil()) },

@@ -67,6 +67,8 @@ ids! {
     LeadId,
     /// One log-in of one person on one device.
     LoginSessionId,
+    /// A text that people send often.
+    QuickReplyId,
 }
 
 /// Proof that a company id was verified: read from a token, a signed webhook's route, or our own queue.

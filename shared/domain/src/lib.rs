@@ -24,5 +24,6 @@ pub mod phone;
 pub mod session;
 pub mod turn;
 pub mod user;
+pub mod variables;
 
 pub use ids::*;

@@ -16,4 +16,4 @@ mod queries;
 mod roles;
 mod strangers;
 
-pub(crate) use queries::rust_files;
+pub(crate) use queries::{cached, rust_files};

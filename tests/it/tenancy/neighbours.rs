@@ -26,6 +26,7 @@ const IN_PATHS: &[(&str, &str)] = &[
     ("leads", "lead"),
     ("members", "member"),
     ("messages", "message"),
+    ("quick-replies", "quick_reply"),
     ("sessions", "session"),
     ("sessions/by-contact", "contact"),
     ("tabulations", "tabulation"),
@@ -44,6 +45,8 @@ const IN_QUERIES: &[(&str, &str, &str)] = &[
     ("GET /api/v1/leads", "contact_id", "contact"),
     ("GET /api/v1/leads", "owner_id", "member"),
     ("GET /api/v1/leads", "stage_id", "stage"),
+    ("GET /api/v1/messages", "contact_id", "contact"),
+    ("GET /api/v1/messages", "conversation_id", "conversation"),
     ("GET /api/v1/sessions", "agent_id", "member"),
     ("GET /api/v1/sessions", "contact_id", "contact"),
     ("GET /api/v1/sessions", "department_id", "department"),
@@ -57,6 +60,8 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
         422,
         r#"{ "tabulation_ids": ["$tabulation"] }"#,
     ),
+    ("PATCH /api/v1/conversations/{id}", "assignee_id", 422, r#"{ "assignee_id": "$member" }"#),
+    ("PATCH /api/v1/conversations/{id}", "department_id", 422, r#"{ "department_id": "$department" }"#),
     (
         "PATCH /api/v1/departments/{id}",
         "member_ids",
@@ -78,6 +83,20 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
         r#"{ "tabulation_ids": ["$tabulation"] }"#,
     ),
     ("POST /api/v1/company/transfer-ownership", "user_id", 404, r#"{ "user_id": "$member" }"#),
+    (
+        "POST /api/v1/conversations",
+        "connection_id",
+        404,
+        r#"{ "contact_id": "$contact", "connection_id": "$connection" }"#,
+    ),
+    (
+        "POST /api/v1/conversations",
+        "contact_id",
+        404,
+        r#"{ "contact_id": "$contact", "connection_id": "$connection" }"#,
+    ),
+    ("POST /api/v1/conversations/{id}/assign", "agent_id", 422, r#"{ "agent_id": "$member" }"#),
+    ("POST /api/v1/conversations/{id}/assign", "department_id", 422, r#"{ "department_id": "$department" }"#),
     ("POST /api/v1/departments", "member_ids", 422, r#"{ "name": "Compras", "member_ids": ["$member"] }"#),
     ("PATCH /api/v1/leads/{id}", "contact_id", 422, r#"{ "contact_id": "$contact" }"#),
     ("PATCH /api/v1/leads/{id}", "owner_id", 422, r#"{ "owner_id": "$member" }"#),
@@ -123,6 +142,12 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
         r#"{ "conversation_id": "$conversation", "type": "reaction",
              "reaction": { "message_id": "$message", "emoji": "👍" } }"#,
     ),
+    (
+        "POST /api/v1/quick-replies/{id}/render",
+        "conversation_id",
+        404,
+        r#"{ "conversation_id": "$conversation" }"#,
+    ),
     ("POST /api/v1/sessions/{id}/assign", "agent_id", 422, r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/sessions/{id}/assign", "customer_id", 422, r#"{ "customer_id": "$contact" }"#),
     ("POST /api/v1/sessions/{id}/assign", "department_id", 422, r#"{ "department_id": "$department" }"#),
@@ -167,6 +192,7 @@ impl Company {
         let board = make("kanbans", json!({ "name": "Vendas", "stages": stages })).await;
         let lead = make("leads", json!({ "board_id": board["id"], "title": "Plano anual" })).await;
         let other_lead = make("leads", json!({ "board_id": board["id"], "title": "Plano mensal" })).await;
+        let quick_reply = make("quick-replies", json!({ "shortcut": "oi", "text": "Oi!" })).await;
         let id = |of: &Value| of.as_str().unwrap().to_owned();
         let ids = BTreeMap::from([
             ("api_key", id(&key["id"])),
@@ -185,6 +211,7 @@ impl Company {
             ("note", id(&note["id"])),
             ("phone", id(&contact["phone"])),
             ("other_lead", id(&other_lead["id"])),
+            ("quick_reply", id(&quick_reply["id"])),
             ("session", id(&message["session_id"])),
             ("tabulation", id(&tabulation["id"])),
             ("stage", id(&board["stages"][0]["id"])),
@@ -233,6 +260,9 @@ const BODIES: &[(&str, &str)] = &[
     ("POST /api/v1/contacts/{id}/tabulations", r#"{ "tabulation_ids": ["$tabulation"] }"#),
     ("POST /api/v1/kanbans/{id}/stages", r#"{ "name": "Proposta" }"#),
     ("POST /api/v1/leads/{id}/move", r#"{ "stage_id": "$stage" }"#),
+    ("POST /api/v1/conversations/{id}/assign", r#"{ "agent_id": "$member" }"#),
+    ("POST /api/v1/conversations/{id}/notes", r#"{ "text": "Anotado" }"#),
+    ("POST /api/v1/quick-replies/{id}/render", r#"{ "conversation_id": "$conversation" }"#),
     ("POST /api/v1/sessions/{id}/assign", r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/sessions/{id}/block-ai", r#"{ "minutes": 1 }"#),
     ("POST /api/v1/sessions/{id}/tags", r#"{ "tags": ["venda"] }"#),

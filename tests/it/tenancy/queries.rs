@@ -29,7 +29,7 @@ const ACROSS_COMPANIES: [(&str, &str); 10] = [
 ];
 
 /// The text of every query by the file that caches it.
-pub(super) fn cached() -> BTreeMap<String, String> {
+pub(crate) fn cached() -> BTreeMap<String, String> {
     let files = std::fs::read_dir(checkout().join(".sqlx")).unwrap().map(|entry| entry.unwrap().path());
     let read = |path: PathBuf| {
         let query: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();

@@ -3,23 +3,19 @@
 
 use chrono::TimeDelta;
 use db::TenantTx;
-use db::messages::write::Written;
 use db::sessions::Session;
 use domain::event::Event;
-use domain::message::{Direction, MessageStatus, MessageType};
 use domain::session::{AI_BLOCK_MINUTES, SessionStatus};
-use domain::{ContactId, DepartmentId, MessageId, SessionId, UserId};
+use domain::{ContactId, DepartmentId, SessionId, UserId};
 
 use crate::auth::Identity;
+use crate::conversations::notes;
 use crate::error::{Error, Result};
 use crate::outbox::{self, Outgoing};
 use crate::{App, text};
 
 /// The longest reason, in characters.
 const REASON_CHARS: usize = 500;
-
-/// The longest note, in characters.
-const NOTE_CHARS: usize = 4_096;
 
 /// Tags of one session at most, and characters of one.
 const TAGS: usize = 50;
@@ -162,24 +158,22 @@ pub async fn assign(
     assignee: Assignee,
     note: Option<&str>,
 ) -> Result<Session> {
-    let note = note.map(|note| text::lines("note", note, NOTE_CHARS)).transpose()?;
+    let note = note.map(notes::checked).transpose()?;
     let mut outgoing = Outgoing::default();
     let mut tx = app.db().await?.begin(caller.scope).await?;
     let mut session = find_locked(&mut tx, id).await?;
     if session.status == SessionStatus::Closed {
         return Err(Error::Conflict("a session that is CLOSED is nobody's to hold: reopen it"));
     }
-    hand_to(app, &mut tx, &mut session, assignee).await?;
-    db::conversations::assign(
-        &mut tx,
-        session.conversation_id,
-        session.assigned_agent_id,
-        session.assigned_department_id,
-        app.clock.now(),
-    )
-    .await?;
+    let holder = find_holder(&mut tx, assignee).await?;
+    hand_to(app, &mut session, holder)?;
+    let conversation_id = session.conversation_id;
+    let (agent_id, department_id) = (session.assigned_agent_id, session.assigned_department_id);
+    let version =
+        db::conversations::assign(&mut tx, conversation_id, agent_id, department_id, app.clock.now()).await?;
+    outgoing.event(caller.scope, Event::ConversationChanged { conversation_id, version })?;
     if let Some(note) = note {
-        write_note(app, caller, &mut tx, &session, note, &mut outgoing).await?;
+        notes::insert(app, caller, &mut tx, (conversation_id, session.id), note, &mut outgoing).await?;
     }
     store(app, caller, tx, session, outgoing).await
 }
@@ -226,11 +220,14 @@ async fn change(
     let mut session = find_locked(&mut tx, id).await?;
     let was = session.status;
     work(&mut session)?;
+    let mut outgoing = Outgoing::default();
     if (was == SessionStatus::Closed) != (session.status == SessionStatus::Closed) {
-        let closed = session.status == SessionStatus::Closed;
-        db::conversations::set_closed(&mut tx, session.conversation_id, closed, app.clock.now()).await?;
+        let (conversation_id, closed) = (session.conversation_id, session.status == SessionStatus::Closed);
+        let version =
+            db::conversations::set_closed(&mut tx, conversation_id, closed, app.clock.now()).await?;
+        outgoing.event(caller.scope, Event::ConversationChanged { conversation_id, version })?;
     }
-    let session = store(app, caller, tx, session, Outgoing::default()).await?;
+    let session = store(app, caller, tx, session, outgoing).await?;
     Ok(super::as_of(session, app.clock.now()))
 }
 
@@ -253,7 +250,13 @@ async fn store(
     Ok(session)
 }
 
-fn step(app: &App, session: &mut Session, to: SessionStatus, reason: Option<String>) -> Result<()> {
+/// Moves a session that is [locked](db::sessions::find_for_update) on.
+pub(crate) fn step(
+    app: &App,
+    session: &mut Session,
+    to: SessionStatus,
+    reason: Option<String>,
+) -> Result<()> {
     session.status.step_to(to).map_err(|error| illegal(error.from, error.to))?;
     session.status = to;
     session.status_reason = reason;
@@ -273,15 +276,26 @@ fn illegal(from: SessionStatus, to: SessionStatus) -> Error {
     Error::Rule { code: "illegal_transition", message }
 }
 
-async fn hand_to(app: &App, tx: &mut TenantTx, session: &mut Session, assignee: Assignee) -> Result<()> {
+/// Who holds from now on, looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Holder {
+    /// Whoever of a department takes it.
+    Department(DepartmentId),
+    /// A member, for a department or for the one that held it before.
+    Agent(UserId, Option<DepartmentId>),
+    /// A customer.
+    Customer(ContactId),
+}
+
+/// Looks up who holds from now on. The conversation is locked: departments come behind it.
+///
+/// # Errors
+/// `Invalid` for one who is not the company's, is shut out, or for a department that nobody works in.
+pub(crate) async fn find_holder(tx: &mut TenantTx, assignee: Assignee) -> Result<Holder> {
     match assignee {
         Assignee::Department(id) => {
             find_department(tx, id).await?;
-            session.assigned_department_id = Some(id.0);
-            session.assigned_agent_id = None;
-            if session.status == SessionStatus::Active {
-                step(app, session, SessionStatus::Queued, Some("assigned".to_owned()))?;
-            }
+            Ok(Holder::Department(id))
         }
         Assignee::LeastBusyOf(id) => {
             find_department(tx, id).await?;
@@ -290,30 +304,56 @@ async fn hand_to(app: &App, tx: &mut TenantTx, session: &mut Session, assignee: 
             let agent = db::departments::find_least_busy(tx, id).await?;
             let agent =
                 agent.ok_or_else(|| Error::invalid("department_id", "nobody works in this department"))?;
-            session.assigned_department_id = Some(id.0);
-            take_over(app, session, agent)?;
+            Ok(Holder::Agent(agent, Some(id)))
         }
         Assignee::Agent(id) => {
             let member = db::members::find_for_update(tx, id).await?;
             if member.is_none_or(|member| member.deactivated_at.is_some()) {
                 return Err(Error::invalid("agent_id", "no active member of the company"));
             }
-            take_over(app, session, id)?;
+            Ok(Holder::Agent(id, None))
         }
         Assignee::Customer(id) => {
             db::contacts::find(tx, id)
                 .await?
                 .ok_or_else(|| Error::invalid("customer_id", "no contact of the company"))?;
-            session.assigned_customer_id = Some(id.0);
+            Ok(Holder::Customer(id))
         }
+    }
+}
+
+/// Hands a session that is locked to its holder.
+///
+/// # Errors
+/// `Rule` (`illegal_transition`).
+pub(crate) fn hand_to(app: &App, session: &mut Session, holder: Holder) -> Result<()> {
+    match holder {
+        Holder::Department(id) => {
+            session.assigned_department_id = Some(id.0);
+            release(app, session)?;
+        }
+        Holder::Agent(agent, department) => {
+            if let Some(department) = department {
+                session.assigned_department_id = Some(department.0);
+            }
+            session.assigned_agent_id = Some(agent.0);
+            if session.status == SessionStatus::Queued {
+                step(app, session, SessionStatus::Active, Some("assigned".to_owned()))?;
+            }
+        }
+        Holder::Customer(id) => session.assigned_customer_id = Some(id.0),
     }
     Ok(())
 }
 
-fn take_over(app: &App, session: &mut Session, agent: UserId) -> Result<()> {
-    session.assigned_agent_id = Some(agent.0);
-    if session.status == SessionStatus::Queued {
-        step(app, session, SessionStatus::Active, Some("assigned".to_owned()))?;
+/// Takes a session that is locked off its agent: it waits again.
+///
+/// # Errors
+/// `Rule` (`illegal_transition`).
+pub(crate) fn release(app: &App, session: &mut Session) -> Result<()> {
+    session.assigned_agent_id = None;
+    if session.status == SessionStatus::Active {
+        step(app, session, SessionStatus::Queued, Some("assigned".to_owned()))?;
     }
     Ok(())
 }
@@ -321,40 +361,6 @@ fn take_over(app: &App, session: &mut Session, agent: UserId) -> Result<()> {
 async fn find_department(tx: &mut TenantTx, id: DepartmentId) -> Result<()> {
     let department = db::departments::find(tx, id).await?;
     department.ok_or_else(|| Error::invalid("department_id", "no department of the company")).map(drop)
-}
-
-/// Writes a note of the company to itself into a session's conversation.
-async fn write_note(
-    app: &App,
-    caller: &Identity,
-    tx: &mut TenantTx,
-    session: &Session,
-    text: String,
-    outgoing: &mut Outgoing,
-) -> Result<()> {
-    let conversation_id = session.conversation_id;
-    let recipient = db::conversations::find_recipient(tx, conversation_id)
-        .await?
-        .ok_or(Error::NotFound("conversation"))?;
-    let message_id = MessageId(app.clock.new_id());
-    let note = Written {
-        id: message_id,
-        conversation_id,
-        session_id: session.id,
-        connection_id: recipient.connection_id,
-        contact_id: session.contact_id,
-        author: caller.author(),
-        message_type: MessageType::Note,
-        text: Some(text),
-        content: None,
-        reply_to_id: None,
-        status: MessageStatus::Sent,
-        turn: None,
-        author_user_id: caller.user_id(),
-    };
-    db::messages::write::insert_written(tx, &note, app.clock.now()).await?;
-    let (session_id, direction) = (Some(session.id), Direction::Outbound);
-    outgoing.event(caller.scope, Event::MessageCreated { message_id, conversation_id, session_id, direction })
 }
 
 /// An empty reason is none.

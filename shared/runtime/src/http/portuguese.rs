@@ -58,6 +58,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("not a cursor of this list", "não é um cursor desta lista"),
     ("1 to {} visible ASCII characters", "de 1 a {} caracteres ASCII visíveis"),
     ("{} to {} characters", "de {} a {} caracteres"),
+    ("up to {} characters", "até {} caracteres"),
     ("{} to {} seconds", "de {} a {} segundos"),
     ("{} to {} minor units", "de {} a {} em unidades menores (centavos)"),
     ("at least {} {}, but there are {}", "no mínimo {} {}, mas há {}"),
@@ -86,6 +87,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("message to reply to not found", "mensagem a responder não encontrada"),
     ("note not found", "anotação não encontrada"),
     ("persona not found", "persona não encontrada"),
+    ("quick reply not found", "resposta rápida não encontrada"),
     ("session not found", "sessão não encontrada"),
     ("stage not found", "etapa não encontrada"),
     ("tabulation not found", "tabulação não encontrada"),
@@ -180,6 +182,18 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "a última mensagem do cliente tem mais de 24 horas: envie um modelo",
     ),
     ("this slug is in use", "este slug já está em uso"),
+    ("a conversation has at most {}", "uma conversa tem no máximo {}"),
+    (
+        "a conversation that is closed is nobody's to hold: open it",
+        "uma conversa fechada não é de ninguém: abra-a",
+    ),
+    ("name one of department_id and agent_id", "informe um destes: department_id ou agent_id"),
+    // Quick replies.
+    ("a quick reply with this shortcut exists", "já existe uma resposta rápida com este atalho"),
+    ("a quick reply has at most {}", "uma resposta rápida tem no máximo {}"),
+    ("an API key has no quick replies of its own", "uma chave de API não tem respostas rápidas próprias"),
+    ("one word", "uma palavra"),
+    ("there is no variable {}: {}", "não existe a variável {}: {}"),
     // Sessions.
     (
         "another session of this conversation is not over yet",

@@ -1,0 +1,180 @@
+//! How a question or a tag makes a list short. What few conversations have is looked up first; what many have is met soon
+//! by walking the list, and asked of each conversation there. Either way a page costs the same in a large company.
+
+use std::collections::HashSet;
+
+use db::TenantTx;
+use db::conversations::inbox::{Filter, Narrowed};
+use db::conversations::search::{self, Question, Range};
+use domain::phone;
+
+use crate::error::{Error, Result};
+
+/// So many are few: they are looked up in less than the time that walking past them takes.
+const FEW: i64 = 5_000;
+
+/// As [`FEW`], of conversations whose messages are read.
+const FEW_TO_READ: i64 = 1_000;
+
+/// The longest question, in characters, and the most words of one.
+const QUESTION_CHARS: usize = 200;
+const WORDS: usize = 10;
+
+/// The fewest digits that are a part of a number.
+const DIGITS: usize = 4;
+
+/// Whose numbers people write without the country.
+const REGION: &str = "BR";
+
+/// Narrows a list of conversations down to those that answer `q`, have the filter's tag and its channel; `None` when there
+/// are none.
+pub(super) async fn narrow(tx: &mut TenantTx, q: Option<&str>, filter: &Filter) -> Result<Option<Narrowed>> {
+    let mut narrowed = Narrowed::default();
+    if let Some(q) = asked(q)? {
+        let Some(found) = find(tx, q).await? else { return Ok(None) };
+        narrowed = found;
+    }
+    if let Some(channel) = &filter.channel {
+        // Few or many, the planner knows it of connections.
+        let connections = db::connections::list_of_kind(tx, channel).await?;
+        if connections.is_empty() {
+            return Ok(None);
+        }
+        narrowed.connections = Some(connections);
+    }
+    if let Some(tag) = &filter.tag {
+        let tag = [Range::tag(tag)];
+        if search::count(tx, &tag, FEW + 1).await?.iter().all(|count| *count <= FEW) {
+            let tagged = search::find(tx, &tag).await?;
+            narrowed.ids = Some(match narrowed.ids {
+                Some(ids) => {
+                    let tagged: HashSet<_> = tagged.into_iter().collect();
+                    ids.into_iter().filter(|id| tagged.contains(id)).collect()
+                }
+                None => tagged,
+            });
+        }
+    }
+    Ok(Some(narrowed).filter(|narrowed| narrowed.ids.as_ref().is_none_or(|ids| !ids.is_empty())))
+}
+
+/// The words that messages are looked for by, and their conversations when these are few; `None` when there are none.
+pub(crate) async fn narrow_messages(
+    tx: &mut TenantTx,
+    q: &str,
+) -> Result<Option<(Vec<String>, Option<Vec<domain::ConversationId>>)>> {
+    let mut words = search::read(tx, q).await?.words;
+    words.truncate(WORDS);
+    let ranges: Vec<_> = words.iter().map(|word| Range::word(word)).collect();
+    let counts = search::count(tx, &ranges, FEW_TO_READ + 1).await?;
+    let Some((rarest, range)) = counts.into_iter().zip(&ranges).min_by_key(|(count, _)| *count) else {
+        return Ok(None);
+    };
+    Ok(match rarest {
+        0 => None,
+        1..=FEW_TO_READ => {
+            let conversations = search::find(tx, std::slice::from_ref(range)).await?;
+            Some((words, Some(conversations)))
+        }
+        _ => Some((words, None)),
+    })
+}
+
+/// A question that asks nothing is none.
+pub(crate) fn asked(q: Option<&str>) -> Result<Option<&str>> {
+    match q.map(str::trim).filter(|q| !q.is_empty()) {
+        Some(q) if q.chars().count() > QUESTION_CHARS => {
+            Err(Error::invalid("q", format!("up to {QUESTION_CHARS} characters")))
+        }
+        q => Ok(q),
+    }
+}
+
+async fn find(tx: &mut TenantTx, q: &str) -> Result<Option<Narrowed>> {
+    let read = search::read(tx, q).await?;
+    let numbers = numbers(q);
+    let mut question = Question { words: read.words, names: read.tokens, numbers };
+    if !question.numbers.is_empty() {
+        question.names.clear();
+    }
+    question.words.truncate(WORDS);
+    question.names.truncate(WORDS);
+    if question.is_empty() {
+        return Ok(None);
+    }
+    let words: Vec<_> = question.words.iter().map(|word| Range::word(word)).collect();
+    let names: Vec<_> = question.names.iter().map(|name| Range::name(name)).collect();
+    let numbers: Vec<_> = question.numbers.iter().map(|number| Range::number(number)).collect();
+    let all = [&words[..], &names, &numbers].concat();
+    let counts = search::count(tx, &all, FEW + 1).await?;
+    let counted: Vec<_> = counts.into_iter().zip(all).collect();
+    let (of_words, rest) = counted.split_at(words.len());
+    let (of_names, of_numbers) = rest.split_at(names.len());
+    // Of words that must all be there the rarest leads; of numbers each one. What nobody has is not asked for.
+    let rarest = |of: &[(i64, Range)]| {
+        of.iter().min_by_key(|(count, _)| *count).filter(|(count, _)| *count > 0).cloned()
+    };
+    let (word, name) = (rarest(of_words), rarest(of_names));
+    if word.is_none() {
+        question.words.clear();
+    }
+    if name.is_none() {
+        question.names.clear();
+    }
+    let numbers = of_numbers.iter().filter(|(count, _)| *count > 0).cloned();
+    let leading: Vec<_> = word.into_iter().chain(name).chain(numbers).collect();
+    if leading.is_empty() {
+        return Ok(None);
+    }
+    if leading.iter().any(|(count, _)| *count > FEW) {
+        return Ok(Some(Narrowed { question: Some(question), ..Narrowed::default() }));
+    }
+    let ranges: Vec<_> = leading.into_iter().map(|(_, range)| range).collect();
+    let ids = search::find(tx, &ranges).await?;
+    // What the leading term does not say is asked of each.
+    let is_said = question.words.len() <= 1 && question.names.len() <= 1;
+    let question = (!is_said).then_some(question);
+    Ok(Some(Narrowed { ids: Some(ids), question, ..Narrowed::default() }))
+}
+
+/// What a text that can only be a number, or a part of one, begins with; also as contacts have it.
+fn numbers(q: &str) -> Vec<String> {
+    let digits: String = q.chars().filter(char::is_ascii_digit).collect();
+    let is_number = q.chars().all(|c| c.is_ascii_digit() || " +-().".contains(c));
+    if !is_number || digits.len() < DIGITS {
+        return Vec::new();
+    }
+    let canonical = phone::parse(q, REGION).ok().map(|phone| phone.canonical());
+    let mut numbers = vec![format!("#{digits}")];
+    if let Some(canonical) = canonical.filter(|canonical| canonical.trim_start_matches('+') != digits) {
+        numbers.push(format!("#{}", canonical.trim_start_matches('+')));
+    }
+    numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_told_from_words() {
+        for (q, expected) in [
+            ("4567", vec!["#4567"]),
+            ("(62) 9", vec![]),
+            ("pedido 4567", vec![]),
+            ("+55 62 98123-4567", vec!["#5562981234567"]),
+            // Without the ninth digit, and without the country.
+            ("62 8123-4567", vec!["#6281234567", "#5562981234567"]),
+        ] {
+            assert_eq!(numbers(q), expected, "{q}");
+        }
+    }
+
+    #[test]
+    fn what_asks_nothing_is_no_question() {
+        assert!(matches!(asked(Some("  ")), Ok(None)));
+        assert!(matches!(asked(None), Ok(None)));
+        assert!(matches!(asked(Some(" Ana ")), Ok(Some("Ana"))));
+        assert!(asked(Some(&"a".repeat(QUESTION_CHARS + 1))).is_err());
+    }
+}
