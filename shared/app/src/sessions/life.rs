@@ -347,6 +347,7 @@ async fn write_note(
         message_type: MessageType::Note,
         text: Some(text),
         content: None,
+        media: None,
         reply_to_id: None,
         status: MessageStatus::Sent,
         turn: None,
