@@ -84,6 +84,10 @@ main() {
             take GoogleClientSecretArn GOOGLE_CLIENT_SECRET_ARN
             take FacebookAppId FACEBOOK_APP_ID
             take FacebookAppSecretArn FACEBOOK_APP_SECRET_ARN
+            take MediaEndpoint MEDIA_ENDPOINT
+            take MediaStoreBucket MEDIA_STORE_BUCKET
+            take MediaStoreRegion MEDIA_STORE_REGION
+            take MediaCredentialsSecretArn MEDIA_CREDENTIALS_SECRET_ARN
             deploy template.yaml "PublicUrl=$PUBLIC_URL" "OpenAiKeySecretArn=$OPENAI_KEY_SECRET_ARN" \
                 "MailFrom=$MAIL_FROM" "MailIdentityArn=$MAIL_IDENTITY_ARN" \
                 "SubnetIds=$subnets" "SecurityGroupIds=$security_group" \

@@ -1,7 +1,7 @@
 //! The HTTP API: one Lambda a group of routes, one file a group. A handler extracts, authorises, makes one call and shapes
 //! the answer. Those without a [`runtime::http::Caller`] are public.
 //!
-//! Rooms: [`auth`] · [`company`] · [`contacts`] · [`conversations`] · [`messages`] · [`sessions`] · [`boards`] with
+//! Rooms: [`auth`] · [`company`] · [`contacts`] · [`conversations`] · [`messages`] · [`media`] · [`sessions`] · [`boards`] with
 //! [`leads`] · [`platform`] health and the OpenAPI document, which is made from the handlers of all groups · `answers` what
 //! it says of all of them · `words` what its fields may hold · [`group`] what they are made of.
 
@@ -13,6 +13,7 @@ pub mod contacts;
 pub mod conversations;
 pub mod group;
 pub mod leads;
+pub mod media;
 pub mod messages;
 pub mod platform;
 pub mod sessions;
@@ -27,13 +28,14 @@ use group::Group;
 pub const PREFIX: &str = "/api/v1";
 
 /// The groups by the names of their Lambdas; what is left is [`platform`]'s.
-pub fn groups() -> [(&'static str, Group); 7] {
+pub fn groups() -> [(&'static str, Group); 8] {
     [
         ("api-auth", auth::router()),
         ("api-boards", boards::router()),
         ("api-company", company::router()),
         ("api-contacts", contacts::router()),
         ("api-conversations", conversations::router()),
+        ("api-media", media::router()),
         ("api-messages", messages::router()),
         ("api-sessions", sessions::router()),
     ]

@@ -3,7 +3,7 @@
 use app::App;
 use app::Error;
 use app::idempotency::IdempotencyKey;
-use app::messages::{NewMessage, Target, Wish};
+use app::messages::{NewFile, NewMessage, Target, Wish};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use db::messages::Message;
 use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::user::Permission;
-use domain::{ConnectionId, ContactId, ConversationId, MessageId, SessionId};
+use domain::{ConnectionId, ContactId, ConversationId, MediaId, MessageId, SessionId};
 use runtime::http::{
     ApiError, Caller, Idempotency, IdempotencyHeader, PageBody, PageQuery, PathId, Problem, ValidJson,
     ValidQuery,
@@ -21,6 +21,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::group::{Group, routes};
+use crate::media::AttachmentBody;
 use crate::words;
 
 /// What cursors are of.
@@ -50,8 +51,7 @@ pub struct MessageBody {
     /// What a person reads: body, caption, button title.
     text: Option<String>,
     /// The file, if it has one.
-    #[schema(value_type = Option<Object>)]
-    media: Option<Value>,
+    media: Option<AttachmentBody>,
     /// The template, if it is one.
     #[schema(value_type = Option<Object>)]
     template: Option<Value>,
@@ -91,7 +91,7 @@ impl From<Message> for MessageBody {
             author: message.author,
             message_type: message.message_type,
             text: message.text,
-            media: message.media,
+            media: message.media.as_ref().map(AttachmentBody::of),
             template,
             content,
             reply_to_id: message.reply_to_id,
@@ -118,12 +118,18 @@ pub struct WriteMessage {
     contact_id: Option<ContactId>,
     #[schema(value_type = Option<Uuid>)]
     connection_id: Option<ConnectionId>,
-    /// text, template, interactive, reaction, location or contacts.
+    /// text, template, interactive, reaction, location or contacts; or with a file image, audio, video, document or sticker.
     #[serde(rename = "type")]
     #[schema(value_type = words::MessageType)]
     message_type: MessageType,
-    /// The text, to 4096 characters.
+    /// The text, to 4096 characters; of an image, a video or a document what stands below it, to 1024.
     text: Option<String>,
+    /// A file that is ready, for the types that are files.
+    #[schema(value_type = Option<Uuid>)]
+    media_id: Option<MediaId>,
+    /// Show an audio, which is Ogg with Opus, as a voice note.
+    #[serde(default)]
+    voice: bool,
     /// Template in the Cloud API's words: name, language, components.
     #[schema(value_type = Option<Object>)]
     template: Option<Value>,
@@ -170,6 +176,9 @@ impl WriteMessage {
         if self.author == Some(Author::Customer) {
             return Err(Error::invalid("author", "a customer's message comes from the customer"));
         }
+        if self.voice && (self.message_type != MessageType::Audio || self.media_id.is_none()) {
+            return Err(Error::invalid("voice", "only an audio file is a voice note"));
+        }
         let content = match self.message_type {
             MessageType::Template => self.template,
             MessageType::Interactive => self.interactive,
@@ -183,6 +192,7 @@ impl WriteMessage {
             message_type: self.message_type,
             text: self.text,
             content,
+            file: self.media_id.map(|media_id| NewFile { media_id, voice: self.voice }),
             author: self.author,
             reply_to_id: self.reply_to_id,
             send_external: self.send_external,
@@ -238,7 +248,7 @@ async fn list(
     (status = 401, body = Problem),
     (status = 403, body = Problem),
     (status = 404, body = Problem),
-    (status = 409, description = "window_closed, idempotency_key_reused, no_address", body = Problem),
+    (status = 409, description = "window_closed, idempotency_key_reused, no_address, media_not_ready", body = Problem),
     (status = 422, description = "A wrong field, or content over a limit", body = Problem),
 ))]
 async fn write(

@@ -35,6 +35,7 @@ const OWN_PAGE: &str =
         (name = "company", description = "The company, its people, departments and API keys, and who did what"),
         (name = "contacts", description = "The customers"),
         (name = "inbox", description = "Conversations with customers"),
+        (name = "media", description = "Files: brought, sent and received"),
         (name = "messages", description = "What was said, and writing to a customer"),
         (name = "sessions", description = "Who handles a stretch of a conversation: a person or the AI"),
         (name = "boards", description = "Boards with stages, and the leads that stand on them in their order"),

@@ -42,6 +42,10 @@ words! {
     Direction: of::<domain::message::Direction>(), "From the customer, or to them.";
     Author: of::<domain::message::Author>(), "Who wrote a message.";
     MessageType: of::<domain::message::MessageType>(), "What kind of message it is.";
+    MediaPurpose: of::<domain::media::Purpose>(), "What a file is for.";
+    MediaState: of::<domain::media::MediaState>(), "How far a file got.";
+    MediaReason: of::<domain::media::MediaReason>(), "Why a file is refused or gone.";
+    UploadPurpose: of::<crate::media::UploadPurpose>(), "What an upload is for.";
     MessageStatus: of::<domain::message::MessageStatus>(), "How far a message got.";
     SessionStatus: of::<domain::session::SessionStatus>(), "Where a session stands.";
     StartedBy: of::<domain::session::StartedBy>(), "Who began a session.";

@@ -114,6 +114,8 @@ impl Setup {
             ("EVENT_BUS", "domain-events".to_owned()),
             ("WEBHOOK_ROUTES_TABLE", ROUTES_TABLE.to_owned()),
             ("MAIL_QUEUE_URL", queue("mail")),
+            ("MEDIA_QUEUE_URL", queue("media")),
+            ("MEDIA_BUCKET", "media".to_owned()),
             ("RATE_LIMITS_TABLE", "rate-limits".to_owned()),
             ("SOCKETS_TABLE", "sockets".to_owned()),
             ("OVERFLOW_BUCKET", "overflow".to_owned()),

@@ -21,7 +21,8 @@ pub(crate) enum Target {
     /// `POST /{PNID}/messages`.
     #[serde(rename = "graph.messages")]
     GraphMessages,
-    /// Upload, look-up, download and deletion of media.
+    /// Upload, look-up, download and deletion of media; `contains` is looked for in `upload PNID`, `look_up MEDIA_ID`,
+    /// `download MEDIA_ID` and `delete MEDIA_ID`.
     #[serde(rename = "graph.media")]
     GraphMedia,
     /// An accepted message: a `graph_code` here makes it fail after the 200, by webhook.

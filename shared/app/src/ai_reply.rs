@@ -221,6 +221,7 @@ async fn store(app: &App, scope: CompanyScope, question: Question, text: &str) -
             message_type: MessageType::Text,
             text: Some(text),
             content: None,
+            media: None,
             reply_to_id: None,
             status: MessageStatus::Queued,
             turn: Some((turn.id, part)),

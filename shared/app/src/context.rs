@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use db::Db;
+use providers::guard::Guard;
 use providers::oauth;
+use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -44,6 +46,8 @@ pub struct Settings {
     pub ai_reply_queue_url: String,
     /// Queue of mails to people.
     pub mail_queue_url: String,
+    /// Queue of files to fetch.
+    pub media_queue_url: String,
     /// Where this consumer's hopeless messages go.
     pub dead_letter_queue_url: String,
     /// Event bus.
@@ -56,6 +60,8 @@ pub struct Settings {
     pub rate_limits_table: String,
     /// Bucket of bodies that are too large for a queue.
     pub overflow_bucket: String,
+    /// Where files lie.
+    pub media: cloud::media::Location,
     /// Where messages to WebSockets are posted.
     pub websocket_endpoint: String,
     /// WhatsApp Cloud API.
@@ -102,6 +108,8 @@ pub struct App {
     pub bus: cloud::bus::Bus,
     /// Large bodies.
     pub overflow: cloud::overflow::Overflow,
+    /// Files.
+    pub media: cloud::media::MediaStore,
     /// Webhook addresses.
     pub routes: cloud::routes::CachedRoutes,
     /// Open WebSockets.
@@ -132,6 +140,7 @@ struct Lazy {
     google: OnceCell<oauth::Client>,
     facebook: OnceCell<oauth::Client>,
     http: std::sync::OnceLock<reqwest::Client>,
+    guarded_http: std::sync::OnceLock<reqwest::Client>,
 }
 
 /// The purpose of the key that seals what browsers keep for us. It lives as long as the one that signs tokens, and comes
@@ -155,6 +164,7 @@ impl App {
             queues: cloud::queue::Queues::new(aws.clone()),
             bus: cloud::bus::Bus::new(aws.clone()),
             overflow: cloud::overflow::Overflow::new(aws.clone()),
+            media: cloud::media::MediaStore::new(aws.clone(), secrets.clone(), settings.media.clone()),
             routes: cloud::routes::CachedRoutes::new(
                 cloud::routes::WebhookRoutes::new(aws.clone()),
                 routes_table,
@@ -273,5 +283,22 @@ impl App {
                 .build()
                 .expect("the platform's TLS roots load")
         })
+    }
+
+    /// The HTTP client for addresses that come out of answers and webhooks: it reaches the public internet alone, and a
+    /// stand-in for Graph where that is on this machine.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn guarded_http(&self) -> Result<&reqwest::Client> {
+        if let Some(client) = self.lazy.guarded_http.get() {
+            return Ok(client);
+        }
+        let stand_in = Url::parse(&self.settings.graph_base_url).map_err(internal)?;
+        let guard = Guard::default();
+        // Of what is elsewhere nothing is excepted.
+        let guard = guard.clone().allowing(&[stand_in]).unwrap_or(guard);
+        let client = guard.client().map_err(internal)?;
+        Ok(self.lazy.guarded_http.get_or_init(|| client))
     }
 }

@@ -4,7 +4,7 @@
 //! causes leave together · [`inbound`] a provider's event becomes messages and statuses · [`turns`] a customer's burst
 //! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
 //! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
-//! [`mail`] what people are written · [`text`] what they write into fields · [`idempotency`] what they ask for twice · [`sealed`] secrets of connections ·
+//! [`mail`] what people are written · [`media`] files · [`text`] what they write into fields · [`idempotency`] what they ask for twice · [`sealed`] secrets of connections ·
 //! [`cleanup`] what has had its time goes · [`contacts`], [`conversations`], [`messages`], [`sessions`], [`boards`],
 //! [`leads`] what the API reads and writes · [`demo`] the company that a new installation begins with.
 //!
@@ -26,6 +26,7 @@ pub mod idempotency;
 pub mod inbound;
 pub mod leads;
 pub mod mail;
+pub mod media;
 pub mod messages;
 pub mod outbound;
 pub mod outbox;

@@ -8,16 +8,18 @@ use db::messages::{Filter, Message, Within, delivery};
 use db::sessions::Wanted;
 use domain::event::Event;
 use domain::job::Job;
+use domain::media::Attachment;
 use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::session::{SessionStatus, StartedBy};
-use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MessageId, SessionId};
+use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MediaId, MessageId, SessionId};
 use serde_json::{Value, json};
 
 use crate::auth::Identity;
 use crate::conversations::{life, search};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, internal};
 use crate::idempotency::{self, IdempotencyKey};
 use crate::inbound::changed_event;
+use crate::media::sending;
 use crate::outbox::{self, Outgoing};
 use crate::{App, Page, Position, outbound};
 
@@ -44,6 +46,8 @@ pub struct NewMessage {
     pub text: Option<String>,
     /// The type's own fields.
     pub content: Option<Value>,
+    /// The file of a message that is one.
+    pub file: Option<NewFile>,
     /// Who wrote it; by default the agent who calls, or the other platform when an API key calls.
     pub author: Option<Author>,
     /// What it answers.
@@ -54,6 +58,15 @@ pub struct NewMessage {
     pub pause_session: bool,
     /// The client's key for this request.
     pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// A file to send.
+#[derive(Clone, Copy, Debug)]
+pub struct NewFile {
+    /// The file, which is there.
+    pub media_id: MediaId,
+    /// Show an audio as a voice note.
+    pub voice: bool,
 }
 
 /// Lists messages, newest first.
@@ -131,7 +144,10 @@ pub async fn find(app: &App, scope: CompanyScope, id: MessageId) -> Result<Messa
 /// `NotFound` for a target that is not the company's, `Invalid` for content over a limit, `Rule` (`window_closed`,
 /// `idempotency_key_reused`).
 pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Message> {
-    check_content(&new)?;
+    check_file(&new)?;
+    if new.file.is_none() {
+        check_content(&new, None)?;
+    }
     let scope = caller.scope;
     let now = app.clock.now();
     let id = MessageId(app.clock.new_id());
@@ -141,6 +157,14 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
         return db::messages::find(&mut tx, MessageId(known)).await?.ok_or(Error::NotFound("message"));
     }
 
+    let attachment = match new.file {
+        Some(NewFile { media_id, voice }) => {
+            let attachment = sending::attach(&mut tx, media_id, new.message_type, voice).await?;
+            check_content(&new, Some(&attachment))?;
+            Some(serde_json::to_value(attachment).map_err(internal)?)
+        }
+        None => None,
+    };
     let (conversation_id, recipient) = resolve_target(app, &mut tx, new.target).await?;
     check_window(app, &new, &recipient)?;
     let mut outgoing = Outgoing::default();
@@ -170,6 +194,7 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
         message_type: new.message_type,
         text: new.text.clone(),
         content,
+        media: attachment,
         reply_to_id: new.reply_to_id,
         status: if new.send_external { MessageStatus::Queued } else { MessageStatus::Sent },
         turn: None,
@@ -206,7 +231,22 @@ pub async fn retry(app: &App, scope: CompanyScope, id: MessageId) -> Result<Mess
     Ok(message)
 }
 
-fn check_content(new: &NewMessage) -> Result<()> {
+/// A message of a file has one, and no other message has.
+fn check_file(new: &NewMessage) -> Result<()> {
+    match (sending::is_file(new.message_type), new.file) {
+        (true, None) => Err(Error::invalid("media_id", "a message of this type needs a file")),
+        (false, Some(_)) => Err(Error::invalid("media_id", "a message of this type has no file")),
+        _ => Ok(()),
+    }?;
+    let has_caption =
+        matches!(new.message_type, MessageType::Image | MessageType::Video | MessageType::Document);
+    if new.file.is_some() && new.text.is_some() && !has_caption {
+        return Err(Error::invalid("text", "a file of this type has no caption"));
+    }
+    Ok(())
+}
+
+fn check_content(new: &NewMessage, attachment: Option<&Attachment>) -> Result<()> {
     if new.message_type == MessageType::Text && new.text.as_deref().is_none_or(|text| text.trim().is_empty())
     {
         return Err(Error::invalid("text", "a text message needs a text"));
@@ -217,7 +257,9 @@ fn check_content(new: &NewMessage) -> Result<()> {
     if new.message_type == MessageType::Reaction {
         return Ok(());
     }
-    let content = outbound::content_of(new.message_type, new.text.as_deref(), new.content.as_ref());
+    // What the provider will call the file nobody knows yet, and nothing depends on it.
+    let file = attachment.map(|attachment| (attachment, "file".to_owned()));
+    let content = outbound::content_of(new.message_type, new.text.as_deref(), new.content.as_ref(), file);
     let Some(content) = content else {
         return Err(Error::invalid("type", "this type of message cannot be sent, or its content is missing"));
     };
@@ -225,7 +267,8 @@ fn check_content(new: &NewMessage) -> Result<()> {
         let message =
             format!("{} {} {}, but there are {}", error.bound, error.limit, error.unit, error.actual);
         // Ours is `text`; the other types are written in Meta's words as they are.
-        let field = if error.field == "text.body" { "text".to_owned() } else { error.field };
+        let is_text = error.field == "text.body" || error.field.ends_with(".caption");
+        let field = if is_text { "text".to_owned() } else { error.field };
         Error::invalid(field, message)
     })
 }
@@ -242,6 +285,7 @@ fn asked(new: &NewMessage) -> Value {
         new.message_type,
         new.text,
         new.content,
+        new.file.map(|file| (file.media_id, file.voice)),
         new.author,
         new.reply_to_id,
         new.send_external,

@@ -11,15 +11,19 @@ use db::connections::Connection;
 use db::conversations::Recipient as StoredRecipient;
 use db::messages::delivery::{self, Changed, Claimed};
 use domain::inbound::{Address, AddressKind, ProviderFault};
+use domain::media::Attachment;
 use domain::message::{Callback, Direction, MessageStatus, MessageType};
-use domain::{CompanyScope, ConnectionId, MessageId};
+use domain::{CompanyScope, ConnectionId, ConversationId, MediaId, MessageId};
 use providers::whatsapp_cloud::client::{Accepted, Credentials, WhatsAppCloud};
-use providers::whatsapp_cloud::content::{OutboundContent, OutboundMessage, Recipient};
+use providers::whatsapp_cloud::content::{
+    MediaKind, MediaSource, OutboundContent, OutboundMedia, OutboundMessage, Recipient,
+};
 use providers::whatsapp_cloud::error::SendError;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result, internal};
 use crate::inbound::{CHANNEL, replay_for};
+use crate::media::sending::{self, NoCopy};
 use crate::outbox::{self, Outgoing};
 use crate::sealed::{self, Place};
 use crate::{App, inbound};
@@ -106,16 +110,70 @@ async fn fail(app: &App, scope: CompanyScope, message_id: MessageId, error: &Err
 
 async fn try_send(app: &App, scope: CompanyScope, message_id: MessageId) -> Result<Sent> {
     let mut tx = app.db().await?.begin(scope).await?;
-    let Some(claimed) = delivery::claim(&mut tx, message_id, app.clock.now()).await? else {
-        return resolve_unclaimed(app, scope, tx, message_id).await;
+    let Some(claimed) = delivery::claim(&mut tx, message_id, false, app.clock.now()).await? else {
+        return match resolve_unclaimed(app, scope, tx, message_id).await? {
+            Unclaimed::Done => Ok(Sent::Done),
+            Unclaimed::Overtakes => Ok(Sent::Overtakes),
+            Unclaimed::File(file) => send_file(app, scope, message_id, &file).await,
+        };
     };
-    let recipient = db::conversations::find_recipient(&mut tx, claimed.conversation_id)
+    let (recipient, connection) = find_ends(&mut tx, claimed.conversation_id).await?;
+    tx.commit().await?;
+    deliver(app, scope, &claimed, &recipient, connection, None).await?;
+    Ok(Sent::Done)
+}
+
+/// Sends a message whose file the provider must have first. It is claimed when the provider has it: whoever dies before
+/// that leaves a message that certainly did not go.
+async fn send_file(
+    app: &App,
+    scope: CompanyScope,
+    message_id: MessageId,
+    file: &WaitingFile,
+) -> Result<Sent> {
+    let mut tx = app.db().await?.begin(scope).await?;
+    let (recipient, connection) = find_ends(&mut tx, file.conversation_id).await?;
+    tx.commit().await?;
+    let copy = match prepare(app, scope, &connection).await {
+        Ok(prepared) => {
+            let Prepared { client, credentials } = prepared;
+            sending::put_at_provider(app, scope, &connection, &client, &credentials, file.media_id).await
+        }
+        Err(error) => Err(NoCopy::Ours(error)),
+    };
+    if let Err(NoCopy::Ours(error)) = copy {
+        return Err(error);
+    }
+    let mut tx = app.db().await?.begin(scope).await?;
+    let Some(claimed) = delivery::claim(&mut tx, message_id, true, app.clock.now()).await? else {
+        return match resolve_unclaimed(app, scope, tx, message_id).await? {
+            Unclaimed::Done => Ok(Sent::Done),
+            Unclaimed::Overtakes | Unclaimed::File(_) => Ok(Sent::Overtakes),
+        };
+    };
+    tx.commit().await?;
+    match copy {
+        Ok(copy) => deliver(app, scope, &claimed, &recipient, connection, Some(copy)).await?,
+        Err(NoCopy::Provider(error)) => refused(app, scope, &claimed, error).await?,
+        Err(NoCopy::Gone) => {
+            let fault = unsendable("media_gone", "The file is not there any more");
+            finish(app, scope, &claimed, MessageStatus::Failed, Some(&fault)).await?;
+        }
+        Err(NoCopy::Ours(error)) => return Err(error),
+    }
+    Ok(Sent::Done)
+}
+
+/// Where a message goes, and by what.
+async fn find_ends(
+    tx: &mut db::TenantTx,
+    conversation_id: ConversationId,
+) -> Result<(StoredRecipient, Connection)> {
+    let recipient = db::conversations::find_recipient(tx, conversation_id)
         .await?
         .ok_or(Error::NotFound("conversation"))?;
-    let connection = find_connection(&mut tx, recipient.connection_id).await?;
-    tx.commit().await?;
-    deliver(app, scope, &claimed, &recipient, connection).await?;
-    Ok(Sent::Done)
+    let connection = find_connection(tx, recipient.connection_id).await?;
+    Ok((recipient, connection))
 }
 
 /// Calls the provider with a message that was claimed, and records what it says. No transaction is open meanwhile: a
@@ -126,8 +184,9 @@ async fn deliver(
     claimed: &Claimed,
     recipient: &StoredRecipient,
     connection: Connection,
+    file: Option<String>,
 ) -> Result<()> {
-    let prepared = match prepare(app, scope, connection).await {
+    let prepared = match prepare(app, scope, &connection).await {
         Ok(prepared) => prepared,
         Err(error) if error.retryable() => {
             finish(app, scope, claimed, MessageStatus::Queued, None).await?;
@@ -140,7 +199,7 @@ async fn deliver(
             return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await;
         }
     };
-    let message = match provider_message(claimed, recipient) {
+    let message = match provider_message(claimed, recipient, file) {
         Ok(message) => message,
         Err(fault) => return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await,
     };
@@ -153,21 +212,50 @@ async fn deliver(
             }
             outcome => outcome,
         },
-        Err(error) => refused(app, scope, claimed, error).await,
+        Err(error) => {
+            if let (SendError::Rejected(_), Some(media_id)) = (&error, file_of(claimed.media.as_ref())) {
+                sending::forget_copy(app, scope, connection.id, media_id).await?;
+            }
+            refused(app, scope, claimed, error).await
+        }
     }
 }
 
+/// What a message is that was not claimed.
+enum Unclaimed {
+    /// It was dealt with, now or before.
+    Done,
+    /// One before it in its conversation has not gone yet.
+    Overtakes,
+    /// The provider must have its file first, unless one before it has not gone yet.
+    File(WaitingFile),
+}
+
+/// A message that waits for its file to be at the provider.
+struct WaitingFile {
+    conversation_id: ConversationId,
+    media_id: MediaId,
+}
+
+fn file_of(stored: Option<&Value>) -> Option<MediaId> {
+    Attachment::read(stored?).id
+}
+
 /// A job came for a message that cannot be claimed. `sending` means that a worker died with it, `queued` that one before
-/// it has not gone yet; what else there is was dealt with.
+/// it has not gone yet, or that it has a file; what else there is was dealt with.
 async fn resolve_unclaimed(
     app: &App,
     scope: CompanyScope,
     mut tx: db::TenantTx,
     message_id: MessageId,
-) -> Result<Sent> {
-    let Some(message) = db::messages::find(&mut tx, message_id).await? else { return Ok(Sent::Done) };
+) -> Result<Unclaimed> {
+    let Some(message) = db::messages::find(&mut tx, message_id).await? else { return Ok(Unclaimed::Done) };
     if message.status == MessageStatus::Queued && message.direction == Direction::Outbound {
-        return Ok(Sent::Overtakes);
+        let conversation_id = message.conversation_id;
+        return Ok(match file_of(message.media.as_ref()) {
+            Some(media_id) => Unclaimed::File(WaitingFile { conversation_id, media_id }),
+            None => Unclaimed::Overtakes,
+        });
     }
     let fault = ProviderFault {
         code: "outcome_unknown".to_owned(),
@@ -180,19 +268,19 @@ async fn resolve_unclaimed(
     let changed =
         delivery::set_status(&mut tx, message_id, &sending, MessageStatus::Unknown, fault, now).await?;
     announce(app, scope, tx, changed).await?;
-    Ok(Sent::Done)
+    Ok(Unclaimed::Done)
 }
 
 async fn find_connection(tx: &mut db::TenantTx, id: ConnectionId) -> Result<Connection> {
     db::connections::find(tx, id).await?.ok_or(Error::NotFound("connection"))
 }
 
-async fn prepare(app: &App, scope: CompanyScope, connection: Connection) -> Result<Prepared> {
+async fn prepare(app: &App, scope: CompanyScope, connection: &Connection) -> Result<Prepared> {
     let place = Place::connection(scope.company_id(), connection.id, "access_token");
     let access_token = sealed::open_text(app, &connection.access_token, &place).await?;
     Ok(Prepared {
         client: WhatsAppCloud::new(&app.settings.graph_base_url, app.http().clone()),
-        credentials: Credentials { phone_number_id: connection.provider_account, access_token },
+        credentials: Credentials { phone_number_id: connection.provider_account.clone(), access_token },
     })
 }
 
@@ -200,6 +288,7 @@ async fn prepare(app: &App, scope: CompanyScope, connection: Connection) -> Resu
 fn provider_message(
     claimed: &Claimed,
     recipient: &StoredRecipient,
+    file: Option<String>,
 ) -> std::result::Result<OutboundMessage, ProviderFault> {
     if recipient.is_group {
         return Err(unsendable("group_send_unsupported", "This channel does not send to groups"));
@@ -213,7 +302,7 @@ fn provider_message(
         }
     };
     let content =
-        content(claimed).ok_or_else(|| unsendable("unsendable_type", "This type cannot be sent"))?;
+        content(claimed, file).ok_or_else(|| unsendable("unsendable_type", "This type cannot be sent"))?;
     Ok(OutboundMessage {
         to,
         content,
@@ -226,13 +315,30 @@ fn unsendable(code: &str, title: &str) -> ProviderFault {
     ProviderFault { code: code.to_owned(), title: title.to_owned(), detail: None }
 }
 
-/// The content of a stored message as the Cloud API takes it; `None` for what it does not take.
+/// The content of a stored message as the Cloud API takes it; `None` for what it does not take. `file` is what a message of
+/// a file has beside it, and what the provider calls that.
 pub(crate) fn content_of(
     kind: MessageType,
     text: Option<&str>,
     content: Option<&Value>,
+    file: Option<(&Attachment, String)>,
 ) -> Option<OutboundContent> {
+    let media = |kind| {
+        let (attachment, provider_id) = file?;
+        Some(OutboundContent::Media(OutboundMedia {
+            kind,
+            source: MediaSource::Id(provider_id),
+            caption: text.map(str::to_owned),
+            filename: attachment.filename.clone(),
+            voice: attachment.voice,
+        }))
+    };
     match kind {
+        MessageType::Image => media(MediaKind::Image),
+        MessageType::Video => media(MediaKind::Video),
+        MessageType::Audio => media(MediaKind::Audio),
+        MessageType::Document => media(MediaKind::Document),
+        MessageType::Sticker => media(MediaKind::Sticker),
         MessageType::Text => {
             let preview_url = content.and_then(|content| content["preview_url"].as_bool()).unwrap_or(false);
             Some(OutboundContent::Text { body: text?.to_owned(), preview_url })
@@ -245,12 +351,7 @@ pub(crate) fn content_of(
             message_id: content?["message_id"].as_str()?.to_owned(),
             emoji: content?["emoji"].as_str().unwrap_or_default().to_owned(),
         }),
-        MessageType::Image
-        | MessageType::Video
-        | MessageType::Audio
-        | MessageType::Document
-        | MessageType::Sticker
-        | MessageType::Button
+        MessageType::Button
         | MessageType::Order
         | MessageType::System
         | MessageType::Edit
@@ -260,8 +361,10 @@ pub(crate) fn content_of(
     }
 }
 
-fn content(claimed: &Claimed) -> Option<OutboundContent> {
-    content_of(claimed.message_type, claimed.text.as_deref(), claimed.content.as_ref())
+fn content(claimed: &Claimed, file: Option<String>) -> Option<OutboundContent> {
+    let attachment = claimed.media.as_ref().map(Attachment::read);
+    let file = attachment.as_ref().zip(file);
+    content_of(claimed.message_type, claimed.text.as_deref(), claimed.content.as_ref(), file)
 }
 
 /// Records that the provider took the message. It did: so this tries hard before it gives up, and what it cannot
@@ -402,7 +505,7 @@ pub async fn mark_read(
     let connection = find_connection(&mut tx, recipient.connection_id).await?;
     tx.commit().await?;
 
-    let prepared = prepare(app, scope, connection).await?;
+    let prepared = prepare(app, scope, &connection).await?;
     match prepared.client.mark_read(&prepared.credentials, &provider_id, typing).await {
         Ok(()) => Ok(()),
         Err(error @ (SendError::Retry { .. } | SendError::PairLimited(_) | SendError::Unknown(_)))

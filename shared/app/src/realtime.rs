@@ -183,6 +183,7 @@ fn is_for_browsers(event: &Event) -> bool {
         | Event::ContactOptedIn { .. }
         | Event::MessageCreated { .. }
         | Event::MessageStatusChanged { .. }
+        | Event::MessageMediaChanged { .. }
         | Event::ConversationRead { .. }
         | Event::ConversationChanged { .. }
         | Event::SessionChanged { .. }

@@ -1,7 +1,7 @@
 //! Typed access to AWS: what the rest of the product knows of the cloud.
 //!
 //! Rooms: [`aws`] the shared configuration and its lazily built clients · [`queue`] SQS · [`bus`] EventBridge ·
-//! [`overflow`] bodies too large for a queue, in S3 · [`routes`] which webhook belongs to whom, in DynamoDB ·
+//! [`overflow`] bodies too large for a queue, in S3 · [`media`] files, in S3 or what speaks its language · [`routes`] which webhook belongs to whom, in DynamoDB ·
 //! [`sockets`] open browser connections, in DynamoDB · [`push`] a message down one browser connection ·
 //! [`secrets`] Secrets Manager · [`seal`] encryption of single values at rest ·
 //! [`keys`] the keys for it · [`limits`] rate limits, in DynamoDB ·
@@ -21,6 +21,7 @@ pub mod error;
 pub mod keys;
 pub mod limits;
 pub mod mail;
+pub mod media;
 pub mod overflow;
 pub mod push;
 pub mod queue;

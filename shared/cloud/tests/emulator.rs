@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use chrono::{DateTime, Utc};
 use cloud::bus::{Bus, BusError, BusEvent};
+use cloud::media::{Location, MediaError, MediaStore, Served};
 use cloud::overflow::{Overflow, OverflowError};
 use cloud::push::{Delivery, Push};
 use cloud::queue::{MAX_MESSAGE_BYTES, QueueError, QueueMessage, Queues};
@@ -387,4 +388,101 @@ async fn a_browser_that_left_is_gone() {
     let endpoint = format!("{origin}/_aws/execute-api/abcdef1234/live");
     let delivery = Push::new(aws).send(&endpoint, "bm9ib2R5=", "{}").await.unwrap();
     assert_eq!(delivery, Delivery::Gone);
+}
+
+/// A bucket of the test's own, reached as another store would be: by an address, a region and keys of its own.
+async fn media_store() -> MediaStore {
+    let aws = emulator().await;
+    let bucket = unique("files");
+    let config = aws_sdk_s3::config::Builder::from(aws.config().await).force_path_style(true).build();
+    let client = aws_sdk_s3::Client::from_conf(config);
+    client.create_bucket().bucket(&bucket).send().await.unwrap();
+    let secret = unique("store");
+    let keys = r#"{"access_key_id": "test", "secret_access_key": "test"}"#;
+    let secrets = aws_sdk_secretsmanager::Client::new(aws.config().await);
+    secrets.create_secret().name(&secret).secret_string(keys).send().await.unwrap();
+    let location =
+        Location { bucket, endpoint: endpoint(), region: "us-east-1".to_owned(), credentials_secret: secret };
+    // Without an address of its own, and without rights: what it needs comes from the location.
+    let nothing = aws_config::SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .sleep_impl(aws.config().await.sleep_impl().unwrap())
+        .build();
+    MediaStore::new(Aws::with_config(nothing), Secrets::new(aws), location)
+}
+
+#[tokio::test]
+async fn files_are_written_in_parts_and_read_in_ranges() {
+    let store = media_store().await;
+    let body: Vec<u8> = (0..20_000_000_u32).map(|number| u8::try_from(number % 251).unwrap()).collect();
+    let mut writer = store.write("export/a/1", "text/csv").await.unwrap();
+    for part in body.chunks(1_234_567) {
+        writer.write(part).await.unwrap();
+    }
+    assert_eq!(store.head("export/a/1").await.unwrap(), None, "nothing is there before it is finished");
+    assert_eq!(writer.finish().await.unwrap(), body.len() as u64);
+    let head = store.head("export/a/1").await.unwrap().unwrap();
+    assert_eq!((head.size, head.content_type.as_deref()), (20_000_000, Some("text/csv")));
+    assert_eq!(store.read("export/a/1", body.len()).await.unwrap(), body);
+    let error = store.read("export/a/1", body.len() - 1).await.unwrap_err();
+    assert!(matches!(error, MediaError::TooLarge), "{error:?}");
+
+    let mut part = store.get_range("export/a/1", 8_388_600..8_388_620).await.unwrap();
+    let mut read = Vec::new();
+    while let Some(bytes) = part.next().await.unwrap() {
+        read.extend_from_slice(&bytes);
+    }
+    assert_eq!((read.as_slice(), part.size), (&body[8_388_600..8_388_620], 20));
+    let mut reader = store.get_range("export/a/1", 19_999_990..30_000_000).await.unwrap().into_reader();
+    let mut rest = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut rest).await.unwrap();
+    assert_eq!(rest, body[19_999_990..]);
+
+    let empty = store.write("export/a/2", "text/csv").await.unwrap();
+    assert_eq!(empty.finish().await.unwrap(), 0);
+    assert_eq!(store.read("export/a/2", 0).await.unwrap(), Vec::<u8>::new());
+    let mut given_up = store.write("export/a/3", "text/csv").await.unwrap();
+    given_up.write(&body[..9_000_000]).await.unwrap();
+    given_up.abort().await.unwrap();
+    assert_eq!(store.head("export/a/3").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_file_is_copied_if_it_is_the_same_and_deleted_twice() {
+    let store = media_store().await;
+    store.put("upload/a", "image/png", "first".into()).await.unwrap();
+    let looked_at = store.head("upload/a").await.unwrap().unwrap().etag;
+    assert!(looked_at.is_some());
+    store.put("upload/a", "image/png", "second".into()).await.unwrap();
+    let error = store.copy("upload/a", "message/a", looked_at.as_deref()).await.unwrap_err();
+    assert!(matches!(error, MediaError::Changed), "{error:?}");
+    assert_eq!(store.head("message/a").await.unwrap(), None);
+    let looked_at = store.head("upload/a").await.unwrap().unwrap().etag;
+    store.copy("upload/a", "message/a", looked_at.as_deref()).await.unwrap();
+    assert_eq!(store.read("message/a", 10).await.unwrap(), "second");
+    let error = store.copy("upload/none", "message/b", None).await.unwrap_err();
+    assert!(matches!(error, MediaError::NotFound), "{error:?}");
+    for _ in 0..2 {
+        store.delete("upload/a").await.unwrap();
+    }
+    let error = store.get("upload/a").await.unwrap_err();
+    assert!(matches!(error, MediaError::NotFound) && !error.retryable(), "{error:?}");
+}
+
+#[tokio::test]
+async fn links_are_signed_for_one_object_one_type_and_so_many_bytes() {
+    let store = media_store().await;
+    let life = Duration::from_secs(600);
+    let put = store.sign_put("upload/a", "image/png", 5, life).await.unwrap();
+    assert_eq!(put.method, "PUT");
+    assert!(put.url.contains("/upload/a?") && put.url.contains("X-Amz-Expires=600"), "{}", put.url);
+    assert!(put.url.contains("X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost"), "{}", put.url);
+    let mut headers = put.headers;
+    headers.sort();
+    let expected = [("content-length", "5"), ("content-type", "image/png")];
+    assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let served = Served { content_type: "image/png", inline: true, file_name: "a.png" };
+    let get = store.sign_get("message/a", served, life).await.unwrap();
+    assert_eq!((get.method.as_str(), get.headers.len()), ("GET", 0));
+    assert!(get.url.contains("response-content-disposition=inline"), "{}", get.url);
 }

@@ -1,7 +1,7 @@
 //! PostgreSQL: the only place with SQL.
 //!
 //! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox ·
-//! one file of queries a resource ([`contacts`], [`contact_fields`], [`tabulations`], [`conversations`], [`messages`], [`sessions`], [`turns`],
+//! one file of queries a resource ([`contacts`], [`contact_fields`], [`tabulations`], [`conversations`], [`messages`], [`media`], [`sessions`], [`turns`],
 //! [`connections`], [`personas`], [`boards`], [`board_stages`], [`leads`], [`lead_history`]; of accounts [`users`],
 //! [`companies`], [`members`], [`departments`], [`invitations`], [`api_keys`], [`identities`], [`login_sessions`],
 //! [`account_tokens`]) · [`audit`] who did what · [`journal`] what providers told us · [`outbox`] what has to leave ·
@@ -31,6 +31,7 @@ pub mod journal;
 pub mod lead_history;
 pub mod leads;
 pub mod login_sessions;
+pub mod media;
 pub mod members;
 pub mod messages;
 pub mod outbox;

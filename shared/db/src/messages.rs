@@ -30,7 +30,7 @@ pub struct Message {
     pub text: Option<String>,
     /// The type's own fields.
     pub content: Option<Value>,
-    /// The file.
+    /// The file, as `domain::media::Attachment`.
     pub media: Option<Value>,
     /// What it answers.
     pub reply_to_id: Option<MessageId>,

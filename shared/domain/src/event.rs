@@ -66,6 +66,16 @@ pub enum Event {
         /// Grows with every change of the message; a listener drops what is older than what it has.
         version: i32,
     },
+    /// The file of a message arrived, or never will.
+    #[serde(rename = "message.media")]
+    MessageMediaChanged {
+        /// The message.
+        message_id: MessageId,
+        /// Its conversation.
+        conversation_id: ConversationId,
+        /// Grows with every change of the message; a listener drops what is older than what it has.
+        version: i32,
+    },
     /// A conversation was read by a person.
     #[serde(rename = "conversation.read")]
     ConversationRead {
@@ -187,6 +197,7 @@ impl Event {
             Self::ContactOptedIn { .. } => "contact.opted_in",
             Self::MessageCreated { .. } => "message.created",
             Self::MessageStatusChanged { .. } => "message.status",
+            Self::MessageMediaChanged { .. } => "message.media",
             Self::ConversationRead { .. } => "conversation.read",
             Self::ConversationChanged { .. } => "conversation.changed",
             Self::SessionChanged { .. } => "session.changed",
@@ -210,6 +221,7 @@ impl Event {
         match self {
             Self::MessageCreated { conversation_id, .. }
             | Self::MessageStatusChanged { conversation_id, .. }
+            | Self::MessageMediaChanged { conversation_id, .. }
             | Self::ConversationRead { conversation_id }
             | Self::ConversationChanged { conversation_id, .. }
             | Self::SessionChanged { conversation_id, .. }
@@ -269,6 +281,11 @@ mod tests {
             Event::LeadMoved { lead_id, board_id, from_stage_id, stage_id, version: 3 },
             Event::LeadDeleted { lead_id, board_id, version: 4 },
             Event::ConversationChanged { conversation_id: ConversationId(Uuid::nil()), version: 2 },
+            Event::MessageMediaChanged {
+                message_id: MessageId(Uuid::nil()),
+                conversation_id: ConversationId(Uuid::nil()),
+                version: 2,
+            },
             Event::MemberShutOut { user_id: UserId(Uuid::nil()) },
             Event::LoginSessionsEnded { session_ids: vec![LoginSessionId(Uuid::nil())] },
             Event::ApiKeyRevoked { api_key_id: ApiKeyId(Uuid::nil()) },

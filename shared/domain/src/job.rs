@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{CompanyId, ConversationId, InvitationId, MessageId, TurnId, UserId};
+use crate::{CompanyId, ConversationId, InvitationId, MediaId, MessageId, TurnId, UserId};
 
 /// Version of the forms that travel on queues and bus. A change that an older release would read wrongly raises it.
 pub const ENVELOPE_VERSION: u32 = 1;
@@ -22,6 +22,8 @@ pub enum Queue {
     AiReply,
     /// Mails to people; standard.
     Mail,
+    /// Files to fetch and to make small pictures of; standard.
+    Media,
 }
 
 /// One piece of work. The serialised form is versioned by [`JobEnvelope::v`]; a new field needs a default.
@@ -60,6 +62,21 @@ pub enum Job {
     SendMail {
         /// Which.
         mail: Mail,
+    },
+    /// Fetches a file that came with a message from the provider.
+    FetchMedia {
+        /// The file.
+        media_id: MediaId,
+    },
+    /// Makes a small picture of a file.
+    MakeThumbnail {
+        /// The file.
+        media_id: MediaId,
+    },
+    /// Deletes the bytes of files that are gone.
+    DeleteFiles {
+        /// The files.
+        media_ids: Vec<MediaId>,
     },
 }
 
@@ -109,13 +126,19 @@ impl Job {
             Self::AnswerTurn { .. } => Queue::AiReply,
             Self::SendMessage { .. } | Self::MarkRead { .. } => Queue::Outbound,
             Self::SendMail { .. } => Queue::Mail,
+            Self::FetchMedia { .. } | Self::MakeThumbnail { .. } | Self::DeleteFiles { .. } => Queue::Media,
         }
     }
 
     /// The FIFO group, on FIFO queues.
     pub fn group(&self) -> Option<String> {
         match self {
-            Self::CloseTurn { .. } | Self::AnswerTurn { .. } | Self::SendMail { .. } => None,
+            Self::CloseTurn { .. }
+            | Self::AnswerTurn { .. }
+            | Self::SendMail { .. }
+            | Self::FetchMedia { .. }
+            | Self::MakeThumbnail { .. }
+            | Self::DeleteFiles { .. } => None,
             Self::SendMessage { conversation_id, .. } | Self::MarkRead { conversation_id, .. } => {
                 Some(conversation_id.to_string())
             }

@@ -2,7 +2,7 @@
 //!
 //! Rooms: [`ids`] typed identifiers and the tenant scope · [`phone`] E.164 and WhatsApp addresses ·
 //! [`contact`] what may be known of a customer · [`message`] messages and the status lattice · [`session`] sessions and who holds them ·
-//! [`inbound`] what a provider told us, normalised · [`turn`] when a burst of messages is answered ·
+//! [`media`] files, their types and limits · [`inbound`] what a provider told us, normalised · [`turn`] when a burst of messages is answered ·
 //! [`board`] stages and what they make of leads · [`fractional_index`] places in an order ·
 //! [`money`] amounts and currencies · [`persona`] who the AI is · [`user`] people, roles, permissions · [`job`] work that travels on
 //! queues · [`event`] what happened, for whoever listens.
@@ -17,6 +17,7 @@ pub mod fractional_index;
 pub mod ids;
 pub mod inbound;
 pub mod job;
+pub mod media;
 pub mod message;
 pub mod money;
 pub mod persona;

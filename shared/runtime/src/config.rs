@@ -1,6 +1,7 @@
 //! The environment, read here and nowhere else. `template.yaml` gives each function the variables that it uses.
 
 use app::{Application, Settings};
+use cloud::media::Location;
 
 /// The settings of this function. A variable that it was not given is empty; provider addresses have defaults.
 pub fn settings() -> Settings {
@@ -15,12 +16,19 @@ pub fn settings() -> Settings {
         turns_queue_url: variable("TURNS_QUEUE_URL"),
         ai_reply_queue_url: variable("AI_REPLY_QUEUE_URL"),
         mail_queue_url: variable("MAIL_QUEUE_URL"),
+        media_queue_url: variable("MEDIA_QUEUE_URL"),
         dead_letter_queue_url: variable("DEAD_LETTER_QUEUE_URL"),
         event_bus: variable("EVENT_BUS"),
         webhook_routes_table: variable("WEBHOOK_ROUTES_TABLE"),
         sockets_table: variable("SOCKETS_TABLE"),
         rate_limits_table: variable("RATE_LIMITS_TABLE"),
         overflow_bucket: variable("OVERFLOW_BUCKET"),
+        media: Location {
+            bucket: variable("MEDIA_BUCKET"),
+            endpoint: variable("MEDIA_ENDPOINT"),
+            region: variable("MEDIA_REGION"),
+            credentials_secret: variable("MEDIA_CREDENTIALS_SECRET"),
+        },
         websocket_endpoint: variable("WEBSOCKET_ENDPOINT"),
         graph_base_url: variable_or("GRAPH_BASE_URL", "https://graph.facebook.com"),
         openai_base_url: variable_or("OPENAI_BASE_URL", "https://api.openai.com/v1"),

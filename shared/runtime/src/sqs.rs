@@ -12,6 +12,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::job::{ENVELOPE_VERSION, Job, JobEnvelope};
 use domain::{CompanyId, CompanyScope};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 /// After so many receptions, work that a provider makes fail is given up. Work that our own parts make fail never is.
@@ -24,6 +25,10 @@ const NEWER_RELEASE_PAUSE: Duration = Duration::from_secs(30);
 /// same number for all queues but `push`, where what is late is worth nothing.
 pub const MAX_RECEIVE_COUNT: u32 = 1000;
 
+/// No job begins later than so long after its batch: what it does may take more than half of its function's time, and a
+/// function that is stopped within it leaves what nobody can tell the end of.
+const BEGINS_WITHIN: Duration = Duration::from_secs(25);
+
 /// The longest pause before a message comes again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -33,7 +38,12 @@ where
     H: AsyncFn(CompanyScope, Job, u32) -> Result<(), Error>,
 {
     let mut batch = Batch::new(app);
+    let begun = Instant::now();
     for record in &event.records {
+        if begun.elapsed() > BEGINS_WITHIN {
+            batch.postpone(record, Duration::ZERO).await;
+            continue;
+        }
         if batch.is_blocked(record) {
             batch.postpone(record, pause(attempt(record))).await;
             continue;

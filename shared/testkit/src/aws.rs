@@ -12,22 +12,24 @@ use db::Db;
 use crate::Stack;
 
 /// Every dead-letter queue, by the name of its output.
-pub const DEAD_LETTER_QUEUES: [&str; 6] = [
+pub const DEAD_LETTER_QUEUES: [&str; 7] = [
     "InboundDeadQueueUrl",
     "OutboundDeadQueueUrl",
     "TurnsDeadQueueUrl",
     "AiReplyDeadQueueUrl",
     "MailDeadQueueUrl",
+    "MediaDeadQueueUrl",
     "PushDeadQueueUrl",
 ];
 
 /// Every other queue, by the name of its output.
-pub const QUEUES: [&str; 6] = [
+pub const QUEUES: [&str; 7] = [
     "InboundQueueUrl",
     "OutboundQueueUrl",
     "TurnsQueueUrl",
     "AiReplyQueueUrl",
     "MailQueueUrl",
+    "MediaQueueUrl",
     "PushQueueUrl",
 ];
 

@@ -160,14 +160,22 @@ impl Flow {
     /// # Panics
     /// When there is no such path.
     pub async fn api(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
-        let groups = api::auth::router()
-            .merge(api::boards::router())
-            .merge(api::company::router())
-            .merge(api::contacts::router())
-            .merge(api::conversations::router())
-            .merge(api::messages::router())
-            .merge(api::sessions::router());
-        let request = Request::builder()
+        self.api_with(method, path, body, None).await
+    }
+
+    /// As [`Self::api`], with an `Idempotency-Key`.
+    pub async fn api_once(&self, method: Method, path: &str, key: &str, body: &Value) -> Answer {
+        self.api_with(method, path, Some(body), Some(key)).await
+    }
+
+    async fn api_with(&self, method: Method, path: &str, body: Option<&Value>, key: Option<&str>) -> Answer {
+        let none = api::group::Group::new();
+        let groups = api::groups().into_iter().fold(none, |all, (_, group)| all.merge(group));
+        let mut request = Request::builder();
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request
             .method(method)
             .uri(format!("{}/{path}", api::PREFIX))
             .header(AUTHORIZATION, format!("Bearer {}", self.tenant.api_key))
@@ -338,6 +346,7 @@ async fn handle(app: App, queue: Queue, event: SqsEvent) -> SqsBatchResponse {
         Queue::AiReply => Box::pin(consumers::ai_reply::handle(&app, event)).await,
         Queue::Outbound => Box::pin(consumers::outbound::handle(&app, event)).await,
         Queue::Mail => Box::pin(consumers::mail::handle(&app, event)).await,
+        Queue::Media => Box::pin(consumers::media::handle(&app, event)).await,
     }
 }
 
@@ -353,12 +362,14 @@ fn settings(stack: &Stack, cloud: &Cloud, queues: &Queues) -> Settings {
         turns_queue_url: queues.url(Queue::Turns).to_owned(),
         ai_reply_queue_url: queues.url(Queue::AiReply).to_owned(),
         mail_queue_url: queues.url(Queue::Mail).to_owned(),
+        media_queue_url: queues.url(Queue::Media).to_owned(),
         dead_letter_queue_url: queues.dead_letters.clone(),
         event_bus: queues.bus.clone(),
         webhook_routes_table: output("WebhookRoutesTableName"),
         sockets_table: output("SocketsTableName"),
         rate_limits_table: output("RateLimitsTableName"),
         overflow_bucket: output("OverflowBucketName"),
+        media: cloud::media::Location { bucket: output("MediaBucketName"), ..Default::default() },
         graph_base_url: format!("{sandbox}/graph"),
         openai_base_url: format!("{sandbox}/openai/v1"),
         environment: "local".to_owned(),

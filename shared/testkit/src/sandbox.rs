@@ -63,6 +63,59 @@ impl Sandbox {
         (field("id"), field("wa_id"))
     }
 
+    /// Gives customers a file to send; its id.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub async fn keep_file(&self, mime_type: &str, filename: &str, bytes: Vec<u8>) -> String {
+        let url = format!("{}/media?filename={filename}", self.base);
+        let request = self.http.post(&url).header("content-type", mime_type).body(bytes);
+        let answer = request.send().await.expect("the sandbox answers");
+        let answer = answer.error_for_status().expect("the sandbox takes a file");
+        let answer: Value = answer.json().await.expect("it answers with JSON");
+        answer["id"].as_str().expect("the sandbox names the file").to_owned()
+    }
+
+    /// The bytes of a file, whoever brought it; `None` when it was forgotten.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn file(&self, media_id: &str) -> Option<Vec<u8>> {
+        let answer = self.http.get(format!("{}/media/{media_id}", self.base)).send().await;
+        let answer = answer.expect("the sandbox answers").error_for_status().ok()?;
+        Some(answer.bytes().await.expect("a whole file").to_vec())
+    }
+
+    /// Forgets a file, as Meta does after some days.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn forget_file(&self, media_id: &str) {
+        let answer = self.http.delete(format!("{}/media/{media_id}", self.base)).send().await;
+        let _gone = answer.expect("the sandbox answers").error_for_status().expect("there was one");
+    }
+
+    /// A customer sends a file to a number of the business; the message's wamid and the customer's WhatsApp id.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub async fn customer_sends(
+        &self,
+        phone_number_id: &str,
+        phone: &str,
+        kind: &str,
+        media_id: &str,
+        caption: Option<&str>,
+    ) -> (String, String) {
+        let inbound = json!({
+            "from": phone, "name": "Ana Exemplo", "type": kind, "media_id": media_id, "text": caption,
+            "phone_number_id": phone_number_id,
+        });
+        let answer = self.post("inbound", &inbound).await;
+        let field = |name: &str| answer[name].as_str().expect("the sandbox names the message").to_owned();
+        (field("id"), field("wa_id"))
+    }
+
     /// Orders faults of a target (`graph.messages`, `openai.chat` …) in advance.
     ///
     /// # Panics

@@ -229,7 +229,8 @@ async fn a_wrong_field_is_named() {
         ("text", into(json!({ "text": "com\u{0}nulo" }))),
         ("author", into(json!({ "author": "CUSTOMER" }))),
         ("type", into(json!({ "type": "hologram" }))),
-        ("type", into(json!({ "type": "sticker" }))),
+        ("type", into(json!({ "type": "order" }))),
+        ("media_id", into(json!({ "type": "sticker" }))),
         ("conversation_id", json!({ "type": "text", "text": "Oi" })),
         ("conversation_id", into(json!({ "conversation_id": "x" }))),
         (

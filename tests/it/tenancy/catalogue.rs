@@ -26,6 +26,8 @@ const TENANT_TABLES: &[&str] = &[
     "invitations",
     "lead_history",
     "leads",
+    "media",
+    "media_copies",
     "memberships",
     "messages",
     "outbox",

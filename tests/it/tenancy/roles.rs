@@ -68,6 +68,9 @@ const ROUTES: &[(&str, Asks, &str)] = &[
     ("GET /api/v1/leads", For(ReadInbox), ""),
     ("GET /api/v1/leads/{id}", For(ReadInbox), ""),
     ("GET /api/v1/leads/{id}/history", For(ReadInbox), ""),
+    ("GET /api/v1/media/{id}", For(ReadInbox), ""),
+    ("GET /api/v1/media/{id}/file", For(ReadInbox), ""),
+    ("GET /api/v1/media/{id}/thumbnail", For(ReadInbox), ""),
     ("GET /api/v1/members", For(ReadCompany), ""),
     ("GET /api/v1/members/{id}", For(ReadCompany), ""),
     ("GET /api/v1/messages", For(ReadInbox), ""),
@@ -119,6 +122,12 @@ const ROUTES: &[(&str, Asks, &str)] = &[
     ("POST /api/v1/kanbans/{id}/stages", For(ManageBoards), r#"{ "name": "Novo" }"#),
     ("POST /api/v1/leads", For(WriteInbox), r#"{ "title": "" }"#),
     ("POST /api/v1/leads/{id}/move", For(WriteInbox), r#"{ "stage_id": "$nothing" }"#),
+    (
+        "POST /api/v1/media",
+        For(WriteInbox),
+        r#"{ "file_name": "foto.jpg", "mime_type": "image/jpeg", "size": 0 }"#,
+    ),
+    ("POST /api/v1/media/{id}/complete", For(WriteInbox), ""),
     (
         "POST /api/v1/messages",
         For(WriteInbox),

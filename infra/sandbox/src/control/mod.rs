@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -24,6 +24,7 @@ use crate::world::settings::Settings;
 
 mod identity;
 pub(crate) mod inbound;
+mod media;
 mod raw;
 
 type Shared = State<Arc<Sandbox>>;
@@ -39,6 +40,8 @@ pub(crate) fn routes() -> Router<Arc<Sandbox>> {
         .route("/_sandbox/log", get(log))
         .route("/_sandbox/messages", get(messages))
         .route("/_sandbox/inbound", post(inbound::post))
+        .route("/_sandbox/media", post(media::keep).layer(DefaultBodyLimit::max(media::LARGEST)))
+        .route("/_sandbox/media/{id}", get(media::find).delete(media::forget))
         .route("/_sandbox/identity/accounts", get(identity::accounts).post(identity::put_account))
         .route("/_sandbox/identity/google/rotate", post(identity::rotate))
         .route("/_sandbox/webhook", post(raw::post))

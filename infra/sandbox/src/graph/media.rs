@@ -29,7 +29,8 @@ pub(crate) async fn upload(
     headers: HeaderMap,
     form: Multipart,
 ) -> Response {
-    script::run(&sandbox, Target::GraphMedia, b"", async {
+    let asked = format!("upload {phone_number_id}");
+    script::run(&sandbox, Target::GraphMedia, asked.as_bytes(), async {
         match keep(&sandbox, &phone_number_id, &headers, form).await {
             Ok(id) => Json(json!({ "id": id })).into_response(),
             Err(error) => error.into_response(),
@@ -139,7 +140,8 @@ pub(crate) async fn download(
     Query(asked): Query<Download>,
     headers: HeaderMap,
 ) -> Response {
-    script::run(&sandbox, Target::GraphMedia, b"", async {
+    let wanted = format!("download {}", asked.mid);
+    script::run(&sandbox, Target::GraphMedia, wanted.as_bytes(), async {
         if let Err(error) = super::token(&sandbox.world(), &headers) {
             return error.into_response();
         }
@@ -158,7 +160,8 @@ pub(crate) async fn delete(
     Path((_, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    script::run(&sandbox, Target::GraphMedia, b"", async {
+    let asked = format!("delete {id}");
+    script::run(&sandbox, Target::GraphMedia, asked.as_bytes(), async {
         let mut world = sandbox.world();
         if let Err(error) = super::token(&world, &headers) {
             return error.into_response();

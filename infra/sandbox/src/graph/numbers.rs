@@ -42,7 +42,8 @@ pub(crate) async fn node(
     if let Some(number) = number {
         return Json(number).into_response();
     }
-    script::run(&sandbox, Target::GraphMedia, b"", async {
+    let asked = format!("look_up {id}");
+    script::run(&sandbox, Target::GraphMedia, asked.as_bytes(), async {
         match media::look_up(&sandbox, &headers, &id) {
             Some(media) => Json(media).into_response(),
             None => GraphError::unknown_object("get", &id).into_response(),

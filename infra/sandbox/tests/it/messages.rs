@@ -112,6 +112,35 @@ async fn media_goes_up_and_comes_down_with_the_token_only() {
 }
 
 #[tokio::test]
+async fn a_customers_file_comes_down_until_it_is_forgotten() {
+    let stage = stage().await;
+    let kept = format!("{}/_sandbox/media", stage.url);
+    let keep = stage.http.post(format!("{kept}?filename=a.pdf")).header("content-type", "application/pdf");
+    let file: Value = keep.body("%PDF-1.7").send().await.unwrap().json().await.unwrap();
+    let id = file["id"].as_str().unwrap();
+    let inbound = json!({ "from": CUSTOMER, "type": "document", "media_id": id });
+    stage.control("inbound", inbound).await;
+    let webhook = stage.receive(1).await[0].json();
+    let document = &webhook["entry"][0]["changes"][0]["value"]["messages"][0]["document"];
+    assert_eq!((&document["id"], &document["filename"]), (&file["id"], &json!("a.pdf")));
+
+    let rules = json!([{ "times": 1, "status": 503, "contains": format!("download {id}") }]);
+    stage.control("script", json!({ "target": "graph.media", "rules": rules })).await;
+    let get = |url: String| stage.http.get(url).bearer_auth(TOKEN).send();
+    let address = format!("{}/graph/v23.0/{id}", stage.url);
+    let found: Value = get(address.clone()).await.unwrap().json().await.unwrap();
+    let url = found["url"].as_str().unwrap().to_owned();
+    assert_eq!(get(url.clone()).await.unwrap().status(), 503, "the rule is for downloads of this file");
+    assert_eq!(get(url.clone()).await.unwrap().bytes().await.unwrap(), "%PDF-1.7");
+    assert_eq!(get(format!("{kept}/{id}")).await.unwrap().bytes().await.unwrap(), "%PDF-1.7");
+    for expected in [204, 404] {
+        assert_eq!(stage.http.delete(format!("{kept}/{id}")).send().await.unwrap().status(), expected);
+    }
+    assert_eq!(get(url).await.unwrap().status(), 404);
+    assert_eq!(get(address).await.unwrap().status(), 400);
+}
+
+#[tokio::test]
 async fn a_number_says_what_it_is() {
     let stage = stage().await;
     let address = format!(

@@ -106,6 +106,7 @@ async fn insert_as(
         message_type: MessageType::Note,
         text: Some(text),
         content: None,
+        media: None,
         reply_to_id: None,
         status: MessageStatus::Sent,
         turn: None,

@@ -14,17 +14,18 @@ use domain::job::Job;
 use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::session::{SessionStatus, StartedBy, ai_silent_because};
 use domain::turn::due_at;
-use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MessageId, SessionId, TurnId};
+use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MediaId, MessageId, SessionId, TurnId};
 use serde_json::Value;
 
 use super::{Arrived, CHANNEL, identity, opt_outs};
-use crate::App;
 use crate::error::{Result, internal};
 use crate::outbox::Outgoing;
+use crate::{App, media};
 
 /// A message on its way to its place.
 struct Placed<'a> {
     id: MessageId,
+    media_id: MediaId,
     connection_id: ConnectionId,
     contact_id: ContactId,
     thread: usize,
@@ -81,7 +82,34 @@ pub(super) async fn store(
     let own = brought.iter().zip(&placed).filter(|(_, placed)| placed.message.group_id.is_none());
     let fresh = own.map(|(message, _)| message).filter(|message| stored.contains(&message.id));
     opt_outs::write_down(app, tx, fresh, outgoing).await?;
+    note_files(tx, scope, &placed, &stored, now, outgoing).await?;
     open_turns(app, tx, &placed, &conversations, &sessions, outgoing).await
+}
+
+/// Makes note of the files of messages that are new, and has them fetched.
+async fn note_files(
+    tx: &mut TenantTx,
+    scope: CompanyScope,
+    placed: &[Placed<'_>],
+    stored: &[MessageId],
+    now: DateTime<Utc>,
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    let fresh = placed.iter().filter(|placed| stored.contains(&placed.id));
+    let files: Vec<_> = fresh
+        .filter_map(|placed| {
+            let Placed { id, media_id, connection_id, message, .. } = *placed;
+            media::inbound::noted(scope, id, connection_id, message, media_id)
+        })
+        .collect();
+    if files.is_empty() {
+        return Ok(());
+    }
+    db::media::insert_inbound(tx, &files, now).await?;
+    for file in files {
+        outgoing.job(scope, Job::FetchMedia { media_id: file.id })?;
+    }
+    Ok(())
 }
 
 /// Gives every message an id and finds the thread that it belongs to.
@@ -97,6 +125,7 @@ fn place<'a>(
     for (arrived, &contact_id) in arrived.iter().zip(contacts) {
         let Arrived { connection_id, event: message } = *arrived;
         let id = MessageId(app.clock.new_id());
+        let media_id = MediaId(app.clock.new_id());
         // A provider's clock may run ahead; nothing may stand in the future of the conversation.
         let occurred_at = message.sent_at.min(now);
         let thread_key = match &message.group_id {
@@ -134,7 +163,7 @@ fn place<'a>(
             activity.unread += 1;
             activity.last_inbound_at = activity.last_inbound_at.max(Some(occurred_at));
         }
-        placed.push(Placed { id, connection_id, contact_id, thread, occurred_at, message });
+        placed.push(Placed { id, media_id, connection_id, contact_id, thread, occurred_at, message });
     }
     (placed, activities)
 }
@@ -190,7 +219,7 @@ fn brought(
         // An empty object says no more than none.
         content: cleaned(&message.content)
             .filter(|content| content.as_object().is_none_or(|fields| !fields.is_empty())),
-        media: message.media.as_ref().map(serde_json::to_value).transpose().map_err(internal)?,
+        media: media::inbound::awaited(message, placed.media_id)?,
         reply_to: message.reply_to.clone(),
         status,
         provider_message_id: message.provider_message_id.clone(),

@@ -20,6 +20,8 @@ pub struct Claimed {
     pub text: Option<String>,
     /// The type's own fields.
     pub content: Option<Value>,
+    /// The file, as `domain::media::Attachment`.
+    pub media: Option<Value>,
     /// The provider's id of what it answers.
     pub reply_to_provider_id: Option<String>,
     /// How often it was tried on this journey, this time included.
@@ -47,28 +49,36 @@ pub struct Changed {
 const LATE: TimeDelta = TimeDelta::minutes(10);
 
 /// Claims a queued message for sending; `None` when it is not queued, or when one before it in its conversation still
-/// is: a hand-over that failed must not change the order.
+/// is: a hand-over that failed must not change the order. One with a file is claimed `with_file` alone: when the provider
+/// has the file.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn claim(tx: &mut TenantTx, id: MessageId, now: DateTime<Utc>) -> Result<Option<Claimed>> {
+pub async fn claim(
+    tx: &mut TenantTx,
+    id: MessageId,
+    with_file: bool,
+    now: DateTime<Utc>,
+) -> Result<Option<Claimed>> {
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Claimed,
         r#"UPDATE messages m SET status = 'sending', attempts = attempts + 1, version = version + 1
            WHERE company_id = $1 AND id = $2 AND status = 'queued' AND direction = 'outbound'
+             AND ($4 OR media IS NULL)
              AND NOT EXISTS (
                  SELECT 1 FROM messages e
                  WHERE e.company_id = $1 AND e.conversation_id = m.conversation_id AND e.occurred_at > $3
                    AND (e.occurred_at, e.id) < (m.occurred_at, m.id)
                    AND e.status = 'queued' AND e.direction = 'outbound')
            RETURNING id AS "id: MessageId", conversation_id AS "conversation_id: ConversationId",
-                     type AS "message_type: MessageType", text, content, attempts, journey, version,
+                     type AS "message_type: MessageType", text, content, media, attempts, journey, version,
                      (SELECT r.provider_message_id FROM messages r
                       WHERE r.company_id = m.company_id AND r.id = m.reply_to_id) AS reply_to_provider_id"#,
         company_id.0,
         id.0,
-        now - LATE
+        now - LATE,
+        with_file
     )
     .fetch_optional(tx.connection())
     .await?)

@@ -32,7 +32,7 @@ pub struct Brought {
     pub text: Option<String>,
     /// The type's own fields.
     pub content: Option<Value>,
-    /// The file, still with the provider.
+    /// The file, as `domain::media::Attachment`; still with the provider.
     pub media: Option<Value>,
     /// What it answers, by the provider's id.
     pub reply_to: Option<String>,
@@ -156,6 +156,8 @@ pub struct Written {
     pub text: Option<String>,
     /// The type's own fields.
     pub content: Option<Value>,
+    /// The file, as `domain::media::Attachment`.
+    pub media: Option<Value>,
     /// What it answers.
     pub reply_to_id: Option<MessageId>,
     /// Queued, or sent when it is only recorded.
@@ -176,9 +178,9 @@ pub async fn insert_written(tx: &mut TenantTx, message: &Written, now: DateTime<
     let inserted = sqlx::query!(
         "INSERT INTO messages (company_id, id, conversation_id, session_id, connection_id, contact_id, direction,
              author, type, text, content, reply_to_id, status, turn_id, turn_part, author_user_id, occurred_at,
-             created_at, sent_at)
+             created_at, sent_at, media)
          VALUES ($1, $2, $3, $4, $5, $6, 'outbound', $7, $8, $9, $10, $11, $12::text, $13, $14, $15, $16, $16,
-                 CASE WHEN $12::text = 'sent' THEN $16::timestamptz END)
+                 CASE WHEN $12::text = 'sent' THEN $16::timestamptz END, $17)
          ON CONFLICT (company_id, turn_id, turn_part) WHERE turn_id IS NOT NULL DO NOTHING",
         company_id.0,
         message.id.0,
@@ -195,7 +197,8 @@ pub async fn insert_written(tx: &mut TenantTx, message: &Written, now: DateTime<
         turn_id,
         turn_part,
         message.author_user_id as _,
-        now
+        now,
+        message.media
     )
     .execute(tx.connection())
     .await?

@@ -9,12 +9,15 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::client::{Credentials, WhatsAppCloud};
-use super::error::SendError;
+use super::error::{SendError, own_fault};
 use super::lenient::text;
 use crate::redact;
 
 /// Longest time for moving a file, which may have 100 MB.
 pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The code of a file that has more bytes than were allowed.
+pub const TOO_LARGE: &str = "too_large";
 
 /// Hosts, with everything below them, that may see the token. Media links come out of answers and webhooks: without
 /// this list, whoever can forge one collects tokens.
@@ -70,7 +73,7 @@ impl WhatsAppCloud {
     /// [`Self::media_url`] for another.
     ///
     /// # Errors
-    /// [`SendError`]; also `Rejected` if the link does not lead to Meta or the file is too large.
+    /// [`SendError`]; also `Rejected` if the link does not lead to Meta, or with code [`TOO_LARGE`].
     pub async fn download(
         &self,
         credentials: &Credentials,
@@ -80,7 +83,7 @@ impl WhatsAppCloud {
         if !may_see_token(&self.base_url, url) {
             return Err(Self::refused("the media link does not lead to Meta"));
         }
-        let too_large = || Self::refused("the file is larger than allowed");
+        let too_large = || SendError::Rejected(own_fault(TOO_LARGE, "the file is larger than allowed", None));
         let token = credentials.access_token.expose_secret();
         let request = self.http.get(url).bearer_auth(token).timeout(TRANSFER_TIMEOUT);
         let mut response = request.send().await.map_err(SendError::transport)?;
