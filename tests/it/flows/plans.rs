@@ -81,7 +81,7 @@ const LISTS: [List; 8] = [
     },
     List {
         name: "messages",
-        words: &["search_words(text) @> $8"],
+        words: &["search_words(messages.text) @> $8"],
         parameters: &["'$company'", "NULL", "NULL", "51", "NULL", "NULL", "NULL", "'{}'"],
         filters: &[
             ("nothing", &[]),

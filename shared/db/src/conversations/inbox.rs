@@ -86,9 +86,8 @@ pub async fn list(
              AND ($14::uuid[] IS NULL OR c.id = ANY($14))
              AND (NOT $15
                   OR (cardinality($16::text[]) > 0
-                      AND (SELECT count(*) FROM conversation_terms t
-                           WHERE t.company_id = $1 AND t.term = ANY($16) AND t.conversation_id = c.id)
-                          = cardinality($16))
+                      AND (SELECT count(*) = cardinality($16) FROM conversation_terms t
+                           WHERE t.company_id = $1 AND t.term = ANY($16) AND t.conversation_id = c.id))
                   OR ((cardinality($17::text[]) > 0 OR cardinality($18::text[]) > 0)
                       AND (SELECT (cardinality($17) > 0 AND folded(n.name) ~ ALL($17))
                                   OR (cardinality($18) > 0
