@@ -57,6 +57,8 @@ async fn plan(application: &PgPool, company_id: Uuid, words: &str, parameters: &
     }
     let explain = format!("EXPLAIN EXECUTE wanted('{company_id}', {parameters})");
     let lines = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *tx).await.unwrap();
+    // It would outlive the transaction.
+    sqlx::raw_sql("DEALLOCATE wanted").execute(&mut *tx).await.unwrap();
     lines.iter().map(|row| row.get_unchecked::<&str, _>(0).to_owned() + "\n").collect()
 }
 
