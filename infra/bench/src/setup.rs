@@ -114,6 +114,7 @@ impl Setup {
             ("EVENT_BUS", "domain-events".to_owned()),
             ("WEBHOOK_ROUTES_TABLE", ROUTES_TABLE.to_owned()),
             ("MAIL_QUEUE_URL", queue("mail")),
+            ("ERASURES_QUEUE_URL", queue("erasures")),
             ("RATE_LIMITS_TABLE", "rate-limits".to_owned()),
             ("SOCKETS_TABLE", "sockets".to_owned()),
             ("OVERFLOW_BUCKET", "overflow".to_owned()),

@@ -154,13 +154,19 @@ async fn find_wanted(tx: &mut db::TenantTx, wanted: &[Vec<Address>]) -> Result<O
     Ok(Some(ids))
 }
 
-/// Finds a contact.
+/// Finds a contact, also one that was merged, which says into whom, or erased.
 ///
 /// # Errors
 /// `NotFound`.
 pub async fn find(app: &App, scope: CompanyScope, id: ContactId) -> Result<AddressedContact> {
     let mut tx = app.db().await?.begin(scope).await?;
     read(&mut tx, id).await
+}
+
+/// Nobody is there any more.
+pub(crate) fn erased() -> Error {
+    let message = "everything about this person was erased".to_owned();
+    Error::Rule { code: "contact_erased", message }
 }
 
 /// Finds the contact of a number, in any spelling: national or international, with Brazil's ninth digit or without. When

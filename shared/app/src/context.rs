@@ -44,6 +44,8 @@ pub struct Settings {
     pub ai_reply_queue_url: String,
     /// Queue of mails to people.
     pub mail_queue_url: String,
+    /// Queue of people to forget.
+    pub erasures_queue_url: String,
     /// Where this consumer's hopeless messages go.
     pub dead_letter_queue_url: String,
     /// Event bus.

@@ -147,9 +147,9 @@ async fn set_marketing_preference(
     outgoing: &mut Outgoing,
 ) -> Result<()> {
     let contacts = identity::resolve(app, tx, &[&preference.customer], CHANNEL, outgoing).await?;
-    for contact_id in contacts {
+    for whose in contacts {
         let MarketingPreference { stopped, at, .. } = *preference;
-        db::contacts::set_marketing_opt_out(tx, contact_id, stopped, at, app.clock.now()).await?;
+        db::contacts::set_marketing_opt_out(tx, whose.contact_id, stopped, at, app.clock.now()).await?;
     }
     Ok(())
 }

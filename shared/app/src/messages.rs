@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::idempotency::{self, IdempotencyKey};
 use crate::inbound::changed_event;
 use crate::outbox::{self, Outgoing};
-use crate::{App, Page, Position, outbound};
+use crate::{App, Page, Position, contacts, outbound};
 
 /// How long after a customer's message the business may write freely (WhatsApp's customer service window).
 pub const SERVICE_WINDOW: TimeDelta = TimeDelta::hours(24);
@@ -107,6 +107,9 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
     }
 
     let (conversation_id, recipient) = resolve_target(app, &mut tx, new.target).await?;
+    if recipient.contact_erased && !recipient.is_group {
+        return Err(contacts::erased());
+    }
     check_window(app, &new, &recipient)?;
     let mut outgoing = Outgoing::default();
     let author = new.author.unwrap_or(caller.author());
@@ -235,7 +238,8 @@ async fn open_conversation(
     contact_id: ContactId,
     connection_id: ConnectionId,
 ) -> Result<ConversationId> {
-    db::contacts::find(tx, contact_id).await?.ok_or(Error::NotFound("contact"))?;
+    let contact = db::contacts::find(tx, contact_id).await?.ok_or(Error::NotFound("contact"))?;
+    let contact_id = contact.merged_into_id.unwrap_or(contact_id);
     let connection = db::connections::find(tx, connection_id).await?.ok_or(Error::NotFound("connection"))?;
     let addresses = db::contacts::list_addresses(tx, &[contact_id]).await?;
     let address = preferred(addresses.into_iter().map(|known| known.address)).ok_or(Error::Rule {

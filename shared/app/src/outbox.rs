@@ -262,5 +262,6 @@ fn queue_url(app: &App, queue: Queue) -> &str {
         Queue::Turns => &app.settings.turns_queue_url,
         Queue::AiReply => &app.settings.ai_reply_queue_url,
         Queue::Mail => &app.settings.mail_queue_url,
+        Queue::Erasures => &app.settings.erasures_queue_url,
     }
 }

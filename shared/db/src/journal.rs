@@ -38,7 +38,13 @@ pub async fn insert_new(tx: &mut TenantTx, entries: &[Entry]) -> Result<Vec<usiz
     let received: Vec<_> = entries.iter().map(|entry| entry.received_at).collect();
     let inserted = sqlx::query!(
         "INSERT INTO inbound_events (company_id, connection_id, key, kind, reason, payload, received_at)
-         SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
+         SELECT $1, new.*
+         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
+              AS new (connection_id, key, kind, reason, payload, received_at)
+         -- One whose words were erased does not come back by a late repetition.
+         WHERE NOT EXISTS (SELECT FROM inbound_events e
+                           WHERE e.company_id = $1 AND e.connection_id = new.connection_id
+                             AND e.key = erased_event_key(new.key))
          ON CONFLICT (company_id, connection_id, key) DO NOTHING
          RETURNING connection_id, key",
         company_id.0,

@@ -2,7 +2,8 @@
 //!
 //! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox ·
 //! one file of queries a resource ([`contacts`], [`contact_fields`], [`tabulations`], [`conversations`], [`messages`], [`sessions`], [`turns`],
-//! [`connections`], [`personas`], [`boards`], [`board_stages`], [`leads`], [`lead_history`]; of accounts [`users`],
+//! [`connections`], [`personas`], [`boards`], [`board_stages`], [`leads`], [`lead_history`], [`lists`], [`segments`], [`merges`],
+//! [`erasures`]; of accounts [`users`],
 //! [`companies`], [`members`], [`departments`], [`invitations`], [`api_keys`], [`identities`], [`login_sessions`],
 //! [`account_tokens`]) · [`audit`] who did what · [`journal`] what providers told us · [`outbox`] what has to leave ·
 //! [`idempotency`] repeated POSTs · [`error`] what can go wrong.
@@ -23,6 +24,7 @@ pub mod contact_fields;
 pub mod contacts;
 pub mod conversations;
 pub mod departments;
+pub mod erasures;
 pub mod error;
 pub mod idempotency;
 pub mod identities;
@@ -31,10 +33,13 @@ pub mod journal;
 pub mod lead_history;
 pub mod leads;
 pub mod login_sessions;
+pub mod lists;
 pub mod members;
+pub mod merges;
 pub mod messages;
 pub mod outbox;
 pub mod personas;
+pub mod segments;
 pub mod sessions;
 pub mod tabulations;
 pub mod turns;

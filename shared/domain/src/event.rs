@@ -39,6 +39,25 @@ pub enum Event {
     /// A customer wants to be written to.
     #[serde(rename = "contact.opted_in")]
     ContactOptedIn {
+    /// Two contacts are one: everything of the first is the other's now.
+    #[serde(rename = "contact.merged")]
+    ContactMerged {
+        /// Who is no more.
+        contact_id: ContactId,
+        /// Who it is now.
+        into_id: ContactId,
+    },
+    /// A contact was taken apart again from whom it was merged into.
+    #[serde(rename = "contact.unmerged")]
+    ContactUnmerged {
+        /// Who is again.
+        contact_id: ContactId,
+        /// Who it was.
+        from_id: ContactId,
+    },
+    /// A contact is nobody any more: the person was erased.
+    #[serde(rename = "contact.erased")]
+    ContactErased {
         /// The contact.
         contact_id: ContactId,
     },
@@ -177,6 +196,9 @@ impl Event {
             Self::ContactDeleted { .. } => "contact.deleted",
             Self::ContactOptedOut { .. } => "contact.opted_out",
             Self::ContactOptedIn { .. } => "contact.opted_in",
+            Self::ContactMerged { .. } => "contact.merged",
+            Self::ContactUnmerged { .. } => "contact.unmerged",
+            Self::ContactErased { .. } => "contact.erased",
             Self::MessageCreated { .. } => "message.created",
             Self::MessageStatusChanged { .. } => "message.status",
             Self::ConversationRead { .. } => "conversation.read",
@@ -258,6 +280,9 @@ mod tests {
             Event::LeadChanged { lead_id, board_id, version: 2 },
             Event::LeadMoved { lead_id, board_id, from_stage_id, stage_id, version: 3 },
             Event::LeadDeleted { lead_id, board_id, version: 4 },
+            Event::ContactMerged { contact_id: ContactId(Uuid::nil()), into_id: ContactId(Uuid::nil()) },
+            Event::ContactUnmerged { contact_id: ContactId(Uuid::nil()), from_id: ContactId(Uuid::nil()) },
+            Event::ContactErased { contact_id: ContactId(Uuid::nil()) },
             Event::MemberShutOut { user_id: UserId(Uuid::nil()) },
             Event::LoginSessionsEnded { session_ids: vec![LoginSessionId(Uuid::nil())] },
             Event::ApiKeyRevoked { api_key_id: ApiKeyId(Uuid::nil()) },

@@ -67,6 +67,14 @@ ids! {
     LeadId,
     /// One log-in of one person on one device.
     LoginSessionId,
+    /// A list of contacts.
+    ListId,
+    /// A saved filter over contacts.
+    SegmentId,
+    /// Two contacts that became one.
+    MergeId,
+    /// The forgetting of one person.
+    ErasureId,
 }
 
 /// Proof that a company id was verified: read from a token, a signed webhook's route, or our own queue.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{CompanyId, ConversationId, InvitationId, MessageId, TurnId, UserId};
+use crate::{CompanyId, ConversationId, ErasureId, InvitationId, MessageId, TurnId, UserId};
 
 /// Version of the forms that travel on queues and bus. A change that an older release would read wrongly raises it.
 pub const ENVELOPE_VERSION: u32 = 1;
@@ -22,6 +22,8 @@ pub enum Queue {
     AiReply,
     /// Mails to people; standard.
     Mail,
+    /// People to forget; standard.
+    Erasures,
 }
 
 /// One piece of work. The serialised form is versioned by [`JobEnvelope::v`]; a new field needs a default.
@@ -55,6 +57,11 @@ pub enum Job {
         conversation_id: ConversationId,
         /// Show the typing indicator too.
         typing: bool,
+    },
+    /// Goes on with the erasure of a person.
+    EraseContact {
+        /// Which.
+        erasure_id: ErasureId,
     },
     /// Writes a mail and sends it.
     SendMail {
@@ -109,13 +116,17 @@ impl Job {
             Self::AnswerTurn { .. } => Queue::AiReply,
             Self::SendMessage { .. } | Self::MarkRead { .. } => Queue::Outbound,
             Self::SendMail { .. } => Queue::Mail,
+            Self::EraseContact { .. } => Queue::Erasures,
         }
     }
 
     /// The FIFO group, on FIFO queues.
     pub fn group(&self) -> Option<String> {
         match self {
-            Self::CloseTurn { .. } | Self::AnswerTurn { .. } | Self::SendMail { .. } => None,
+            Self::CloseTurn { .. }
+            | Self::AnswerTurn { .. }
+            | Self::SendMail { .. }
+            | Self::EraseContact { .. } => None,
             Self::SendMessage { conversation_id, .. } | Self::MarkRead { conversation_id, .. } => {
                 Some(conversation_id.to_string())
             }

@@ -3,7 +3,7 @@
 //! Rooms: [`ids`] typed identifiers and the tenant scope · [`phone`] E.164 and WhatsApp addresses ·
 //! [`contact`] what may be known of a customer · [`message`] messages and the status lattice · [`session`] sessions and who holds them ·
 //! [`inbound`] what a provider told us, normalised · [`turn`] when a burst of messages is answered ·
-//! [`board`] stages and what they make of leads · [`fractional_index`] places in an order ·
+//! [`segment`] which customers are meant · [`merge`] two of them that are one · [`board`] stages and what they make of leads · [`fractional_index`] places in an order ·
 //! [`money`] amounts and currencies · [`persona`] who the AI is · [`user`] people, roles, permissions · [`job`] work that travels on
 //! queues · [`event`] what happened, for whoever listens.
 //!
@@ -17,10 +17,12 @@ pub mod fractional_index;
 pub mod ids;
 pub mod inbound;
 pub mod job;
+pub mod merge;
 pub mod message;
 pub mod money;
 pub mod persona;
 pub mod phone;
+pub mod segment;
 pub mod session;
 pub mod turn;
 pub mod user;

@@ -17,6 +17,7 @@ pub const DEAD_LETTER_QUEUES: [&str; 6] = [
     "OutboundDeadQueueUrl",
     "TurnsDeadQueueUrl",
     "AiReplyDeadQueueUrl",
+    "ErasuresDeadQueueUrl",
     "MailDeadQueueUrl",
     "PushDeadQueueUrl",
 ];
@@ -27,6 +28,7 @@ pub const QUEUES: [&str; 6] = [
     "OutboundQueueUrl",
     "TurnsQueueUrl",
     "AiReplyQueueUrl",
+    "ErasuresQueueUrl",
     "MailQueueUrl",
     "PushQueueUrl",
 ];

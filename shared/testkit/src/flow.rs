@@ -338,6 +338,7 @@ async fn handle(app: App, queue: Queue, event: SqsEvent) -> SqsBatchResponse {
         Queue::AiReply => Box::pin(consumers::ai_reply::handle(&app, event)).await,
         Queue::Outbound => Box::pin(consumers::outbound::handle(&app, event)).await,
         Queue::Mail => Box::pin(consumers::mail::handle(&app, event)).await,
+        Queue::Erasures => Box::pin(consumers::erasures::handle(&app, event)).await,
     }
 }
 
@@ -353,6 +354,7 @@ fn settings(stack: &Stack, cloud: &Cloud, queues: &Queues) -> Settings {
         turns_queue_url: queues.url(Queue::Turns).to_owned(),
         ai_reply_queue_url: queues.url(Queue::AiReply).to_owned(),
         mail_queue_url: queues.url(Queue::Mail).to_owned(),
+        erasures_queue_url: queues.url(Queue::Erasures).to_owned(),
         dead_letter_queue_url: queues.dead_letters.clone(),
         event_bus: queues.bus.clone(),
         webhook_routes_table: output("WebhookRoutesTableName"),

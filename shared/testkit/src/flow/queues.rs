@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use crate::{Cloud, new_word};
 
 /// Every queue, in the order in which a message travels.
-pub(super) const ALL: [Queue; 5] =
-    [Queue::Inbound, Queue::Turns, Queue::AiReply, Queue::Outbound, Queue::Mail];
+pub(super) const ALL: [Queue; 6] =
+    [Queue::Inbound, Queue::Turns, Queue::AiReply, Queue::Outbound, Queue::Mail, Queue::Erasures];
 
 /// What a queue of the flow has in common with the template's.
 const COPIED: [QueueAttributeName; 4] = [
@@ -39,6 +39,7 @@ fn template(queue: Queue) -> (&'static str, i32) {
         Queue::AiReply => ("AiReplyQueueUrl", 1),
         Queue::Outbound => ("OutboundQueueUrl", 5),
         Queue::Mail => ("MailQueueUrl", 5),
+        Queue::Erasures => ("ErasuresQueueUrl", 1),
     }
 }
 

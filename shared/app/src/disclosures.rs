@@ -1,0 +1,70 @@
+//! What is known of one person, for that person: everything, in one form.
+
+use db::contacts::Contact;
+use db::conversations::{Conversation, Filter};
+use db::messages::Message;
+use db::sessions::Session;
+use domain::user::Permission;
+use domain::{ContactId, ListId};
+use serde_json::json;
+
+use crate::audit::{self, By};
+use crate::auth::Identity;
+use crate::contacts::{self, AddressedContact};
+use crate::error::{Error, Result};
+use crate::{App, Page, Position};
+
+/// Messages of a page at most.
+pub const MESSAGES: i64 = 1_000;
+
+/// Everything about one person, with one stretch of the messages.
+#[derive(Clone, Debug)]
+pub struct Disclosure {
+    /// Who.
+    pub contact: AddressedContact,
+    /// Who was found to be the same person.
+    pub merged: Vec<Contact>,
+    /// Lists that the person is in.
+    pub lists: Vec<(ListId, String)>,
+    /// Every conversation, groups too.
+    pub conversations: Vec<Conversation>,
+    /// Every session, oldest first.
+    pub sessions: Vec<Session>,
+    /// Messages, oldest first.
+    pub messages: Page<Message>,
+}
+
+/// Tells everything about one person. Whoever asks for the first page stands in the log.
+///
+/// # Errors
+/// `NotFound`; `Rule` `contact_merged` for one that is another contact now.
+pub async fn tell(
+    app: &App,
+    caller: &Identity,
+    id: ContactId,
+    after: Option<Position>,
+    limit: i64,
+) -> Result<Disclosure> {
+    caller.require(Permission::ManageContacts)?;
+    if !(1..=MESSAGES).contains(&limit) {
+        return Err(Error::invalid("limit", format!("1 to {MESSAGES}")));
+    }
+    let mut tx = app.db().await?.begin(caller.scope).await?;
+    let contact = contacts::read(&mut tx, id).await?;
+    if let Some(into) = contact.contact.merged_into_id {
+        return Err(crate::merges::merged_into(into));
+    }
+    let merged = db::contacts::list_merged(&mut tx, id).await?;
+    let lists = db::lists::list_of_contact(&mut tx, id).await?;
+    let filter = Filter { contact_id: Some(id), include_groups: true, ..Filter::default() };
+    let conversations = db::conversations::list(&mut tx, &filter, None, i64::MAX).await?;
+    let sessions = db::sessions::list_for_contact(&mut tx, id).await?;
+    let rows = db::messages::list_for_contact(&mut tx, id, after, limit + 1).await?;
+    if after.is_none() {
+        let object = ("contact", Some(id.0));
+        audit::record(app, &mut tx, By::Caller(caller), "contact.exported", object, json!({})).await?;
+    }
+    tx.commit().await?;
+    let messages = Page::cut(rows, limit, |message| (message.occurred_at, message.id.0));
+    Ok(Disclosure { contact, merged, lists, conversations, sessions, messages })
+}
