@@ -1,7 +1,8 @@
 //! The HTTP API: one Lambda a group of routes, one file a group. A handler extracts, authorises, makes one call and shapes
 //! the answer. Those without a [`runtime::http::Caller`] are public.
 //!
-//! Rooms: [`auth`] · [`company`] · [`contacts`] · [`conversations`] · [`messages`] · [`sessions`] · [`boards`] with
+//! Rooms: [`auth`] · [`company`] · [`contacts`] with [`lists`], [`segments`],
+//! [`merges`], [`erasures`] · [`conversations`] · [`messages`] · [`sessions`] · [`boards`] with
 //! [`leads`] · [`platform`] health and the OpenAPI document, which is made from the handlers of all groups · `answers` what
 //! it says of all of them · `words` what its fields may hold · [`group`] what they are made of.
 
@@ -11,10 +12,14 @@ pub mod boards;
 pub mod company;
 pub mod contacts;
 pub mod conversations;
+pub mod erasures;
 pub mod group;
 pub mod leads;
+pub mod lists;
+pub mod merges;
 pub mod messages;
 pub mod platform;
+pub mod segments;
 pub mod sessions;
 mod words;
 
