@@ -99,6 +99,14 @@ pub struct ListName {
     #[schema(value_type = Uuid)]
     id: ListId,
     name: String,
+    /// Since when.
+    added_at: DateTime<Utc>,
+}
+
+impl From<(ListId, String, DateTime<Utc>)> for ListName {
+    fn from((id, name, added_at): (ListId, String, DateTime<Utc>)) -> Self {
+        Self { id, name, added_at }
+    }
 }
 
 /// A conversation with the person.
@@ -137,7 +145,7 @@ impl PersonExport {
         Self {
             contact: told.contact.into(),
             merged: told.merged.into_iter().map(MergedContact::from).collect(),
-            lists: told.lists.into_iter().map(|(id, name)| ListName { id, name }).collect(),
+            lists: told.lists.into_iter().map(ListName::from).collect(),
             conversations: told.conversations.into_iter().map(ExportedConversation::from).collect(),
             sessions: told.sessions.into_iter().map(SessionBody::from).collect(),
             messages: PageBody::from_page(list, told.messages, MessageBody::from),
@@ -148,27 +156,34 @@ impl PersonExport {
 /// The erasure of a person.
 #[derive(Serialize, ToSchema)]
 pub struct ErasureBody {
-    #[schema(value_type = Uuid)]
-    id: ErasureId,
+    #[schema(value_type = Option<Uuid>)]
+    id: Option<ErasureId>,
     #[schema(value_type = Uuid)]
     contact_id: ContactId,
-    /// `running` or `done`.
+    /// `none` when nobody asked for it, `running` or `done`.
     #[schema(value_type = words::ErasureState)]
     state: String,
     /// Messages that hold nothing of the person any more.
     messages: i64,
-    requested_at: DateTime<Utc>,
+    requested_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
+}
+
+impl ErasureBody {
+    fn none(contact_id: ContactId) -> Self {
+        let state = "none".to_owned();
+        Self { id: None, contact_id, state, messages: 0, requested_at: None, finished_at: None }
+    }
 }
 
 impl From<Erasure> for ErasureBody {
     fn from(erasure: Erasure) -> Self {
         Self {
-            id: erasure.id,
+            id: Some(erasure.id),
             contact_id: erasure.contact_id,
             state: erasure.state,
             messages: erasure.messages,
-            requested_at: erasure.requested_at,
+            requested_at: Some(erasure.requested_at),
             finished_at: erasure.finished_at,
         }
     }
@@ -230,5 +245,6 @@ async fn find_erasure(
     caller: Caller,
     PathId(id): PathId<ContactId>,
 ) -> Result<Json<ErasureBody>, ApiError> {
-    Ok(Json(erasures::find(&app, caller.identity(), id).await?.into()))
+    let erasure = erasures::find(&app, caller.identity(), id).await?;
+    Ok(Json(erasure.map_or_else(|| ErasureBody::none(id), ErasureBody::from)))
 }

@@ -24,10 +24,11 @@ const LIST: &str = "lists";
 
 /// The routes of this room.
 pub fn router() -> Group {
-    Group::new()
-        .routes(routes!(list, create))
-        .routes(routes!(find, change, delete))
-        .routes(routes!(list_contacts, add_contacts, remove_contacts))
+    Group::new().routes(routes!(list, create)).routes(routes!(find, change, delete)).routes(routes!(
+        list_contacts,
+        add_contacts,
+        remove_contacts
+    ))
 }
 
 /// A list.
@@ -134,8 +135,7 @@ async fn create(
     Idempotency(key): Idempotency,
     ValidJson(NewList { name, description }): ValidJson<NewList>,
 ) -> Result<(StatusCode, Json<ListBody>), ApiError> {
-    let created =
-        lists::create(&app, caller.identity(), &name, description.as_deref(), key.as_ref()).await?;
+    let created = lists::create(&app, caller.identity(), &name, description.as_deref(), key.as_ref()).await?;
     Ok((StatusCode::CREATED, Json(created.into())))
 }
 

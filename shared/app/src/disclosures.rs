@@ -1,5 +1,6 @@
 //! What is known of one person, for that person: everything, in one form.
 
+use chrono::{DateTime, Utc};
 use db::contacts::Contact;
 use db::conversations::{Conversation, Filter};
 use db::messages::Message;
@@ -24,8 +25,8 @@ pub struct Disclosure {
     pub contact: AddressedContact,
     /// Who was found to be the same person.
     pub merged: Vec<Contact>,
-    /// Lists that the person is in.
-    pub lists: Vec<(ListId, String)>,
+    /// Lists that the person is in, and since when.
+    pub lists: Vec<(ListId, String, DateTime<Utc>)>,
     /// Every conversation, groups too.
     pub conversations: Vec<Conversation>,
     /// Every session, oldest first.

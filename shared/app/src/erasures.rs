@@ -15,7 +15,7 @@ use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
 use crate::idempotency::{self, IdempotencyKey};
-use crate::merges::{again, lock, merged_into};
+use crate::merges::{lock, may_try_again, merged_into};
 use crate::outbox::{self, Outgoing};
 
 /// Messages of one transaction.
@@ -35,7 +35,13 @@ pub async fn request(
     key: Option<&IdempotencyKey>,
 ) -> Result<Erasure> {
     caller.require(Permission::ManageContacts)?;
-    again(async || try_request(app, caller, contact_id, key).await).await
+    let mut attempt = 1;
+    loop {
+        match try_request(app, caller, contact_id, key).await {
+            Err(error) if may_try_again(&error, attempt) => attempt += 1,
+            outcome => return outcome,
+        }
+    }
 }
 
 async fn try_request(
@@ -80,14 +86,15 @@ async fn try_request(
     Ok(erasure)
 }
 
-/// How far the erasure of a person got.
+/// How far the erasure of a person got; `None` when nobody asked for it.
 ///
 /// # Errors
-/// `NotFound` when there is no such contact, or nobody asked for it.
-pub async fn find(app: &App, identity: &Identity, contact_id: ContactId) -> Result<Erasure> {
+/// `NotFound`.
+pub async fn find(app: &App, identity: &Identity, contact_id: ContactId) -> Result<Option<Erasure>> {
     identity.require(Permission::ManageContacts)?;
     let mut tx = app.db().await?.begin(identity.scope).await?;
-    db::erasures::find_of_contact(&mut tx, contact_id).await?.ok_or(Error::NotFound("erasure"))
+    db::contacts::find(&mut tx, contact_id).await?.ok_or(Error::NotFound("contact"))?;
+    Ok(db::erasures::find_of_contact(&mut tx, contact_id).await?)
 }
 
 /// Goes on with an erasure, to its end or for a while. Safe to run twice, and at once.

@@ -166,7 +166,12 @@ pub async fn add_contacts(app: &App, identity: &Identity, id: ListId, ids: &[Con
 ///
 /// # Errors
 /// As [`add_contacts`].
-pub async fn remove_contacts(app: &App, identity: &Identity, id: ListId, ids: &[ContactId]) -> Result<Changed> {
+pub async fn remove_contacts(
+    app: &App,
+    identity: &Identity,
+    id: ListId,
+    ids: &[ContactId],
+) -> Result<Changed> {
     identity.require(Permission::ManageContacts)?;
     check_number(ids)?;
     let mut tx = app.db().await?.begin(identity.scope).await?;

@@ -60,16 +60,32 @@ fn traits(AddressedContact { contact, addresses }: &AddressedContact) -> Traits 
     spellings.dedup();
     let mut emails = of(&[AddressKind::Email]);
     emails.extend(contact.email.clone());
+    emails.extend(emails.iter().map(|email| email.to_lowercase()).collect::<Vec<_>>());
     let mut external_ids = of(&[AddressKind::External]);
     external_ids.extend(contact.external_id.clone());
     Traits {
         numbers: spellings,
         emails,
         external_ids,
-        // Too many people are called Ana.
-        name: Some(contact.name.trim().to_owned()).filter(|name| name.split_whitespace().count() > 1),
+        names: names(&contact.name),
         has_phone: contact.phone.is_some(),
     }
+}
+
+/// The ways in which people write a name. Too many are called Ana: one word tells nobody apart.
+fn names(name: &str) -> Vec<String> {
+    let words: Vec<_> = name.split_whitespace().collect();
+    if words.len() < 2 {
+        return Vec::new();
+    }
+    let plain = words.join(" ");
+    let capital = |word: &&str| {
+        let mut letters = word.chars();
+        let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+        first + &letters.as_str().to_lowercase()
+    };
+    let capitals: Vec<_> = words.iter().map(capital).collect();
+    vec![name.to_owned(), plain.to_lowercase(), plain.to_uppercase(), capitals.join(" "), plain]
 }
 
 /// Every way in which a number may stand in an address, with `+` and without.
@@ -91,7 +107,13 @@ fn spellings(number: &str) -> Vec<String> {
 /// `contact_erased`).
 pub async fn merge(app: &App, caller: &Identity, id: ContactId, into: ContactId) -> Result<AddressedContact> {
     caller.require(Permission::ManageContacts)?;
-    again(async || try_merge(app, caller, id, into).await).await
+    let mut attempt = 1;
+    loop {
+        match try_merge(app, caller, id, into).await {
+            Err(error) if may_try_again(&error, attempt) => attempt += 1,
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Takes a contact apart again from whom it was merged into: each side has what it had, and what came by its addresses
@@ -101,20 +123,22 @@ pub async fn merge(app: &App, caller: &Identity, id: ContactId, into: ContactId)
 /// `NotFound`; `Rule` (`not_merged`, `merged_further`, `contact_erased`).
 pub async fn unmerge(app: &App, caller: &Identity, id: ContactId) -> Result<AddressedContact> {
     caller.require(Permission::ManageContacts)?;
-    again(async || try_unmerge(app, caller, id).await).await
-}
-
-/// Two that want the same rows in another order: the database lets one of them go on, and the other one tries again.
-pub(crate) async fn again<T>(work: impl AsyncFn() -> Result<T>) -> Result<T> {
-    for _ in 1..ATTEMPTS {
-        match work().await {
-            Err(error) if error.retryable() => {
-                tracing::warn!(error = error.chain(), "contacts not changed yet");
-            }
+    let mut attempt = 1;
+    loop {
+        match try_unmerge(app, caller, id).await {
+            Err(error) if may_try_again(&error, attempt) => attempt += 1,
             outcome => return outcome,
         }
     }
-    work().await
+}
+
+/// Two that want the same rows in another order: the database lets one of them go on, and the other one may try again.
+pub(crate) fn may_try_again(error: &Error, attempt: usize) -> bool {
+    if !error.retryable() || attempt >= ATTEMPTS {
+        return false;
+    }
+    tracing::warn!(attempt, error = error.chain(), "contacts not changed yet");
+    true
 }
 
 /// Locks contacts and everything by which something is filed under them, in the order in which that locks them.
@@ -197,7 +221,8 @@ async fn try_unmerge(app: &App, caller: &Identity, id: ContactId) -> Result<Addr
     }
     let merge = merge?.ok_or_else(|| rule("not_merged", "this contact was not merged"))?;
     if merge.into_id != into {
-        let message = format!("this contact was merged into {}, which was merged itself: begin there", merge.into_id);
+        let message =
+            format!("this contact was merged into {}, which was merged itself: begin there", merge.into_id);
         return Err(rule("merged_further", message));
     }
     let now = app.clock.now();

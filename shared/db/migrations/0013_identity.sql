@@ -62,11 +62,11 @@ ALTER TABLE contacts
     ADD CONSTRAINT contacts_merged_into FOREIGN KEY (company_id, merged_into_id) REFERENCES contacts (company_id, id);
 CREATE INDEX contacts_merged ON contacts (company_id, merged_into_id) WHERE merged_into_id IS NOT NULL;
 
--- What may be the same person.
-CREATE INDEX contacts_same_email ON contacts (company_id, lower(email)) WHERE email IS NOT NULL;
+-- What may be the same person. Of columns as they are: below row-level security no index is asked by lower(…).
+CREATE INDEX contacts_same_email ON contacts (company_id, email) WHERE email IS NOT NULL;
 CREATE INDEX contacts_same_external_id ON contacts (company_id, external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX contacts_same_phone ON contacts (company_id, phone) WHERE phone IS NOT NULL;
-CREATE INDEX contacts_same_name ON contacts (company_id, lower(name)) WHERE name <> '';
+CREATE INDEX contacts_same_name ON contacts (company_id, name) WHERE name <> '';
 
 -- The side of its contact that an address belongs to: the contact that had it before a merge, or that has learned it
 -- since by one of its own. Threads are kept by it (conversations.thread_key), so that two numbers of one person keep the
@@ -138,16 +138,21 @@ CREATE FUNCTION erased_event_key(key text) RETURNS text LANGUAGE sql IMMUTABLE P
 
 CREATE FUNCTION erase_message_events(connections uuid[], provider_message_ids text[]) RETURNS bigint
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-    WITH told AS (
-        SELECT e.connection_id, e.key
-        FROM unnest(connections, provider_message_ids) AS m (connection_id, id)
-        JOIN inbound_events e ON e.company_id = current_company() AND e.connection_id = m.connection_id
-            AND e.key IN ('message:' || m.id, 'echo:' || m.id)
+    -- What is looked up is made first: below row-level security no index is asked by what a function makes of a row.
+    WITH said AS MATERIALIZED (
+        SELECT connection_id, 'message:' || id AS message, 'echo:' || id AS echo, 'status:' || id || ':' AS first,
+               'status:' || id || ';' AS past
+        FROM unnest(connections, provider_message_ids) AS m (connection_id, id)),
+    told AS (
+        SELECT e.connection_id, e.key FROM said JOIN inbound_events e
+            ON e.company_id = current_company() AND e.connection_id = said.connection_id AND e.key = said.message
         UNION
-        SELECT e.connection_id, e.key
-        FROM unnest(connections, provider_message_ids) AS m (connection_id, id)
-        JOIN inbound_events e ON e.company_id = current_company() AND e.connection_id = m.connection_id
-            AND e.key >= 'status:' || m.id || ':' AND e.key < 'status:' || m.id || ';'),
+        SELECT e.connection_id, e.key FROM said JOIN inbound_events e
+            ON e.company_id = current_company() AND e.connection_id = said.connection_id AND e.key = said.echo
+        UNION
+        SELECT e.connection_id, e.key FROM said JOIN inbound_events e
+            ON e.company_id = current_company() AND e.connection_id = said.connection_id
+            AND e.key >= said.first AND e.key < said.past),
     gone AS (
         UPDATE inbound_events e SET key = erased_event_key(e.key), payload = '{}', reason = NULL FROM told
         WHERE e.company_id = current_company() AND e.connection_id = told.connection_id AND e.key = told.key

@@ -43,7 +43,12 @@ macro_rules! erasure {
 ///
 /// # Errors
 /// Database errors only.
-pub async fn insert(tx: &mut TenantTx, id: ErasureId, contact_id: ContactId, now: DateTime<Utc>) -> Result<()> {
+pub async fn insert(
+    tx: &mut TenantTx,
+    id: ErasureId,
+    contact_id: ContactId,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let company_id = tx.company_id();
     sqlx::query!(
         "INSERT INTO erasures (company_id, id, contact_id, state, requested_at) VALUES ($1, $2, $3, 'running', $4)",
@@ -164,7 +169,11 @@ pub async fn delete_addresses(tx: &mut TenantTx, id: ContactId) -> Result<Vec<St
 ///
 /// # Errors
 /// Database errors only.
-pub async fn erase_conversations(tx: &mut TenantTx, id: ContactId, now: DateTime<Utc>) -> Result<Vec<String>> {
+pub async fn erase_conversations(
+    tx: &mut TenantTx,
+    id: ContactId,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>> {
     let company_id = tx.company_id();
     Ok(sqlx::query_scalar!(
         r#"WITH was AS MATERIALIZED (
@@ -258,17 +267,13 @@ pub async fn list_erasable(
 /// Database errors only.
 pub async fn erase_messages(tx: &mut TenantTx, messages: &[Erasable], now: DateTime<Utc>) -> Result<()> {
     let company_id = tx.company_id();
-    let told = messages.iter().filter_map(|message| {
-        Some((message.connection_id, message.provider_message_id.clone()?))
-    });
+    let told = messages
+        .iter()
+        .filter_map(|message| Some((message.connection_id, message.provider_message_id.clone()?)));
     let (connections, provider_ids): (Vec<_>, Vec<_>) = told.unzip();
-    sqlx::query_scalar!(
-        r#"SELECT erase_message_events($1, $2) AS "events!""#,
-        &connections,
-        &provider_ids
-    )
-    .fetch_one(tx.connection())
-    .await?;
+    sqlx::query_scalar!(r#"SELECT erase_message_events($1, $2) AS "events!""#, &connections, &provider_ids)
+        .fetch_one(tx.connection())
+        .await?;
     let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
     // The provider's id of a message may hold the customer's number.
     sqlx::query!(

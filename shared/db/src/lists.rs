@@ -258,7 +258,10 @@ pub async fn delete_contacts(tx: &mut TenantTx, id: ListId, contacts: &[ContactI
 ///
 /// # Errors
 /// Database errors only.
-pub async fn list_of_contact(tx: &mut TenantTx, id: ContactId) -> Result<Vec<(ListId, String, DateTime<Utc>)>> {
+pub async fn list_of_contact(
+    tx: &mut TenantTx,
+    id: ContactId,
+) -> Result<Vec<(ListId, String, DateTime<Utc>)>> {
     let company_id = tx.company_id();
     let rows = sqlx::query!(
         r#"SELECT l.id AS "id: ListId", l.name, c.added_at

@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use domain::merge::Facts;
 use domain::{ContactId, MergeId};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use crate::contacts::Contact;
 use crate::{Result, TenantTx};
@@ -274,16 +273,16 @@ pub async fn insert_items(tx: &mut TenantTx, id: MergeId, from: ContactId, into:
     let company_id = tx.company_id();
     sqlx::query!(
         "INSERT INTO contact_merge_items (company_id, merge_id, kind, item_id, since)
-         SELECT $1, $2, 'conversation', id, NULL::timestamptz FROM conversations
+         SELECT $1::uuid, $2::uuid, 'conversation', id, NULL::timestamptz FROM conversations
          WHERE company_id = $1 AND contact_id = $3 AND is_group
          UNION ALL
-         SELECT $1, $2, 'session', s.id, NULL FROM sessions s
+         SELECT $1, $2, 'session', s.id, NULL::timestamptz FROM sessions s
          JOIN conversations c ON c.company_id = $1 AND c.id = s.conversation_id AND c.is_group
          WHERE s.company_id = $1 AND s.contact_id = $3
          UNION ALL
          SELECT $1, $2, 'list', list_id, added_at FROM list_contacts WHERE company_id = $1 AND contact_id = $3
          UNION ALL
-         SELECT $1, $2, 'list_gained', l.list_id, NULL FROM list_contacts l
+         SELECT $1, $2, 'list_gained', l.list_id, NULL::timestamptz FROM list_contacts l
          WHERE l.company_id = $1 AND l.contact_id = $3
            AND NOT EXISTS (SELECT FROM list_contacts o
                            WHERE o.company_id = $1 AND o.list_id = l.list_id AND o.contact_id = $4)",
@@ -538,12 +537,12 @@ pub async fn set_merged(
 pub struct Traits {
     /// Its numbers in every spelling, with and without `+`.
     pub numbers: Vec<String>,
-    /// Its email addresses.
+    /// Its email addresses, in the spellings that they may have.
     pub emails: Vec<String>,
     /// Its ids in the company's own system.
     pub external_ids: Vec<String>,
-    /// Its name, if that may tell people apart.
-    pub name: Option<String>,
+    /// Its name in the spellings that it may have; none when it tells nobody apart.
+    pub names: Vec<String>,
     /// It has a phone: then somebody of the same name with another one is somebody else.
     pub has_phone: bool,
 }
@@ -568,13 +567,12 @@ pub async fn list_candidates(
     limit: i64,
 ) -> Result<Vec<Candidate>> {
     let company_id = tx.company_id();
-    let emails: Vec<_> = traits.emails.iter().map(|email| email.to_lowercase()).collect();
     let rows = sqlx::query!(
         r#"WITH same AS (
                (SELECT a.contact_id AS id, 'phone' AS reason FROM contact_addresses a
                 WHERE a.company_id = $1 AND a.kind IN ('e164', 'wa_id') AND a.value = ANY($3))
                UNION (SELECT id, 'phone' FROM contacts WHERE company_id = $1 AND phone = ANY($3) LIMIT $8)
-               UNION (SELECT id, 'email' FROM contacts WHERE company_id = $1 AND lower(email) = ANY($4) LIMIT $8)
+               UNION (SELECT id, 'email' FROM contacts WHERE company_id = $1 AND email = ANY($4) LIMIT $8)
                UNION (SELECT a.contact_id, 'email' FROM contact_addresses a
                       WHERE a.company_id = $1 AND a.kind = 'email' AND a.value = ANY($4))
                UNION (SELECT id, 'external_id' FROM contacts
@@ -582,7 +580,7 @@ pub async fn list_candidates(
                UNION (SELECT a.contact_id, 'external_id' FROM contact_addresses a
                       WHERE a.company_id = $1 AND a.kind = 'external' AND a.value = ANY($5))
                UNION (SELECT id, 'name' FROM contacts
-                      WHERE company_id = $1 AND lower(name) = lower($6) AND name <> '' AND (phone IS NULL OR NOT $7)
+                      WHERE company_id = $1 AND name = ANY($6) AND name <> '' AND (phone IS NULL OR NOT $7)
                       LIMIT $8)),
            candidate AS (
                SELECT id, array_agg(reason ORDER BY reason) AS reasons FROM same WHERE id <> $2 GROUP BY id)
@@ -596,9 +594,9 @@ pub async fn list_candidates(
         company_id.0,
         id.0,
         &traits.numbers,
-        &emails,
+        &traits.emails,
         &traits.external_ids,
-        traits.name.as_deref().unwrap_or_default(),
+        &traits.names,
         traits.has_phone,
         limit
     )

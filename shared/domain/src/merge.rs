@@ -137,14 +137,16 @@ mod tests {
 
     #[test]
     fn what_was_changed_in_between_stays() {
-        let (ana, other) = (facts(json!({ "name": "Ana" })), facts(json!({ "email": "a@example.com", "tags": ["sp"] })));
+        let (ana, other) =
+            (facts(json!({ "name": "Ana" })), facts(json!({ "email": "a@example.com", "tags": ["sp"] })));
         let got = ana.with(&other);
         let mut now = got.clone();
         now.name = "Ana Souza".to_owned();
         now.tags.push("nova".to_owned());
         now.opted_out_at = Some(DateTime::UNIX_EPOCH);
         let left = now.without(&ana, &got);
-        let expected = facts(json!({ "name": "Ana Souza", "tags": ["nova"], "opted_out_at": "1970-01-01T00:00:00Z" }));
+        let expected =
+            facts(json!({ "name": "Ana Souza", "tags": ["nova"], "opted_out_at": "1970-01-01T00:00:00Z" }));
         assert_eq!(left, expected);
         assert_eq!(other.after(&now, &got).opted_out_at, now.opted_out_at, "a refusal counts for both");
     }

@@ -428,7 +428,9 @@ impl Parts<'_> {
         let value = self.value()?;
         let at = match read_day(value) {
             Some(day) => Some(day.and_time(NaiveTime::MIN).and_utc()),
-            None => value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok()).map(|at| at.to_utc()),
+            None => {
+                value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok()).map(|at| at.to_utc())
+            }
         };
         let years = 1..=9999;
         at.filter(|at| years.contains(&chrono::Datelike::year(at)))

@@ -110,6 +110,7 @@ fn those_of_the_job_consumers_are_their_jobs() {
         ("consume-ai-reply", Queue::AiReply),
         ("consume-outbound", Queue::Outbound),
         ("consume-mail", Queue::Mail),
+        ("consume-erasures", Queue::Erasures),
     ];
     for (function, queue) in queues {
         for body in bodies(function) {

@@ -24,8 +24,10 @@ const IN_PATHS: &[(&str, &str)] = &[
     ("kanbans", "board"),
     ("kanbans/stages", "stage"),
     ("leads", "lead"),
+    ("lists", "list"),
     ("members", "member"),
     ("messages", "message"),
+    ("segments", "segment"),
     ("sessions", "session"),
     ("sessions/by-contact", "contact"),
     ("tabulations", "tabulation"),
@@ -57,6 +59,7 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
         422,
         r#"{ "tabulation_ids": ["$tabulation"] }"#,
     ),
+    ("DELETE /api/v1/lists/{id}/contacts", "contact_ids", 422, r#"{ "contact_ids": ["$contact"] }"#),
     (
         "PATCH /api/v1/departments/{id}",
         "member_ids",
@@ -78,6 +81,7 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
         r#"{ "tabulation_ids": ["$tabulation"] }"#,
     ),
     ("POST /api/v1/company/transfer-ownership", "user_id", 404, r#"{ "user_id": "$member" }"#),
+    ("POST /api/v1/contacts/{id}/merge", "into", 422, r#"{ "into": "$contact" }"#),
     ("POST /api/v1/departments", "member_ids", 422, r#"{ "name": "Compras", "member_ids": ["$member"] }"#),
     ("PATCH /api/v1/leads/{id}", "contact_id", 422, r#"{ "contact_id": "$contact" }"#),
     ("PATCH /api/v1/leads/{id}", "owner_id", 422, r#"{ "owner_id": "$member" }"#),
@@ -92,6 +96,7 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
         r#"{ "stage_id": "$stage", "after_lead_id": "$other_lead" }"#,
     ),
     ("POST /api/v1/leads/{id}/move", "stage_id", 422, r#"{ "stage_id": "$stage" }"#),
+    ("POST /api/v1/lists/{id}/contacts", "contact_ids", 422, r#"{ "contact_ids": ["$contact"] }"#),
     (
         "POST /api/v1/messages",
         "connection_id",
@@ -157,6 +162,8 @@ impl Company {
         let department = make("departments", json!({ "name": "Vendas" })).await;
         let email = format!("{}@example.com", new_word("convite-"));
         let invitation = make("invitations", json!({ "email": email, "role": "agent" })).await;
+        let list = make("lists", json!({ "name": "Clientes" })).await;
+        let segment = make("segments", json!({ "name": "Todos", "filter": { "all": [] } })).await;
         let key = make("api-keys", json!({ "name": "ERP", "permissions": ["read_inbox"] })).await;
         let field = make("contact-fields", json!({ "key": "cpf", "label": "CPF", "type": "text" })).await;
         let tabulation = make("tabulations", json!({ "name": "VIP" })).await;
@@ -179,12 +186,14 @@ impl Company {
             ("department", id(&department["id"])),
             ("invitation", id(&invitation["id"])),
             ("lead", id(&lead["id"])),
+            ("list", id(&list["id"])),
             ("login_session", id(&open["items"][0]["id"])),
             ("member", id(&on_laptop["user"]["id"])),
             ("message", id(&message["id"])),
             ("note", id(&note["id"])),
             ("phone", id(&contact["phone"])),
             ("other_lead", id(&other_lead["id"])),
+            ("segment", id(&segment["id"])),
             ("session", id(&message["session_id"])),
             ("tabulation", id(&tabulation["id"])),
             ("stage", id(&board["stages"][0]["id"])),
@@ -233,6 +242,9 @@ const BODIES: &[(&str, &str)] = &[
     ("POST /api/v1/contacts/{id}/tabulations", r#"{ "tabulation_ids": ["$tabulation"] }"#),
     ("POST /api/v1/kanbans/{id}/stages", r#"{ "name": "Proposta" }"#),
     ("POST /api/v1/leads/{id}/move", r#"{ "stage_id": "$stage" }"#),
+    ("DELETE /api/v1/lists/{id}/contacts", r#"{ "contact_ids": ["$contact"] }"#),
+    ("POST /api/v1/contacts/{id}/merge", r#"{ "into": "$contact" }"#),
+    ("POST /api/v1/lists/{id}/contacts", r#"{ "contact_ids": ["$contact"] }"#),
     ("POST /api/v1/sessions/{id}/assign", r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/sessions/{id}/block-ai", r#"{ "minutes": 1 }"#),
     ("POST /api/v1/sessions/{id}/tags", r#"{ "tags": ["venda"] }"#),
@@ -265,14 +277,12 @@ fn every_id_that_a_route_takes_is_known_here() {
 async fn another_companys_things_are_404() {
     let (ours, theirs) = Company::two().await;
     let before = ours.state().await;
-    // Deletions last, for below the owner takes the same way; of these, what lies deepest first.
-    let (last, first): (Vec<_>, Vec<_>) =
+    // Deletions last, for below the owner takes the same way; and what is within a thing before the thing.
+    let (mut last, first): (Vec<_>, Vec<_>) =
         guarded().into_iter().partition(|operation| operation.method == Method::DELETE);
-    let with_an_id: Vec<_> = first
-        .into_iter()
-        .chain(last.into_iter().rev())
-        .filter(|operation| !operation.prefixes().is_empty())
-        .collect();
+    last.sort_by_key(|operation| std::cmp::Reverse(operation.route.len()));
+    let with_an_id: Vec<_> =
+        first.into_iter().chain(last).filter(|operation| !operation.prefixes().is_empty()).collect();
     assert!(with_an_id.len() >= 17, "only {} routes with an id", with_an_id.len());
     for operation in &with_an_id {
         // Below another company's thing, and below one's own.

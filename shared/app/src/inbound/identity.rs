@@ -110,7 +110,8 @@ pub(super) async fn learn_change(
         let current = &change.current;
         let same_kind = change.previous.iter().filter(|address| address.kind == current.kind);
         let previous: Vec<_> = same_kind.map(|address| address.value.clone()).collect();
-        db::conversations::move_address(tx, connection_id, *contact_id, &previous, current, change.at).await?;
+        db::conversations::move_address(tx, connection_id, *contact_id, &previous, current, change.at)
+            .await?;
     }
     Ok(())
 }

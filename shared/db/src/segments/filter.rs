@@ -139,9 +139,7 @@ impl Sql {
                 .company()
                 .words(" AND s.contact_id = p.id AND s.status <> 'CLOSED') = ")
                 .bind(*yes),
-            Test::OpenConversation(yes) => {
-                self.conversation().words(" AND v.status = 'open') = ").bind(*yes)
-            }
+            Test::OpenConversation(yes) => self.conversation().words(" AND v.status = 'open') = ").bind(*yes),
             Test::Connections(ids) => self
                 .conversation()
                 .words(" AND v.status = 'open' AND v.connection_id = ANY(")
@@ -235,13 +233,12 @@ impl Sql {
                 .company()
                 .words(" AND v.contact_id = p.id AND NOT v.is_group)"),
             // The newest first along the index, which ends at the first that is no note.
-            TimeField::LastOutbound => self
-                .words("(SELECT m.occurred_at FROM messages m WHERE m.company_id = ")
-                .company()
-                .words(
+            TimeField::LastOutbound => {
+                self.words("(SELECT m.occurred_at FROM messages m WHERE m.company_id = ").company().words(
                     " AND m.contact_id = p.id AND m.direction = 'outbound' AND m.type <> 'note'
                       ORDER BY m.occurred_at DESC LIMIT 1)",
-                ),
+                )
+            }
         }
         .words(compared)
         .bind(at)
@@ -276,6 +273,10 @@ mod tests {
         for value in [evil, "x'", "4711", "1999", "ffffffff", "1970"] {
             assert!(!text.contains(value), "{value} stands in {text}");
         }
-        assert_eq!(text.matches('$').count(), text.matches(" $").count() + text.matches("($").count(), "{text}");
+        assert_eq!(
+            text.matches('$').count(),
+            text.matches(" $").count() + text.matches("($").count(),
+            "{text}"
+        );
     }
 }
