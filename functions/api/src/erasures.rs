@@ -8,10 +8,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use db::contacts::Contact;
+use db::contacts::consents::Said;
+use db::contacts::notes::Note;
 use db::conversations::Conversation;
 use db::erasures::Erasure;
 use domain::user::Permission;
-use domain::{ConnectionId, ContactId, ConversationId, ErasureId, ListId};
+use domain::{ConnectionId, ContactId, ConversationId, ErasureId, ListId, MessageId};
 use runtime::http::{
     ApiError, Caller, Idempotency, IdempotencyHeader, PageBody, PageQuery, PathId, Problem, ValidQuery,
 };
@@ -54,6 +56,10 @@ pub struct PersonExport {
     /// Who was found to be the same person, with what was known of them.
     merged: Vec<MergedContact>,
     lists: Vec<ListName>,
+    /// Newest first.
+    notes: Vec<ExportedNote>,
+    /// What the person said about being written to, oldest first.
+    consents: Vec<ExportedConsent>,
     conversations: Vec<ExportedConversation>,
     /// Oldest first.
     sessions: Vec<SessionBody>,
@@ -109,6 +115,41 @@ impl From<(ListId, String, DateTime<Utc>)> for ListName {
     }
 }
 
+/// A note on the person.
+#[derive(Serialize, ToSchema)]
+pub struct ExportedNote {
+    text: String,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Note> for ExportedNote {
+    fn from(note: Note) -> Self {
+        Self { text: note.text, created_at: note.created_at, updated_at: note.updated_at }
+    }
+}
+
+/// What the person said about being written to.
+#[derive(Serialize, ToSchema)]
+pub struct ExportedConsent {
+    /// `opt_out` or `opt_in`.
+    kind: String,
+    /// Where the company heard it.
+    source: String,
+    /// How it knows.
+    proof: Option<String>,
+    #[schema(value_type = Option<Uuid>)]
+    message_id: Option<MessageId>,
+    at: DateTime<Utc>,
+}
+
+impl From<Said> for ExportedConsent {
+    fn from(said: Said) -> Self {
+        let Said { kind, source, proof, message_id, at, .. } = said;
+        Self { kind, source, proof, message_id, at }
+    }
+}
+
 /// A conversation with the person.
 #[derive(Serialize, ToSchema)]
 pub struct ExportedConversation {
@@ -146,6 +187,8 @@ impl PersonExport {
             contact: told.contact.into(),
             merged: told.merged.into_iter().map(MergedContact::from).collect(),
             lists: told.lists.into_iter().map(ListName::from).collect(),
+            notes: told.notes.into_iter().map(ExportedNote::from).collect(),
+            consents: told.consents.into_iter().map(ExportedConsent::from).collect(),
             conversations: told.conversations.into_iter().map(ExportedConversation::from).collect(),
             sessions: told.sessions.into_iter().map(SessionBody::from).collect(),
             messages: PageBody::from_page(list, told.messages, MessageBody::from),

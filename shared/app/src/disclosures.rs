@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use db::contacts::Contact;
+use db::contacts::consents::Said;
+use db::contacts::notes::Note;
 use db::conversations::{Conversation, Filter};
 use db::messages::Message;
 use db::sessions::Session;
@@ -27,6 +29,10 @@ pub struct Disclosure {
     pub merged: Vec<Contact>,
     /// Lists that the person is in, and since when.
     pub lists: Vec<(ListId, String, DateTime<Utc>)>,
+    /// Notes on the person, newest first.
+    pub notes: Vec<Note>,
+    /// What the person said about being written to, oldest first.
+    pub consents: Vec<Said>,
     /// Every conversation, groups too.
     pub conversations: Vec<Conversation>,
     /// Every session, oldest first.
@@ -51,12 +57,18 @@ pub async fn tell(
         return Err(Error::invalid("limit", format!("1 to {MESSAGES}")));
     }
     let mut tx = app.db().await?.begin(caller.scope).await?;
-    let contact = contacts::read(&mut tx, id).await?;
+    let mut contact = contacts::read(&mut tx, id).await?;
+    // Also fields that the company has no more.
+    if let Some(whole) = db::contacts::find(&mut tx, id).await? {
+        contact.contact.custom = whole.custom;
+    }
     if let Some(into) = contact.contact.merged_into_id {
-        return Err(crate::merges::merged_into(into));
+        return Err(contacts::merged_into(into));
     }
     let merged = db::contacts::list_merged(&mut tx, id).await?;
     let lists = db::lists::list_of_contact(&mut tx, id).await?;
+    let notes = db::contacts::notes::list(&mut tx, id, None, i64::MAX).await?;
+    let consents = db::contacts::consents::list(&mut tx, id).await?;
     let filter = Filter { contact_id: Some(id), include_groups: true, ..Filter::default() };
     let conversations = db::conversations::list(&mut tx, &filter, None, i64::MAX).await?;
     let sessions = db::sessions::list_for_contact(&mut tx, id).await?;
@@ -67,5 +79,5 @@ pub async fn tell(
     }
     tx.commit().await?;
     let messages = Page::cut(rows, limit, |message| (message.occurred_at, message.id.0));
-    Ok(Disclosure { contact, merged, lists, conversations, sessions, messages })
+    Ok(Disclosure { contact, merged, lists, notes, consents, conversations, sessions, messages })
 }

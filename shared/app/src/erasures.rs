@@ -13,9 +13,10 @@ use serde_json::json;
 use crate::App;
 use crate::audit::{self, By};
 use crate::auth::Identity;
+use crate::contacts;
 use crate::error::{Error, Result};
 use crate::idempotency::{self, IdempotencyKey};
-use crate::merges::{lock, may_try_again, merged_into};
+use crate::merges::{lock, may_try_again};
 use crate::outbox::{self, Outgoing};
 
 /// Messages of one transaction.
@@ -55,7 +56,7 @@ async fn try_request(
     let mut tx = app.db().await?.begin(caller.scope).await?;
     let locked = lock(&mut tx, &[contact_id]).await?.pop().ok_or(Error::NotFound("contact"))?;
     if let Some(into) = locked.merged_into_id {
-        return Err(merged_into(into));
+        return Err(contacts::merged_into(into));
     }
     // The key stands for the contact: it has one erasure, whoever asks for it.
     let known = db::erasures::find_of_contact(&mut tx, contact_id).await?;
@@ -72,6 +73,8 @@ async fn try_request(
     db::erasures::erase_sessions(&mut tx, contact_id, now).await?;
     db::erasures::erase_contacts(&mut tx, &sides, now).await?;
     db::merges::delete_lists(&mut tx, contact_id).await?;
+    db::erasures::delete_notes(&mut tx, contact_id).await?;
+    db::erasures::erase_consents(&mut tx, contact_id).await?;
     db::erasures::erase_other_events(&mut tx, &mentioned).await?;
     db::erasures::insert(&mut tx, id, contact_id, now).await?;
     let object = ("contact", Some(contact_id.0));

@@ -132,6 +132,13 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
     Ok(Entry {
         connection_id: event.connection_id,
         key: event.key.clone(),
+        about: match parsed {
+            InboundEvent::Status(update) => Some(update.provider_message_id.clone()),
+            InboundEvent::Message(_)
+            | InboundEvent::AddressChange(_)
+            | InboundEvent::MarketingPreference(_)
+            | InboundEvent::Notice { .. } => None,
+        },
         kind,
         reason,
         payload,

@@ -154,11 +154,6 @@ fn rule(code: &'static str, message: impl Into<String>) -> Error {
     Error::Rule { code, message: message.into() }
 }
 
-/// It is another contact now.
-pub(crate) fn merged_into(into: ContactId) -> Error {
-    rule("contact_merged", format!("this contact was merged into {into}"))
-}
-
 async fn try_merge(app: &App, caller: &Identity, id: ContactId, into: ContactId) -> Result<AddressedContact> {
     let mut tx = app.db().await?.begin(caller.scope).await?;
     let locked = lock(&mut tx, &[id, into]).await?;
@@ -170,7 +165,7 @@ async fn try_merge(app: &App, caller: &Identity, id: ContactId, into: ContactId)
     let survivor = find(into).ok_or_else(|| Error::invalid("into", "no contact of the company"))?;
     match (merged.merged_into_id, survivor.merged_into_id) {
         (Some(known), _) if known == into => return contacts::read(&mut tx, into).await,
-        (Some(other), _) | (None, Some(other)) => return Err(merged_into(other)),
+        (Some(other), _) | (None, Some(other)) => return Err(contacts::merged_into(other)),
         (None, None) => {}
     }
     if merged.erased_at.is_some() || survivor.erased_at.is_some() {
@@ -194,6 +189,8 @@ async fn try_merge(app: &App, caller: &Identity, id: ContactId, into: ContactId)
     db::merges::move_sessions(&mut tx, id, into).await?;
     db::merges::move_messages(&mut tx, id, into).await?;
     db::merges::move_lists(&mut tx, id, into).await?;
+    db::merges::move_notes(&mut tx, id, into).await?;
+    db::merges::move_consents(&mut tx, id, into).await?;
     db::merges::update_facts(&mut tx, into, &merge.got, now).await?;
     db::merges::set_merged(&mut tx, &sides, Some(into), now).await?;
     let (object, detail) = (("contact", Some(id.0)), json!({ "into": into }));
@@ -239,6 +236,8 @@ async fn try_unmerge(app: &App, caller: &Identity, id: ContactId) -> Result<Addr
     db::merges::return_sessions(&mut tx, merge.id, into, id).await?;
     db::merges::return_messages(&mut tx, into, id, &sides).await?;
     db::merges::return_lists(&mut tx, merge.id, into, id).await?;
+    db::merges::return_notes(&mut tx, merge.id, into, id).await?;
+    db::merges::return_consents(&mut tx, merge.id, into, id).await?;
     db::merges::update_facts(&mut tx, into, &left, now).await?;
     db::merges::update_facts(&mut tx, id, &back, now).await?;
     let (object, detail) = (("contact", Some(id.0)), json!({ "from": into }));

@@ -90,8 +90,8 @@ CREATE TABLE contact_merges (
     merged_at   timestamptz NOT NULL,
     undone_at   timestamptz,
     PRIMARY KEY (company_id, id),
-    FOREIGN KEY (company_id, contact_id) REFERENCES contacts (company_id, id) ON DELETE CASCADE,
-    FOREIGN KEY (company_id, into_id) REFERENCES contacts (company_id, id) ON DELETE CASCADE
+    FOREIGN KEY (company_id, contact_id) REFERENCES contacts (company_id, id),
+    FOREIGN KEY (company_id, into_id) REFERENCES contacts (company_id, id)
 );
 CREATE UNIQUE INDEX contact_merges_standing ON contact_merges (company_id, contact_id) WHERE undone_at IS NULL;
 CREATE INDEX contact_merges_contact ON contact_merges (company_id, contact_id, merged_at DESC, id DESC);
@@ -101,14 +101,24 @@ CREATE INDEX contact_merges_into ON contact_merges (company_id, into_id, merged_
 CREATE TABLE contact_merge_items (
     company_id  uuid NOT NULL,
     merge_id    uuid NOT NULL,
-    -- A group's conversation or session; a list that the merged one was in, or that the survivor is in since.
-    kind        text NOT NULL CHECK (kind IN ('conversation', 'session', 'list', 'list_gained')),
+    -- A group's conversation or session, a note, a consent; a list that the merged one was in, or that the survivor is in
+    -- since.
+    kind        text NOT NULL CHECK (kind IN ('conversation', 'session', 'note', 'consent', 'list', 'list_gained')),
     item_id     uuid NOT NULL,
     -- Since when it was in the list.
     since       timestamptz,
     PRIMARY KEY (company_id, merge_id, kind, item_id),
     FOREIGN KEY (company_id, merge_id) REFERENCES contact_merges (company_id, id) ON DELETE CASCADE
 );
+
+-- Who said something about being written to is another contact by then; what was said stays as it is.
+GRANT UPDATE (contact_id) ON contact_consents TO mia_app;
+
+-- No search finds whoever is another contact now, or nobody.
+CREATE OR REPLACE VIEW searchable_contacts AS
+    SELECT company_id, id, name, phone, email, source, external_id, bypass_bots, custom, tags, opted_out_at, created_at,
+           search, merged_into_id, erased_at
+    FROM contacts WHERE company_id = current_company() AND merged_into_id IS NULL AND erased_at IS NULL;
 
 -- ── Erasure ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,7 +143,7 @@ CREATE TABLE erasures (
 -- rewrite it. What the law asks for is less, and these two do just that, in the company of the transaction: the words go,
 -- the event stays. An event's key holds the customer's number where the provider's message id does; its hash takes its
 -- place, by which a late repetition of the event is known (db::journal::insert_new).
-CREATE FUNCTION erased_event_key(key text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION erased_key(key text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN 'erased:' || encode(sha256(convert_to(key, 'UTF8')), 'hex');
 
 CREATE FUNCTION erase_message_events(connections uuid[], provider_message_ids text[]) RETURNS bigint
@@ -154,7 +164,7 @@ CREATE FUNCTION erase_message_events(connections uuid[], provider_message_ids te
             ON e.company_id = current_company() AND e.connection_id = said.connection_id
             AND e.key >= said.first AND e.key < said.past),
     gone AS (
-        UPDATE inbound_events e SET key = erased_event_key(e.key), payload = '{}', reason = NULL FROM told
+        UPDATE inbound_events e SET key = erased_key(e.key), payload = '{}', reason = NULL FROM told
         WHERE e.company_id = current_company() AND e.connection_id = told.connection_id AND e.key = told.key
         RETURNING 1)
     SELECT count(*) FROM gone
@@ -173,8 +183,19 @@ $$;
 CREATE INDEX inbound_events_other ON inbound_events (company_id)
     WHERE kind IN ('address_change', 'marketing_preference', 'notice');
 
-REVOKE ALL ON FUNCTION erase_message_events, erase_other_events FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION erase_message_events, erase_other_events TO mia_app;
+-- The ledger of consents only grows, too: of a contact that is erased, and no other, the words go.
+CREATE FUNCTION erase_consents(contact uuid) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    WITH gone AS (
+        UPDATE contact_consents o SET proof = NULL FROM contacts c
+        WHERE o.company_id = current_company() AND o.contact_id = contact
+          AND c.company_id = o.company_id AND c.id = o.contact_id AND c.erased_at IS NOT NULL
+        RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+REVOKE ALL ON FUNCTION erase_message_events, erase_other_events, erase_consents FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION erase_message_events, erase_other_events, erase_consents TO mia_app;
 
 DO $$
 DECLARE

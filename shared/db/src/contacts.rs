@@ -85,12 +85,45 @@ pub struct Found {
     pub incomplete: bool,
 }
 
-/// Which of `addresses` lead to a contact, and to which. Until the end of the transaction none of those is given to another
-/// one: who merges contacts, takes them apart or erases one waits for what is being filed, and what comes next for them.
+/// Which of `addresses` lead to a contact, and to which.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn find_by_addresses(tx: &mut TenantTx, addresses: &[Address]) -> Result<Vec<Found>> {
+    let company_id = tx.company_id();
+    let (kinds, values) = columns(addresses);
+    let rows = sqlx::query!(
+        r#"SELECT a.kind AS "kind: AddressKind", a.value, a.contact_id AS "contact_id: ContactId",
+                  coalesce(a.side_id, a.contact_id) AS "side_id!: ContactId",
+                  (p.name = '' OR p.phone IS NULL) AS "incomplete!"
+           FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
+           JOIN contact_addresses a ON a.company_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value
+           JOIN contacts p ON p.company_id = a.company_id AND p.id = a.contact_id"#,
+        company_id.0,
+        &kinds as _,
+        &values
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Found {
+            known: KnownAddress {
+                address: Address { kind: row.kind, value: row.value },
+                contact_id: row.contact_id,
+                side_id: row.side_id,
+            },
+            incomplete: row.incomplete,
+        })
+        .collect())
+}
+
+/// As [`find_by_addresses`], for what is to be filed. Until the end of the transaction none of those is given to another
+/// one: who merges contacts, takes them apart or erases one waits for what is being filed, and what comes next for them.
+///
+/// # Errors
+/// Database errors only.
+pub async fn hold_by_addresses(tx: &mut TenantTx, addresses: &[Address]) -> Result<Vec<Found>> {
     let company_id = tx.company_id();
     let (kinds, values) = columns(addresses);
     let rows = sqlx::query!(

@@ -149,6 +149,29 @@ pub async fn erase_contacts(tx: &mut TenantTx, contacts: &[ContactId], now: Date
     Ok(())
 }
 
+/// Takes the notes on a contact away.
+///
+/// # Errors
+/// Database errors only.
+pub async fn delete_notes(tx: &mut TenantTx, id: ContactId) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!("DELETE FROM contact_notes WHERE company_id = $1 AND contact_id = $2", company_id.0, id.0)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Takes the person's words out of what an erased contact said about being written to; that it was said stays.
+///
+/// # Errors
+/// Database errors only.
+pub async fn erase_consents(tx: &mut TenantTx, id: ContactId) -> Result<()> {
+    sqlx::query_scalar!(r#"SELECT erase_consents($1) AS "consents!""#, id.0)
+        .fetch_one(tx.connection())
+        .await?;
+    Ok(())
+}
+
 /// Takes a contact's addresses away: whoever writes from one of them is somebody new.
 ///
 /// # Errors
@@ -275,10 +298,11 @@ pub async fn erase_messages(tx: &mut TenantTx, messages: &[Erasable], now: DateT
         .fetch_one(tx.connection())
         .await?;
     let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
-    // The provider's id of a message may hold the customer's number.
+    // The provider's id of a message may hold the customer's number. By its hash it is known what is said of it later.
     sqlx::query!(
         "UPDATE messages SET text = NULL, content = NULL, media = NULL, reply_to_provider_id = NULL,
-             provider_message_id = NULL, error = error - 'detail', erased_at = $3, version = version + 1
+             provider_message_id = erased_key(provider_message_id), error = error - 'detail', erased_at = $3,
+             version = version + 1
          WHERE company_id = $1 AND id = ANY($2)",
         company_id.0,
         &ids,

@@ -1,7 +1,7 @@
 //! Contacts that turned out to be one person: what moves from one to the other, and back.
 //!
 //! Who merges locks addresses first, then contacts: what comes in takes its addresses
-//! ([`find_by_addresses`](crate::contacts::find_by_addresses)) before anything else, too.
+//! ([`hold_by_addresses`](crate::contacts::hold_by_addresses)) before anything else, too.
 
 use chrono::{DateTime, Utc};
 use domain::merge::Facts;
@@ -51,8 +51,8 @@ pub async fn lock_contacts(tx: &mut TenantTx, contacts: &[ContactId]) -> Result<
     let contacts: Vec<_> = contacts.iter().map(|contact| contact.0).collect();
     let rows = sqlx::query!(
         r#"SELECT id AS "id: ContactId", merged_into_id AS "merged_into_id: ContactId", erased_at, name, phone, email,
-                  username, external_id, bypass_bots, custom, tags, opted_out_at, marketing_opted_out_at,
-                  marketing_changed_at
+                  username, external_id, bypass_bots, custom, tags, opted_out_at, consent_changed_at,
+                  marketing_opted_out_at, marketing_changed_at
            FROM contacts WHERE company_id = $1 AND id = ANY($2) ORDER BY id FOR UPDATE"#,
         company_id.0,
         &contacts
@@ -78,6 +78,7 @@ pub async fn lock_contacts(tx: &mut TenantTx, contacts: &[ContactId]) -> Result<
                 },
                 tags: row.tags,
                 opted_out_at: row.opted_out_at,
+                consent_changed_at: row.consent_changed_at,
                 marketing_opted_out_at: row.marketing_opted_out_at,
                 marketing_changed_at: row.marketing_changed_at,
             },
@@ -94,7 +95,7 @@ pub async fn update_facts(tx: &mut TenantTx, id: ContactId, facts: &Facts, now: 
     sqlx::query!(
         "UPDATE contacts SET name = $3, phone = $4, email = $5, username = $6, external_id = $7, bypass_bots = $8,
              custom = $9, tags = $10, opted_out_at = $11, marketing_opted_out_at = $12, marketing_changed_at = $13,
-             updated_at = $14
+             updated_at = $14, consent_changed_at = $15
          WHERE company_id = $1 AND id = $2",
         company_id.0,
         id.0,
@@ -109,7 +110,8 @@ pub async fn update_facts(tx: &mut TenantTx, id: ContactId, facts: &Facts, now: 
         facts.opted_out_at,
         facts.marketing_opted_out_at,
         facts.marketing_changed_at,
-        now
+        now,
+        facts.consent_changed_at
     )
     .execute(tx.connection())
     .await?;
@@ -265,7 +267,7 @@ pub async fn return_addresses(
     Ok(())
 }
 
-/// Notes what moves from `from` to `into` and does not say itself whose it was: groups, and lists.
+/// Writes down what moves from `from` to `into` and does not say itself whose it was: groups, lists, notes and consents.
 ///
 /// # Errors
 /// Database errors only.
@@ -279,6 +281,11 @@ pub async fn insert_items(tx: &mut TenantTx, id: MergeId, from: ContactId, into:
          SELECT $1, $2, 'session', s.id, NULL::timestamptz FROM sessions s
          JOIN conversations c ON c.company_id = $1 AND c.id = s.conversation_id AND c.is_group
          WHERE s.company_id = $1 AND s.contact_id = $3
+         UNION ALL
+         SELECT $1, $2, 'note', id, NULL::timestamptz FROM contact_notes WHERE company_id = $1 AND contact_id = $3
+         UNION ALL
+         SELECT $1, $2, 'consent', id, NULL::timestamptz FROM contact_consents
+         WHERE company_id = $1 AND contact_id = $3
          UNION ALL
          SELECT $1, $2, 'list', list_id, added_at FROM list_contacts WHERE company_id = $1 AND contact_id = $3
          UNION ALL
@@ -502,6 +509,84 @@ pub async fn return_lists(tx: &mut TenantTx, id: MergeId, from: ContactId, to: C
         company_id.0,
         id.0,
         from.0
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Gives the notes on a contact to another one.
+///
+/// # Errors
+/// Database errors only.
+pub async fn move_notes(tx: &mut TenantTx, from: ContactId, into: ContactId) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE contact_notes SET contact_id = $3 WHERE company_id = $1 AND contact_id = $2",
+        company_id.0,
+        from.0,
+        into.0
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Gives the notes that a merge moved back.
+///
+/// # Errors
+/// Database errors only.
+pub async fn return_notes(tx: &mut TenantTx, id: MergeId, from: ContactId, to: ContactId) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE contact_notes n SET contact_id = $4
+         WHERE n.company_id = $1 AND n.contact_id = $3
+           AND n.id IN (SELECT i.item_id FROM contact_merge_items i
+                        WHERE i.company_id = $1 AND i.merge_id = $2 AND i.kind = 'note')",
+        company_id.0,
+        id.0,
+        from.0,
+        to.0
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Gives what a customer said about being written to, to another contact.
+///
+/// # Errors
+/// Database errors only.
+pub async fn move_consents(tx: &mut TenantTx, from: ContactId, into: ContactId) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE contact_consents SET contact_id = $3 WHERE company_id = $1 AND contact_id = $2",
+        company_id.0,
+        from.0,
+        into.0
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Gives the consents that a merge moved back, and those that stand in messages that `to` has back by now.
+///
+/// # Errors
+/// Database errors only.
+pub async fn return_consents(tx: &mut TenantTx, id: MergeId, from: ContactId, to: ContactId) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE contact_consents o SET contact_id = $4
+         WHERE o.company_id = $1 AND o.contact_id = $3
+           AND (o.id IN (SELECT i.item_id FROM contact_merge_items i
+                         WHERE i.company_id = $1 AND i.merge_id = $2 AND i.kind = 'consent')
+                OR EXISTS (SELECT FROM messages m
+                           WHERE m.company_id = $1 AND m.id = o.message_id AND m.contact_id = $4))",
+        company_id.0,
+        id.0,
+        from.0,
+        to.0
     )
     .execute(tx.connection())
     .await?;

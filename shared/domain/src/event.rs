@@ -39,6 +39,9 @@ pub enum Event {
     /// A customer wants to be written to.
     #[serde(rename = "contact.opted_in")]
     ContactOptedIn {
+        /// The contact.
+        contact_id: ContactId,
+    },
     /// Two contacts are one: everything of the first is the other's now.
     #[serde(rename = "contact.merged")]
     ContactMerged {

@@ -25,6 +25,8 @@ pub struct Facts {
     pub tags: Vec<String>,
     /// Opted out of everything.
     pub opted_out_at: Option<DateTime<Utc>>,
+    /// When the customer last said yes or no.
+    pub consent_changed_at: Option<DateTime<Utc>>,
     /// Opted out of marketing.
     pub marketing_opted_out_at: Option<DateTime<Utc>>,
     /// When the customer last stopped or resumed marketing.
@@ -48,6 +50,7 @@ impl Facts {
             custom,
             tags,
             opted_out_at: self.opted_out_at.or(other.opted_out_at),
+            consent_changed_at: self.consent_changed_at.max(other.consent_changed_at),
             marketing_opted_out_at: self.marketing_opted_out_at.or(other.marketing_opted_out_at),
             marketing_changed_at: self.marketing_changed_at.max(other.marketing_changed_at),
         }
@@ -76,6 +79,11 @@ impl Facts {
             custom,
             tags: self.tags.iter().filter(|tag| !gained(tag)).cloned().collect(),
             opted_out_at: back(&self.opted_out_at, &had.opted_out_at, &got.opted_out_at),
+            consent_changed_at: back(
+                &self.consent_changed_at,
+                &had.consent_changed_at,
+                &got.consent_changed_at,
+            ),
             marketing_opted_out_at: back(
                 &self.marketing_opted_out_at,
                 &had.marketing_opted_out_at,
@@ -95,6 +103,7 @@ impl Facts {
         let mut facts = self.clone();
         if survivor_now.opted_out_at.is_some() && survivor_now.opted_out_at != got.opted_out_at {
             facts.opted_out_at = facts.opted_out_at.or(survivor_now.opted_out_at);
+            facts.consent_changed_at = facts.consent_changed_at.max(survivor_now.consent_changed_at);
         }
         let stopped = survivor_now.marketing_opted_out_at;
         if stopped.is_some() && stopped != got.marketing_opted_out_at {

@@ -12,7 +12,7 @@ use db::Db;
 use crate::Stack;
 
 /// Every dead-letter queue, by the name of its output.
-pub const DEAD_LETTER_QUEUES: [&str; 6] = [
+pub const DEAD_LETTER_QUEUES: [&str; 7] = [
     "InboundDeadQueueUrl",
     "OutboundDeadQueueUrl",
     "TurnsDeadQueueUrl",
@@ -23,7 +23,7 @@ pub const DEAD_LETTER_QUEUES: [&str; 6] = [
 ];
 
 /// Every other queue, by the name of its output.
-pub const QUEUES: [&str; 6] = [
+pub const QUEUES: [&str; 7] = [
     "InboundQueueUrl",
     "OutboundQueueUrl",
     "TurnsQueueUrl",

@@ -48,6 +48,7 @@ async fn counted(flow: &Flow, id: &str) -> Value {
                           FROM messages WHERE company_id = $1 AND contact_id = $2::uuid),
              'sessions', (SELECT count(*) FROM sessions WHERE company_id = $1 AND contact_id = $2::uuid),
              'conversations', (SELECT count(*) FROM conversations WHERE company_id = $1 AND contact_id = $2::uuid),
+             'consents', (SELECT count(*) FROM contact_consents WHERE company_id = $1 AND contact_id = $2::uuid),
              'events', (SELECT count(*) FROM inbound_events WHERE company_id = $1))",
     )
     .bind(flow.tenant.company_id)
@@ -84,6 +85,10 @@ async fn everything_about_a_person_is_told() {
     notes_down(&flow, &thread, "Dois").await;
     flow.clock.pass(chrono::TimeDelta::seconds(1));
     notes_down(&flow, &thread, "Três").await;
+    let note = json!({ "text": "Prefere a manhã" });
+    let _note = post(&flow, &format!("contacts/{id}/notes"), note).await.expect_status(201);
+    let said = json!({ "proof": "Pediu por telefone" });
+    let _consent = post(&flow, &format!("contacts/{id}/opt-out"), said).await.expect_status(200);
     let twin = insert(&flow, json!({ "name": "Ana E.", "email": "ana@example.com" })).await;
     let _merged =
         post(&flow, &format!("contacts/{twin}/merge"), json!({ "into": id })).await.expect_status(200);
@@ -106,6 +111,8 @@ async fn everything_about_a_person_is_told() {
     for conversation in shown["conversations"].as_array_mut().unwrap() {
         conversation["last_inbound_at"] = json!("[time]");
     }
+    shown["consents"][0]["at"] = json!("[time]");
+    shown["contact"]["opted_out_at"] = json!("[time]");
     let text = redacted(&shown).to_string().replace(&wa_id, "[number]");
     insta::assert_json_snapshot!("export", serde_json::from_str::<Value>(&text).unwrap());
 
@@ -151,6 +158,12 @@ async fn a_person_is_forgotten_and_what_was_counted_stays() {
         .await
         .expect_status(200);
     writes(&flow, &wa_id, &secret, &format!("{secret} de novo")).await;
+    let _note =
+        post(&flow, &format!("contacts/{id}/notes"), json!({ "text": format!("{secret} liga tarde") }))
+            .await
+            .expect_status(201);
+    let said = json!({ "proof": format!("{secret} pediu por telefone") });
+    let _consent = post(&flow, &format!("contacts/{id}/opt-out"), said).await.expect_status(200);
     // Somebody who was found to be the same person, a list, and what the provider said of the number beside messages.
     let other = number();
     let twin = writes(&flow, &other, &format!("{secret} Filho"), "Sou eu também").await;
@@ -210,6 +223,13 @@ async fn a_person_is_forgotten_and_what_was_counted_stays() {
     flow.hand_over(Queue::Inbound, late).await;
     hear(&flow).await;
     assert_eq!(contact_of(&flow, &wa_id).await, None);
+    // What is said of an erased message tells nothing of the person.
+    let late = status(&wa_id, &first, now_seconds(), "delivered");
+    let late = change(&flow.tenant.phone_number_id, &[], &[], &[late]);
+    let _answer = flow.deliver(&body(&flow.tenant.waba_id, &[late]).to_string()).await.expect_status(200);
+    hear(&flow).await;
+    let left = everything(&flow).await;
+    assert!(!left.contains(&wa_id) && !left.contains(&first), "a late report brought it back");
     let anew = writes(&flow, &wa_id, "Ana", "Olá").await;
     assert_ne!(anew, id);
     assert_eq!(words(&flow, &anew).await, ["Olá"]);

@@ -106,6 +106,10 @@ async fn two_become_one_and_two_again() {
 #[tokio::test]
 async fn the_survivor_has_the_fields_of_both_and_gives_them_back() {
     let flow = quiet().await;
+    for key in ["plano", "cpf"] {
+        let field = json!({ "key": key, "label": key, "type": "text" });
+        let _field = post(&flow, "contact-fields", field).await.expect_status(201);
+    }
     let ana = insert(&flow, json!({ "name": "Ana", "tags": ["vip"], "custom": { "plano": "ouro" } })).await;
     let other = insert(
         &flow,
@@ -115,6 +119,18 @@ async fn the_survivor_has_the_fields_of_both_and_gives_them_back() {
     .await;
     let path = format!("contacts/{ana}");
     let before = get(&flow, &path).await;
+    for (id, text) in [(&ana, "Prefere a manhã"), (&other, "Prefere a tarde")] {
+        let _note =
+            post(&flow, &format!("contacts/{id}/notes"), json!({ "text": text })).await.expect_status(201);
+    }
+    let notes = async |id: &str| {
+        let notes = get(&flow, &format!("contacts/{id}/notes")).await;
+        let texts =
+            notes["items"].as_array().unwrap().iter().map(|note| note["text"].as_str().unwrap().to_owned());
+        texts.collect::<std::collections::BTreeSet<_>>()
+    };
+    let said = json!({ "proof": "Ligou e pediu", "source": "telefone" });
+    let _consent = post(&flow, &format!("contacts/{other}/opt-out"), said).await.expect_status(200);
     let merged = merge(&flow, &other, &ana).await.expect_status(200).body;
     for (name, value) in [
         ("name", json!("Ana")),
@@ -126,7 +142,31 @@ async fn the_survivor_has_the_fields_of_both_and_gives_them_back() {
     ] {
         assert_eq!(merged[name], value, "{name}");
     }
+    assert_eq!(notes(&ana).await.len(), 2);
+    for act in ["notes", "opt-out"] {
+        let body = json!({ "text": "Nada", "proof": "Nada" });
+        let body =
+            if act == "notes" { json!({ "text": body["text"] }) } else { json!({ "proof": body["proof"] }) };
+        let refused = post(&flow, &format!("contacts/{other}/{act}"), body).await;
+        let _problem = refused.expect_problem(409, "contact_merged");
+    }
+    let change = json!({ "name": "Outra" });
+    let refused = flow.api(Method::PATCH, &format!("contacts/{other}"), Some(&change)).await;
+    let _problem = refused.expect_problem(409, "contact_merged");
+    let found = get(&flow, "contacts?q=Ana").await;
+    assert_eq!(found["items"].as_array().unwrap().len(), 1, "who was merged is not found");
     let back = unmerge(&flow, &other).await.expect_status(200).body;
+    assert_eq!(notes(&ana).await, ["Prefere a manhã".to_owned()].into());
+    assert_eq!(notes(&other).await, ["Prefere a tarde".to_owned()].into());
+    let consents: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM contact_consents WHERE company_id = $1 AND contact_id = $2::uuid",
+    )
+    .bind(flow.tenant.company_id)
+    .bind(&other)
+    .fetch_one(&flow.admin)
+    .await
+    .unwrap();
+    assert_eq!(consents, 1);
     assert_eq!((&back["email"], &back["tags"]), (&json!("ana@example.com"), &json!(["sp"])));
     assert_eq!(get(&flow, &path).await, before);
     flow.pump().await;

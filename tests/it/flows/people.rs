@@ -90,10 +90,16 @@ pub(super) async fn insert(flow: &Flow, fields: Value) -> String {
         "custom": {}, "tags": [], "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
     });
     row.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    sqlx::query("INSERT INTO contacts SELECT * FROM jsonb_populate_record(NULL::contacts, $1)")
-        .bind(row)
-        .execute(&flow.admin)
-        .await
-        .unwrap();
+    sqlx::query(
+        "INSERT INTO contacts (company_id, id, name, phone, email, source, external_id, bypass_bots, custom, tags,
+             opted_out_at, created_at, updated_at)
+         SELECT company_id, id, name, phone, email, source, external_id, bypass_bots, custom, tags, opted_out_at,
+                created_at, updated_at
+         FROM jsonb_populate_record(NULL::contacts, $1)",
+    )
+    .bind(row)
+    .execute(&flow.admin)
+    .await
+    .unwrap();
     id.to_string()
 }

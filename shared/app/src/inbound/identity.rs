@@ -36,14 +36,14 @@ pub(super) async fn resolve(
     let now = app.clock.now();
     let mut known = Known::default();
     let wanted = distinct(customers.iter().flat_map(|customer| &customer.addresses));
-    known.learn(db::contacts::find_by_addresses(tx, &wanted).await?);
+    known.learn(db::contacts::hold_by_addresses(tx, &wanted).await?);
 
     let unknown: Vec<_> =
         wanted.into_iter().filter(|address| !known.addresses.contains_key(address)).collect();
     if !unknown.is_empty() {
         // Somebody else may be giving one of them to a contact, from another connection, right now.
         db::contacts::lock_addresses(tx, &unknown).await?;
-        known.learn(db::contacts::find_by_addresses(tx, &unknown).await?);
+        known.learn(db::contacts::hold_by_addresses(tx, &unknown).await?);
     }
 
     let scope = domain::CompanyScope::assert_verified(tx.company_id());
@@ -96,7 +96,7 @@ pub(super) async fn learn_change(
     change: &AddressChange,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let found = db::contacts::find_by_addresses(tx, &change.previous).await?;
+    let found = db::contacts::hold_by_addresses(tx, &change.previous).await?;
     let known =
         |address: &Address| found.iter().map(|found| &found.known).find(|known| known.address == *address);
     let Some(KnownAddress { contact_id, side_id, .. }) = change.previous.iter().find_map(known) else {
@@ -126,7 +126,7 @@ pub(crate) async fn learn(
     db::contacts::lock_addresses(tx, addresses).await?;
     let told: Vec<_> = addresses.iter().map(|address| (address.clone(), side_id)).collect();
     db::contacts::insert_addresses(tx, &told, now).await?;
-    let found = db::contacts::find_by_addresses(tx, addresses).await?;
+    let found = db::contacts::hold_by_addresses(tx, addresses).await?;
     let own = found.into_iter().filter(|found| found.known.side_id == side_id);
     Ok(own.map(|found| found.known.address).collect())
 }
