@@ -107,7 +107,8 @@ async fn contacts_are_in_a_list_once() {
     for limit in [1, 2, 3] {
         assert_eq!(listed(&flow, &id, limit).await, whole, "in pages of {limit}");
     }
-    let one = get(&flow, &format!("{path}?limit=1")).await;
+    let mut one = get(&flow, &format!("{path}?limit=1")).await;
+    one["items"][0]["name"] = json!("[name]");
     insta::assert_json_snapshot!("list_contacts", redacted(&one["items"]));
 
     let gone = json!({ "contact_ids": [people[4], people[3], people[3]] });
