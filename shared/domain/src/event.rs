@@ -240,6 +240,9 @@ impl Event {
             | Self::LeadChanged { .. }
             | Self::LeadMoved { .. }
             | Self::LeadDeleted { .. }
+            | Self::ContactMerged { .. }
+            | Self::ContactUnmerged { .. }
+            | Self::ContactErased { .. }
             | Self::MemberShutOut { .. }
             | Self::LoginSessionsEnded { .. }
             | Self::ApiKeyRevoked { .. } => None,
