@@ -95,7 +95,16 @@ pub(crate) async fn messages_of(api: &Api, conversation_id: &str) -> Vec<Value> 
 
 /// Ids and our own times replaced by words, so that an answer can be compared with that of another run.
 pub(crate) fn redacted(value: &Value) -> Value {
-    const OURS: [&str; 4] = ["created_at", "updated_at", "expires_at", "session_expires_at"];
+    const OURS: [&str; 8] = [
+        "created_at",
+        "updated_at",
+        "expires_at",
+        "session_expires_at",
+        "erased_at",
+        "added_at",
+        "requested_at",
+        "finished_at",
+    ];
     match value {
         Value::String(text) if uuid::Uuid::parse_str(text).is_ok() => json!("[id]"),
         Value::Array(items) => items.iter().map(redacted).collect(),

@@ -1,6 +1,6 @@
 //! `/contacts`: the customers. Here one by one and their list · [`tags`] tabulations on them · [`notes`] · [`consents`]
 //! whether they want to be written to · [`timeline`] · [`fields`] what the company wants to know of them ·
-//! [`tabulations`] what there is to choose from.
+//! [`tabulations`] what there is to choose from. [`lists`], [`segments`], [`merges`] and [`erasures`] are of this group, too.
 
 pub mod consents;
 pub mod fields;
@@ -28,7 +28,7 @@ use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::group::{Group, routes};
-use crate::words;
+use crate::{erasures, lists, merges, segments, words};
 
 /// What cursors are of.
 const LIST: &str = "contacts";
@@ -45,6 +45,10 @@ pub fn router() -> Group {
         .merge(timeline::router())
         .merge(fields::router())
         .merge(tabulations::router())
+        .merge(merges::router())
+        .merge(erasures::router())
+        .merge(lists::router())
+        .merge(segments::router())
 }
 
 /// A customer.
@@ -67,6 +71,11 @@ pub struct ContactBody {
     tags: Vec<String>,
     /// Since when this customer wants no messages; null while that is not so.
     opted_out_at: Option<DateTime<Utc>>,
+    /// Who it is now, if it was merged: then everything but its own fields is there.
+    #[schema(value_type = Option<Uuid>)]
+    merged_into: Option<ContactId>,
+    /// When everything about the person was taken out of it.
+    erased_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
 
@@ -95,6 +104,8 @@ impl From<AddressedContact> for ContactBody {
             custom: contact.custom,
             tags: contact.tags,
             opted_out_at: contact.opted_out_at,
+            merged_into: contact.merged_into_id,
+            erased_at: contact.erased_at,
             created_at: contact.created_at,
         }
     }
@@ -246,7 +257,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(contact.into())))
 }
 
-/// Finds a contact.
+/// Finds a contact, also one that was merged or erased, which no list shows.
 #[utoipa::path(get, path = "/contacts/{id}", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = ContactBody),

@@ -11,11 +11,15 @@ pub mod boards;
 pub mod company;
 pub mod contacts;
 pub mod conversations;
+pub mod erasures;
 pub mod group;
 pub mod leads;
 pub mod media;
+pub mod lists;
+pub mod merges;
 pub mod messages;
 pub mod platform;
+pub mod segments;
 pub mod sessions;
 mod words;
 

@@ -57,6 +57,7 @@ words! {
     ConversationStatus: of::<crate::conversations::ConversationStatus>(), "Where a conversation stands.";
     StageKind: of::<domain::board::StageKind>(), "What it means to stand in a stage.";
     LeadChange: of::<domain::board::LeadChange>(), "What happened to a lead.";
+    ErasureState: ["none", "running", "done"], "Whether a person is being forgotten.";
     ActorKind: ["person", "api_key", "system"], "Who acts.";
     Standing: ["ok", "unavailable"], "Whether it works.";
 }

@@ -4,6 +4,7 @@
 //! [`outbound`] messages go out · [`media`] files come over · [`mail`] mails to people · [`push`] browsers see it live.
 
 pub mod ai_reply;
+pub mod erasures;
 pub mod inbound;
 pub mod mail;
 pub mod media;

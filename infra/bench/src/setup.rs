@@ -116,6 +116,7 @@ impl Setup {
             ("MAIL_QUEUE_URL", queue("mail")),
             ("MEDIA_QUEUE_URL", queue("media")),
             ("MEDIA_BUCKET", "media".to_owned()),
+            ("ERASURES_QUEUE_URL", queue("erasures")),
             ("RATE_LIMITS_TABLE", "rate-limits".to_owned()),
             ("SOCKETS_TABLE", "sockets".to_owned()),
             ("OVERFLOW_BUCKET", "overflow".to_owned()),

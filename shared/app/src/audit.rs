@@ -20,6 +20,8 @@ pub enum By<'a> {
     Caller(&'a Identity),
     /// A person who is not logged in, but proved who they are.
     Person(UserId, &'a Client),
+    /// We ourselves, later on.
+    System,
 }
 
 /// Adds a line: `action` is `<object>.<verb>`, `object` its kind and id. `detail` never holds a secret.
@@ -34,9 +36,11 @@ pub async fn record(
     object: (&str, Option<Uuid>),
     detail: Value,
 ) -> Result<()> {
+    let nobody = Client::default();
     let (actor, client) = match by {
         By::Caller(identity) => (actor(identity), &identity.client),
         By::Person(user_id, client) => (("person", Some(user_id.0)), client),
+        By::System => (("system", None), &nobody),
     };
     Ok(db::audit::insert(tx, &entry(app, actor, client, action, object, detail)).await?)
 }

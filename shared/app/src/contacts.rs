@@ -154,13 +154,44 @@ async fn find_wanted(tx: &mut db::TenantTx, wanted: &[Vec<Address>]) -> Result<O
     Ok(Some(ids))
 }
 
-/// Finds a contact.
+/// Finds a contact, also one that was merged, which says into whom, or erased.
 ///
 /// # Errors
 /// `NotFound`.
 pub async fn find(app: &App, scope: CompanyScope, id: ContactId) -> Result<AddressedContact> {
     let mut tx = app.db().await?.begin(scope).await?;
     read(&mut tx, id).await
+}
+
+/// Refuses a contact that is another one now, or nobody.
+pub(crate) fn require_somebody(contact: &Contact) -> Result<()> {
+    match contact.merged_into_id {
+        Some(into) => Err(merged_into(into)),
+        None if contact.erased_at.is_some() => Err(erased()),
+        None => Ok(()),
+    }
+}
+
+/// As [`require_somebody`], and it stays so until the end of the transaction: what is about the contact goes along when
+/// it is merged.
+pub(crate) async fn stay_somebody(tx: &mut db::TenantTx, id: ContactId) -> Result<()> {
+    match db::contacts::list_standing(tx, &[id]).await?.first() {
+        None => Err(Error::NotFound("contact")),
+        Some(standing) if standing.current_id != id => Err(merged_into(standing.current_id)),
+        Some(standing) if standing.erased => Err(erased()),
+        Some(_) => Ok(()),
+    }
+}
+
+/// It is another contact now.
+pub(crate) fn merged_into(into: ContactId) -> Error {
+    Error::Rule { code: "contact_merged", message: format!("this contact was merged into {into}") }
+}
+
+/// Nobody is there any more.
+pub(crate) fn erased() -> Error {
+    let message = "everything about this person was erased".to_owned();
+    Error::Rule { code: "contact_erased", message }
 }
 
 /// Finds the contact of a number, in any spelling: national or international, with Brazil's ninth digit or without. When

@@ -48,6 +48,8 @@ pub struct Settings {
     pub mail_queue_url: String,
     /// Queue of files to fetch.
     pub media_queue_url: String,
+    /// Queue of people to forget.
+    pub erasures_queue_url: String,
     /// Where this consumer's hopeless messages go.
     pub dead_letter_queue_url: String,
     /// Event bus.

@@ -67,6 +67,7 @@ async fn queues(app: &App) -> Result<()> {
         &settings.outbound_queue_url,
         &settings.mail_queue_url,
         &settings.media_queue_url,
+        &settings.erasures_queue_url,
     ] {
         app.queues.attributes(queue_url).await.map_err(internal)?;
     }

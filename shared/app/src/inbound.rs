@@ -132,6 +132,13 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
     Ok(Entry {
         connection_id: event.connection_id,
         key: event.key.clone(),
+        about: match parsed {
+            InboundEvent::Status(update) => Some(update.provider_message_id.clone()),
+            InboundEvent::Message(_)
+            | InboundEvent::AddressChange(_)
+            | InboundEvent::MarketingPreference(_)
+            | InboundEvent::Notice { .. } => None,
+        },
         kind,
         reason,
         payload,
@@ -147,9 +154,9 @@ async fn set_marketing_preference(
     outgoing: &mut Outgoing,
 ) -> Result<()> {
     let contacts = identity::resolve(app, tx, &[&preference.customer], CHANNEL, outgoing).await?;
-    for contact_id in contacts {
+    for whose in contacts {
         let MarketingPreference { stopped, at, .. } = *preference;
-        db::contacts::set_marketing_opt_out(tx, contact_id, stopped, at, app.clock.now()).await?;
+        db::contacts::set_marketing_opt_out(tx, whose.contact_id, stopped, at, app.clock.now()).await?;
     }
     Ok(())
 }

@@ -6,7 +6,8 @@
 //! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
 //! [`mail`] what people are written · [`media`] files · [`text`] what they write into fields · [`idempotency`] what they ask for twice · [`sealed`] secrets of connections ·
 //! [`cleanup`] what has had its time goes · [`contacts`], [`conversations`], [`messages`], [`sessions`], [`boards`],
-//! [`leads`] what the API reads and writes · [`demo`] the company that a new installation begins with.
+//! [`leads`], [`lists`], [`segments`] what the API reads and writes · [`merges`] contacts that are one person · [`disclosures`] what is known of a
+//! person, for them · [`erasures`] who is forgotten · [`demo`] the company that a new installation begins with.
 //!
 //! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
 
@@ -20,19 +21,24 @@ pub mod contacts;
 pub mod context;
 pub mod conversations;
 pub mod demo;
+pub mod disclosures;
+pub mod erasures;
 pub mod error;
 pub mod health;
 pub mod idempotency;
 pub mod inbound;
 pub mod leads;
+pub mod lists;
 pub mod mail;
 pub mod media;
+pub mod merges;
 pub mod messages;
 pub mod outbound;
 pub mod outbox;
 pub mod quick_replies;
 pub mod realtime;
 pub mod sealed;
+pub mod segments;
 pub mod sessions;
 pub mod tabulations;
 mod text;

@@ -21,7 +21,7 @@ use crate::idempotency::{self, IdempotencyKey};
 use crate::inbound::changed_event;
 use crate::media::sending;
 use crate::outbox::{self, Outgoing};
-use crate::{App, Page, Position, outbound};
+use crate::{App, Page, Position, contacts, outbound};
 
 /// How long after a customer's message the business may write freely (WhatsApp's customer service window).
 pub const SERVICE_WINDOW: TimeDelta = TimeDelta::hours(24);
@@ -166,6 +166,9 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
         None => None,
     };
     let (conversation_id, recipient) = resolve_target(app, &mut tx, new.target).await?;
+    if recipient.contact_erased && !recipient.is_group {
+        return Err(contacts::erased());
+    }
     check_window(app, &new, &recipient)?;
     let mut outgoing = Outgoing::default();
     let author = new.author.unwrap_or(caller.author());
@@ -306,6 +309,8 @@ async fn resolve_target(app: &App, tx: &mut TenantTx, target: Target) -> Result<
     Ok((id, recipient))
 }
 
+    let contact = db::contacts::find(tx, contact_id).await?.ok_or(Error::NotFound("contact"))?;
+    let contact_id = contact.merged_into_id.unwrap_or(contact_id);
 fn check_window(app: &App, new: &NewMessage, recipient: &Recipient) -> Result<()> {
     if recipient.is_group && new.send_external {
         return Err(Error::Rule {

@@ -421,7 +421,7 @@ async fn learn_address(
     if address == recipient.address {
         return Ok(());
     }
-    let own = inbound::learn(tx, recipient.contact_id, std::slice::from_ref(&address), now).await?;
+    let own = inbound::learn(tx, recipient.side_id, std::slice::from_ref(&address), now).await?;
     if own.is_empty() {
         // Somebody else's: what is answered there would be filed under them.
         return Ok(());

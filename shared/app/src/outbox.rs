@@ -263,5 +263,6 @@ fn queue_url(app: &App, queue: Queue) -> &str {
         Queue::AiReply => &app.settings.ai_reply_queue_url,
         Queue::Mail => &app.settings.mail_queue_url,
         Queue::Media => &app.settings.media_queue_url,
+        Queue::Erasures => &app.settings.erasures_queue_url,
     }
 }

@@ -181,6 +181,9 @@ fn is_for_browsers(event: &Event) -> bool {
         | Event::ContactDeleted { .. }
         | Event::ContactOptedOut { .. }
         | Event::ContactOptedIn { .. }
+        | Event::ContactMerged { .. }
+        | Event::ContactUnmerged { .. }
+        | Event::ContactErased { .. }
         | Event::MessageCreated { .. }
         | Event::MessageStatusChanged { .. }
         | Event::MessageMediaChanged { .. }

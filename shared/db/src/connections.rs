@@ -188,3 +188,18 @@ pub async fn replace_sealed(tx: &mut SystemTx, old: &SealedColumns, new: &Sealed
     .await?;
     Ok(done.rows_affected() > 0)
 }
+
+/// Which of `ids` are connections of the company.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_known(tx: &mut TenantTx, ids: &[uuid::Uuid]) -> Result<Vec<uuid::Uuid>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        "SELECT id FROM connections WHERE company_id = $1 AND id = ANY($2)",
+        company_id.0,
+        ids
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}

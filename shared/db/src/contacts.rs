@@ -38,6 +38,10 @@ pub struct Contact {
     pub tags: Vec<String>,
     /// Opted out of everything.
     pub opted_out_at: Option<DateTime<Utc>>,
+    /// Who it is now, if it was merged.
+    pub merged_into_id: Option<ContactId>,
+    /// When everything about the person was taken out of it.
+    pub erased_at: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -64,6 +68,8 @@ pub struct KnownAddress {
     pub address: Address,
     /// Whose it is.
     pub contact_id: ContactId,
+    /// The contact whose threads it belongs to: the same, unless contacts were merged.
+    pub side_id: ContactId,
 }
 
 fn columns(addresses: &[Address]) -> (Vec<AddressKind>, Vec<String>) {
@@ -88,6 +94,7 @@ pub async fn find_by_addresses(tx: &mut TenantTx, addresses: &[Address]) -> Resu
     let (kinds, values) = columns(addresses);
     let rows = sqlx::query!(
         r#"SELECT a.kind AS "kind: AddressKind", a.value, a.contact_id AS "contact_id: ContactId",
+                  coalesce(a.side_id, a.contact_id) AS "side_id!: ContactId",
                   (p.name = '' OR p.phone IS NULL) AS "incomplete!"
            FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
            JOIN contact_addresses a ON a.company_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value
@@ -104,6 +111,43 @@ pub async fn find_by_addresses(tx: &mut TenantTx, addresses: &[Address]) -> Resu
             known: KnownAddress {
                 address: Address { kind: row.kind, value: row.value },
                 contact_id: row.contact_id,
+                side_id: row.side_id,
+            },
+            incomplete: row.incomplete,
+        })
+        .collect())
+}
+
+/// As [`find_by_addresses`], for what is to be filed. Until the end of the transaction none of those is given to another
+/// one: who merges contacts, takes them apart or erases one waits for what is being filed, and what comes next for them.
+///
+/// # Errors
+/// Database errors only.
+pub async fn hold_by_addresses(tx: &mut TenantTx, addresses: &[Address]) -> Result<Vec<Found>> {
+    let company_id = tx.company_id();
+    let (kinds, values) = columns(addresses);
+    let rows = sqlx::query!(
+        r#"SELECT a.kind AS "kind: AddressKind", a.value, a.contact_id AS "contact_id: ContactId",
+                  coalesce(a.side_id, a.contact_id) AS "side_id!: ContactId",
+                  (p.name = '' OR p.phone IS NULL) AS "incomplete!"
+           FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
+           JOIN contact_addresses a ON a.company_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value
+           JOIN contacts p ON p.company_id = a.company_id AND p.id = a.contact_id
+           -- One that was given away while we waited fits its contact no more, and is not found: the caller looks again.
+           ORDER BY a.kind, a.value FOR KEY SHARE OF a"#,
+        company_id.0,
+        &kinds as _,
+        &values
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Found {
+            known: KnownAddress {
+                address: Address { kind: row.kind, value: row.value },
+                contact_id: row.contact_id,
+                side_id: row.side_id,
             },
             incomplete: row.incomplete,
         })
@@ -160,24 +204,32 @@ pub async fn insert_many(tx: &mut TenantTx, contacts: &[NewContact], now: DateTi
     Ok(())
 }
 
-/// Learns addresses; one that leads somewhere already keeps leading there.
+/// Learns addresses of sides (see [`KnownAddress::side_id`]), which belong to whoever the side is by now; nobody who was
+/// erased learns one. One that leads somewhere already keeps leading there.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn insert_addresses(tx: &mut TenantTx, known: &[KnownAddress], now: DateTime<Utc>) -> Result<()> {
+pub async fn insert_addresses(
+    tx: &mut TenantTx,
+    addresses: &[(Address, ContactId)],
+    now: DateTime<Utc>,
+) -> Result<()> {
     let company_id = tx.company_id();
-    let kinds: Vec<_> = known.iter().map(|known| known.address.kind).collect();
-    let values: Vec<_> = known.iter().map(|known| known.address.value.clone()).collect();
-    let contacts: Vec<_> = known.iter().map(|known| known.contact_id.0).collect();
+    let kinds: Vec<_> = addresses.iter().map(|(address, _)| address.kind).collect();
+    let values: Vec<_> = addresses.iter().map(|(address, _)| address.value.clone()).collect();
+    let sides: Vec<_> = addresses.iter().map(|(_, side)| side.0).collect();
     sqlx::query!(
-        "INSERT INTO contact_addresses (company_id, kind, value, contact_id, created_at)
-         SELECT $1, kind, value, contact_id, $5
-         FROM unnest($2::text[], $3::text[], $4::uuid[]) AS new (kind, value, contact_id)
+        "INSERT INTO contact_addresses (company_id, kind, value, contact_id, side_id, created_at)
+         SELECT $1, new.kind, new.value, coalesce(p.merged_into_id, p.id),
+                CASE WHEN p.merged_into_id IS NOT NULL THEN p.id END, $5
+         FROM unnest($2::text[], $3::text[], $4::uuid[]) AS new (kind, value, side_id)
+         JOIN contacts p ON p.company_id = $1 AND p.id = new.side_id AND p.erased_at IS NULL
+         ORDER BY p.id FOR KEY SHARE OF p
          ON CONFLICT (company_id, kind, value) DO NOTHING",
         company_id.0,
         &kinds as _,
         &values,
-        &contacts,
+        &sides,
         now
     )
     .execute(tx.connection())
@@ -377,7 +429,7 @@ pub async fn find_for_update(tx: &mut TenantTx, id: ContactId) -> Result<Option<
     Ok(sqlx::query_as!(
         Contact,
         r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
-                  opted_out_at, created_at
+                  opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at, created_at
            FROM contacts WHERE company_id = $1 AND id = $2 FOR NO KEY UPDATE"#,
         company_id.0,
         id.0
@@ -386,7 +438,7 @@ pub async fn find_for_update(tx: &mut TenantTx, id: ContactId) -> Result<Option<
     .await?)
 }
 
-/// Finds a contact.
+/// Finds a contact, also one that was merged or erased.
 ///
 /// # Errors
 /// Database errors only.
@@ -395,7 +447,7 @@ pub async fn find(tx: &mut TenantTx, id: ContactId) -> Result<Option<Contact>> {
     Ok(sqlx::query_as!(
         Contact,
         r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
-                  opted_out_at, created_at
+                  opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at, created_at
            FROM contacts WHERE company_id = $1 AND id = $2"#,
         company_id.0,
         id.0
@@ -412,7 +464,8 @@ pub async fn list_addresses(tx: &mut TenantTx, ids: &[ContactId]) -> Result<Vec<
     let company_id = tx.company_id();
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
-        r#"SELECT kind AS "kind: AddressKind", value, contact_id AS "contact_id: ContactId"
+        r#"SELECT kind AS "kind: AddressKind", value, contact_id AS "contact_id: ContactId",
+                  coalesce(side_id, contact_id) AS "side_id!: ContactId"
            FROM contact_addresses WHERE company_id = $1 AND contact_id = ANY($2) ORDER BY created_at, kind"#,
         company_id.0,
         &ids
@@ -424,6 +477,52 @@ pub async fn list_addresses(tx: &mut TenantTx, ids: &[ContactId]) -> Result<Vec<
         .map(|row| KnownAddress {
             address: Address { kind: row.kind, value: row.value },
             contact_id: row.contact_id,
+            side_id: row.side_id,
         })
         .collect())
+}
+
+/// The contacts that are `id` now, who was merged last first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_merged(tx: &mut TenantTx, id: ContactId) -> Result<Vec<Contact>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Contact,
+        r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
+                  opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at, created_at
+           FROM contacts WHERE company_id = $1 AND merged_into_id = $2 ORDER BY updated_at DESC, id"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Who a contact is by now.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// Itself, or whom it was merged into.
+    pub current_id: ContactId,
+    /// Nobody is there any more.
+    pub erased: bool,
+}
+
+/// Who contacts are by now, which stays until the end of the transaction; one each that there is.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_standing(tx: &mut TenantTx, ids: &[ContactId]) -> Result<Vec<Standing>> {
+    let company_id = tx.company_id();
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    Ok(sqlx::query_as!(
+        Standing,
+        r#"SELECT coalesce(merged_into_id, id) AS "current_id!: ContactId", erased_at IS NOT NULL AS "erased!"
+           FROM contacts WHERE company_id = $1 AND id = ANY($2) ORDER BY id FOR KEY SHARE"#,
+        company_id.0,
+        &ids
+    )
+    .fetch_all(tx.connection())
+    .await?)
 }

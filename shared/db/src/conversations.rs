@@ -222,6 +222,8 @@ pub async fn find_for_update(tx: &mut TenantTx, id: ConversationId) -> Result<Op
 }
 
 /// The conversation of a contact over a connection.
+/// The conversation of a contact over a connection. Merged contacts may have several: that of `contact_id` itself first,
+/// then the one in which the customer wrote last.
 ///
 /// # Errors
 /// Database errors only.
@@ -233,10 +235,12 @@ pub async fn find_for_contact(
     let company_id = tx.company_id();
     Ok(sqlx::query_scalar!(
         r#"SELECT id AS "id: ConversationId" FROM conversations
-           WHERE company_id = $1 AND connection_id = $2 AND thread_key = $3::text"#,
+           WHERE company_id = $1 AND connection_id = $2 AND NOT is_group
+             AND contact_id = coalesce((SELECT merged_into_id FROM contacts WHERE company_id = $1 AND id = $3), $3)
+           ORDER BY thread_key = $3::text DESC, coalesce(last_inbound_at, created_at) DESC LIMIT 1"#,
         company_id.0,
         connection_id.0,
-        contact_id.to_string()
+        contact_id.0
     )
     .fetch_optional(tx.connection())
     .await?)
@@ -259,13 +263,16 @@ pub async fn open(
     Ok(sqlx::query_scalar!(
         r#"INSERT INTO conversations AS c (company_id, id, connection_id, thread_key, contact_id, channel, address_kind,
                address_value, created_at, updated_at)
-           VALUES ($1, $2, $3, $4::text, $5, $6, $7, $8, $9, $9)
+           VALUES ($1, $2, $3,
+                   -- A thread is kept by the side that the address belongs to.
+                   coalesce((SELECT a.side_id FROM contact_addresses a
+                             WHERE a.company_id = $1 AND a.kind = $6 AND a.value = $7), $4)::text,
+                   $4, $5, $6, $7, $8, $8)
            ON CONFLICT (company_id, connection_id, thread_key) DO UPDATE SET version = c.version
            RETURNING id AS "id: ConversationId""#,
         company_id.0,
         new_id.0,
         connection_id.0,
-        contact_id.to_string(),
         contact_id.0,
         channel,
         address.kind as _,
@@ -410,6 +417,10 @@ pub struct Recipient {
     pub connection_id: ConnectionId,
     /// The contact.
     pub contact_id: ContactId,
+    /// The contact whose thread it is: the same, unless contacts were merged.
+    pub side_id: ContactId,
+    /// Everything about the contact was taken out: nobody is there to write to.
+    pub contact_erased: bool,
     /// The provider's own address.
     pub address: Address,
     /// When the customer last wrote: the 24-hour window counts from then.
@@ -425,9 +436,12 @@ pub struct Recipient {
 pub async fn find_recipient(tx: &mut TenantTx, id: ConversationId) -> Result<Option<Recipient>> {
     let company_id = tx.company_id();
     let row = sqlx::query!(
-        r#"SELECT connection_id AS "connection_id: ConnectionId", contact_id AS "contact_id: ContactId",
-                  address_kind AS "address_kind: AddressKind", address_value, last_inbound_at, is_group
-           FROM conversations WHERE company_id = $1 AND id = $2"#,
+        r#"SELECT c.connection_id AS "connection_id: ConnectionId", c.contact_id AS "contact_id: ContactId",
+                  CASE WHEN c.is_group THEN c.contact_id ELSE c.thread_key::uuid END AS "side_id!: ContactId",
+                  p.erased_at IS NOT NULL AS "contact_erased!", c.address_kind AS "address_kind: AddressKind",
+                  c.address_value, c.last_inbound_at, c.is_group
+           FROM conversations c JOIN contacts p ON p.company_id = c.company_id AND p.id = c.contact_id
+           WHERE c.company_id = $1 AND c.id = $2"#,
         company_id.0,
         id.0
     )
@@ -436,6 +450,8 @@ pub async fn find_recipient(tx: &mut TenantTx, id: ConversationId) -> Result<Opt
     Ok(row.map(|row| Recipient {
         connection_id: row.connection_id,
         contact_id: row.contact_id,
+        side_id: row.side_id,
+        contact_erased: row.contact_erased,
         address: Address { kind: row.address_kind, value: row.address_value },
         last_inbound_at: row.last_inbound_at,
         is_group: row.is_group,

@@ -42,6 +42,28 @@ pub enum Event {
         /// The contact.
         contact_id: ContactId,
     },
+    /// Two contacts are one: everything of the first is the other's now.
+    #[serde(rename = "contact.merged")]
+    ContactMerged {
+        /// Who is no more.
+        contact_id: ContactId,
+        /// Who it is now.
+        into_id: ContactId,
+    },
+    /// A contact was taken apart again from whom it was merged into.
+    #[serde(rename = "contact.unmerged")]
+    ContactUnmerged {
+        /// Who is again.
+        contact_id: ContactId,
+        /// Who it was.
+        from_id: ContactId,
+    },
+    /// A contact is nobody any more: the person was erased.
+    #[serde(rename = "contact.erased")]
+    ContactErased {
+        /// The contact.
+        contact_id: ContactId,
+    },
     /// A message was stored, either direction.
     #[serde(rename = "message.created")]
     MessageCreated {
@@ -195,6 +217,9 @@ impl Event {
             Self::ContactDeleted { .. } => "contact.deleted",
             Self::ContactOptedOut { .. } => "contact.opted_out",
             Self::ContactOptedIn { .. } => "contact.opted_in",
+            Self::ContactMerged { .. } => "contact.merged",
+            Self::ContactUnmerged { .. } => "contact.unmerged",
+            Self::ContactErased { .. } => "contact.erased",
             Self::MessageCreated { .. } => "message.created",
             Self::MessageStatusChanged { .. } => "message.status",
             Self::MessageMediaChanged { .. } => "message.media",
@@ -237,6 +262,9 @@ impl Event {
             | Self::LeadChanged { .. }
             | Self::LeadMoved { .. }
             | Self::LeadDeleted { .. }
+            | Self::ContactMerged { .. }
+            | Self::ContactUnmerged { .. }
+            | Self::ContactErased { .. }
             | Self::MemberShutOut { .. }
             | Self::LoginSessionsEnded { .. }
             | Self::ApiKeyRevoked { .. } => None,
@@ -286,6 +314,9 @@ mod tests {
                 conversation_id: ConversationId(Uuid::nil()),
                 version: 2,
             },
+            Event::ContactMerged { contact_id: ContactId(Uuid::nil()), into_id: ContactId(Uuid::nil()) },
+            Event::ContactUnmerged { contact_id: ContactId(Uuid::nil()), from_id: ContactId(Uuid::nil()) },
+            Event::ContactErased { contact_id: ContactId(Uuid::nil()) },
             Event::MemberShutOut { user_id: UserId(Uuid::nil()) },
             Event::LoginSessionsEnded { session_ids: vec![LoginSessionId(Uuid::nil())] },
             Event::ApiKeyRevoked { api_key_id: ApiKeyId(Uuid::nil()) },

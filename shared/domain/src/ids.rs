@@ -69,6 +69,14 @@ ids! {
     LoginSessionId,
     /// A text that people send often.
     QuickReplyId,
+    /// A list of contacts.
+    ListId,
+    /// A saved filter over contacts.
+    SegmentId,
+    /// Two contacts that became one.
+    MergeId,
+    /// The forgetting of one person.
+    ErasureId,
 }
 
 /// Proof that a company id was verified: read from a token, a signed webhook's route, or our own queue.

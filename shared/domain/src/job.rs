@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{CompanyId, ConversationId, InvitationId, MediaId, MessageId, TurnId, UserId};
+use crate::{CompanyId, ConversationId, ErasureId, InvitationId, MessageId, TurnId, UserId};
 
 /// Version of the forms that travel on queues and bus. A change that an older release would read wrongly raises it.
 pub const ENVELOPE_VERSION: u32 = 1;
@@ -24,6 +25,8 @@ pub enum Queue {
     Mail,
     /// Files to fetch and to make small pictures of; standard.
     Media,
+    /// People to forget; standard.
+    Erasures,
 }
 
 /// One piece of work. The serialised form is versioned by [`JobEnvelope::v`]; a new field needs a default.
@@ -57,6 +60,11 @@ pub enum Job {
         conversation_id: ConversationId,
         /// Show the typing indicator too.
         typing: bool,
+    },
+    /// Goes on with the erasure of a person.
+    EraseContact {
+        /// Which.
+        erasure_id: ErasureId,
     },
     /// Writes a mail and sends it.
     SendMail {
@@ -127,6 +135,7 @@ impl Job {
             Self::SendMessage { .. } | Self::MarkRead { .. } => Queue::Outbound,
             Self::SendMail { .. } => Queue::Mail,
             Self::FetchMedia { .. } | Self::MakeThumbnail { .. } | Self::DeleteFiles { .. } => Queue::Media,
+            Self::EraseContact { .. } => Queue::Erasures,
         }
     }
 
@@ -139,6 +148,10 @@ impl Job {
             | Self::FetchMedia { .. }
             | Self::MakeThumbnail { .. }
             | Self::DeleteFiles { .. } => None,
+            Self::CloseTurn { .. }
+            | Self::AnswerTurn { .. }
+            | Self::SendMail { .. }
+            | Self::EraseContact { .. } => None,
             Self::SendMessage { conversation_id, .. } | Self::MarkRead { conversation_id, .. } => {
                 Some(conversation_id.to_string())
             }

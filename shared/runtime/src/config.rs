@@ -17,6 +17,7 @@ pub fn settings() -> Settings {
         ai_reply_queue_url: variable("AI_REPLY_QUEUE_URL"),
         mail_queue_url: variable("MAIL_QUEUE_URL"),
         media_queue_url: variable("MEDIA_QUEUE_URL"),
+        erasures_queue_url: variable("ERASURES_QUEUE_URL"),
         dead_letter_queue_url: variable("DEAD_LETTER_QUEUE_URL"),
         event_bus: variable("EVENT_BUS"),
         webhook_routes_table: variable("WEBHOOK_ROUTES_TABLE"),

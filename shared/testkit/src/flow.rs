@@ -347,6 +347,7 @@ async fn handle(app: App, queue: Queue, event: SqsEvent) -> SqsBatchResponse {
         Queue::Outbound => Box::pin(consumers::outbound::handle(&app, event)).await,
         Queue::Mail => Box::pin(consumers::mail::handle(&app, event)).await,
         Queue::Media => Box::pin(consumers::media::handle(&app, event)).await,
+        Queue::Erasures => Box::pin(consumers::erasures::handle(&app, event)).await,
     }
 }
 
@@ -363,6 +364,7 @@ fn settings(stack: &Stack, cloud: &Cloud, queues: &Queues) -> Settings {
         ai_reply_queue_url: queues.url(Queue::AiReply).to_owned(),
         mail_queue_url: queues.url(Queue::Mail).to_owned(),
         media_queue_url: queues.url(Queue::Media).to_owned(),
+        erasures_queue_url: queues.url(Queue::Erasures).to_owned(),
         dead_letter_queue_url: queues.dead_letters.clone(),
         event_bus: queues.bus.clone(),
         webhook_routes_table: output("WebhookRoutesTableName"),

@@ -111,6 +111,7 @@ fn those_of_the_job_consumers_are_their_jobs() {
         ("consume-outbound", Queue::Outbound),
         ("consume-mail", Queue::Mail),
         ("consume-media", Queue::Media),
+        ("consume-erasures", Queue::Erasures),
     ];
     for (function, queue) in queues {
         for body in bodies(function) {

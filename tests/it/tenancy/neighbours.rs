@@ -25,9 +25,11 @@ const IN_PATHS: &[(&str, &str)] = &[
     ("kanbans/stages", "stage"),
     ("leads", "lead"),
     ("media", "media"),
+    ("lists", "list"),
     ("members", "member"),
     ("messages", "message"),
     ("quick-replies", "quick_reply"),
+    ("segments", "segment"),
     ("sessions", "session"),
     ("sessions/by-contact", "contact"),
     ("tabulations", "tabulation"),
@@ -63,6 +65,7 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
     ),
     ("PATCH /api/v1/conversations/{id}", "assignee_id", 422, r#"{ "assignee_id": "$member" }"#),
     ("PATCH /api/v1/conversations/{id}", "department_id", 422, r#"{ "department_id": "$department" }"#),
+    ("DELETE /api/v1/lists/{id}/contacts", "contact_ids", 422, r#"{ "contact_ids": ["$contact"] }"#),
     (
         "PATCH /api/v1/departments/{id}",
         "member_ids",
@@ -98,6 +101,7 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
     ),
     ("POST /api/v1/conversations/{id}/assign", "agent_id", 422, r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/conversations/{id}/assign", "department_id", 422, r#"{ "department_id": "$department" }"#),
+    ("POST /api/v1/contacts/{id}/merge", "into", 422, r#"{ "into": "$contact" }"#),
     ("POST /api/v1/departments", "member_ids", 422, r#"{ "name": "Compras", "member_ids": ["$member"] }"#),
     ("PATCH /api/v1/leads/{id}", "contact_id", 422, r#"{ "contact_id": "$contact" }"#),
     ("PATCH /api/v1/leads/{id}", "owner_id", 422, r#"{ "owner_id": "$member" }"#),
@@ -112,6 +116,7 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
         r#"{ "stage_id": "$stage", "after_lead_id": "$other_lead" }"#,
     ),
     ("POST /api/v1/leads/{id}/move", "stage_id", 422, r#"{ "stage_id": "$stage" }"#),
+    ("POST /api/v1/lists/{id}/contacts", "contact_ids", 422, r#"{ "contact_ids": ["$contact"] }"#),
     (
         "POST /api/v1/messages",
         "connection_id",
@@ -189,6 +194,8 @@ impl Company {
         let department = make("departments", json!({ "name": "Vendas" })).await;
         let email = format!("{}@example.com", new_word("convite-"));
         let invitation = make("invitations", json!({ "email": email, "role": "agent" })).await;
+        let list = make("lists", json!({ "name": "Clientes" })).await;
+        let segment = make("segments", json!({ "name": "Todos", "filter": { "all": [] } })).await;
         let key = make("api-keys", json!({ "name": "ERP", "permissions": ["read_inbox"] })).await;
         let field = make("contact-fields", json!({ "key": "cpf", "label": "CPF", "type": "text" })).await;
         let tabulation = make("tabulations", json!({ "name": "VIP" })).await;
@@ -214,6 +221,7 @@ impl Company {
             ("department", id(&department["id"])),
             ("invitation", id(&invitation["id"])),
             ("lead", id(&lead["id"])),
+            ("list", id(&list["id"])),
             ("login_session", id(&open["items"][0]["id"])),
             ("media", id(&media["id"])),
             ("member", id(&on_laptop["user"]["id"])),
@@ -222,6 +230,7 @@ impl Company {
             ("phone", id(&contact["phone"])),
             ("other_lead", id(&other_lead["id"])),
             ("quick_reply", id(&quick_reply["id"])),
+            ("segment", id(&segment["id"])),
             ("session", id(&message["session_id"])),
             ("tabulation", id(&tabulation["id"])),
             ("stage", id(&board["stages"][0]["id"])),
@@ -273,6 +282,9 @@ const BODIES: &[(&str, &str)] = &[
     ("POST /api/v1/conversations/{id}/assign", r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/conversations/{id}/notes", r#"{ "text": "Anotado" }"#),
     ("POST /api/v1/quick-replies/{id}/render", r#"{ "conversation_id": "$conversation" }"#),
+    ("DELETE /api/v1/lists/{id}/contacts", r#"{ "contact_ids": ["$contact"] }"#),
+    ("POST /api/v1/contacts/{id}/merge", r#"{ "into": "$contact" }"#),
+    ("POST /api/v1/lists/{id}/contacts", r#"{ "contact_ids": ["$contact"] }"#),
     ("POST /api/v1/sessions/{id}/assign", r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/sessions/{id}/block-ai", r#"{ "minutes": 1 }"#),
     ("POST /api/v1/sessions/{id}/tags", r#"{ "tags": ["venda"] }"#),
@@ -305,14 +317,14 @@ fn every_id_that_a_route_takes_is_known_here() {
 async fn another_companys_things_are_404() {
     let (ours, theirs) = Company::two().await;
     let before = ours.state().await;
-    // Deletions last, for below the owner takes the same way; of these, what lies deepest first.
-    let (last, first): (Vec<_>, Vec<_>) =
-        guarded().into_iter().partition(|operation| operation.method == Method::DELETE);
-    let with_an_id: Vec<_> = first
-        .into_iter()
-        .chain(last.into_iter().rev())
-        .filter(|operation| !operation.prefixes().is_empty())
-        .collect();
+    // Deletions last, for below the owner takes the same way; what is within a thing before the thing, and at the very end
+    // what takes the notes on a person along.
+    let erases = |operation: &Operation| operation.route == "POST /api/v1/contacts/{id}/erase";
+    let (mut last, first): (Vec<_>, Vec<_>) =
+        guarded().into_iter().partition(|operation| operation.method == Method::DELETE || erases(operation));
+    last.sort_by_key(|operation| (erases(operation), std::cmp::Reverse(operation.route.len())));
+    let with_an_id: Vec<_> =
+        first.into_iter().chain(last).filter(|operation| !operation.prefixes().is_empty()).collect();
     assert!(with_an_id.len() >= 17, "only {} routes with an id", with_an_id.len());
     for operation in &with_an_id {
         // Below another company's thing, and below one's own.

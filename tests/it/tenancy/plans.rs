@@ -64,3 +64,73 @@ async fn a_search_enters_its_index_below_row_level_security() {
     let tag = plan(&stack, company_id, tag).await;
     assert!(entered_with(&tag, "contacts_tags").contains("tags @>"), "{tag}");
 }
+
+/// The plan of a statement with these parameters, for the role of functions and a table that is large.
+async fn plan_of(statement: &str, parameters: &str) -> String {
+    let stack = Stack::load();
+    let mut tx = stack.application().begin().await.unwrap();
+    let company_id = stack.demo.company_id;
+    for statement in [
+        format!("SET LOCAL app.company_id = '{company_id}'"),
+        "SET LOCAL plan_cache_mode = force_custom_plan".to_owned(),
+        "SET LOCAL enable_seqscan = off".to_owned(),
+        "SET LOCAL enable_hashjoin = off".to_owned(),
+        "SET LOCAL enable_mergejoin = off".to_owned(),
+        format!("PREPARE looked_up AS {statement}"),
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await.unwrap();
+    }
+    let parameters = parameters.replace("$company", &company_id.to_string());
+    let explain = format!("EXPLAIN EXECUTE looked_up({parameters})");
+    let lines = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *tx).await.unwrap();
+    let lines: Vec<String> = lines.iter().map(|row| row.get_unchecked::<&str, _>(0).to_owned()).collect();
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn what_was_erased_is_looked_up_and_not_searched_for() {
+    let insert = cached().into_values().find(|query| query.starts_with("INSERT INTO inbound_events"));
+    let parameters =
+        "'$company', ARRAY['$company']::uuid[], ARRAY['a'], ARRAY['status'], ARRAY['a'], ARRAY['{}'],
+                      ARRAY[now()], ARRAY['b'], ARRAY['c']";
+    let written = plan_of(&insert.expect("the query that writes the journal"), parameters).await;
+    assert!(written.contains("key = new.erased_key"), "{written}");
+    assert!(written.contains("provider_message_id = new.erased_about"), "{written}");
+    for conditions in ["key = new.erased_key", "provider_message_id = new.erased_about"] {
+        let line = written.lines().find(|line| line.contains(conditions)).unwrap();
+        assert!(line.trim_start().starts_with("Index Cond:"), "{written}");
+    }
+
+    // The function runs as the owner, who is bound by the same policies.
+    let body: String =
+        sqlx::query_scalar("SELECT prosrc FROM pg_proc WHERE proname = 'erase_message_events'")
+            .fetch_one(&Stack::load().admin())
+            .await
+            .unwrap();
+    let read = body.split("gone AS (").next().unwrap().trim().trim_end_matches(',').to_owned()
+        + " SELECT * FROM told";
+    let read = read.replace("unnest(connections, provider_message_ids)", "unnest($1::uuid[], $2::text[])");
+    let erased = plan_of(&read, "ARRAY['$company']::uuid[], ARRAY['wamid.1']").await;
+    for conditions in ["key = said.message", "key = said.echo", "key >= said.first", "key < said.past"] {
+        let line = erased.lines().find(|line| line.contains(conditions)).expect("a condition");
+        assert!(line.trim_start().starts_with("Index Cond:"), "{conditions}: {erased}");
+    }
+}
+
+#[tokio::test]
+async fn candidates_for_a_merge_are_looked_up() {
+    let query = cached().into_values().find(|query| query.contains("AS reason FROM contact_addresses"));
+    let one = "ARRAY['a']::text[]";
+    let parameters = format!("'$company', '$company', {one}, {one}, {one}, {one}, false, 50");
+    let plan = plan_of(&query.expect("the query that finds candidates"), &parameters).await;
+    for (index, condition) in [
+        ("contacts_same_phone", "phone = ANY"),
+        ("contacts_same_email", "email = ANY"),
+        ("contacts_same_external_id", "external_id = ANY"),
+        ("contacts_same_name", "name = ANY"),
+    ] {
+        let behind = plan.split_once(index).unwrap_or_else(|| panic!("{index} is not asked: {plan}")).1;
+        let line = behind.lines().find(|line| line.contains(condition)).expect("a condition");
+        assert!(line.trim_start().starts_with("Index Cond:"), "{index}: {plan}");
+    }
+}

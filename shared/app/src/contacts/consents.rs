@@ -7,7 +7,7 @@ use domain::event::Event;
 use domain::{CompanyScope, ContactId, MessageId};
 use serde_json::json;
 
-use super::{AddressedContact, read};
+use super::{AddressedContact, read, stay_somebody};
 use crate::auth::{Actor, Identity};
 use crate::error::{Error, Result};
 use crate::idempotency::{self, IdempotencyKey};
@@ -34,7 +34,8 @@ pub struct Heard {
 /// Writes down that a customer wants no more messages.
 ///
 /// # Errors
-/// `NotFound`; `Invalid` for a field that is wrong, or a message that is not of this contact.
+/// `NotFound`; `Invalid` for a field that is wrong, or a message that is not of this contact; `Rule` (`contact_merged`,
+/// `contact_erased`).
 pub async fn opt_out(
     app: &App,
     caller: &Identity,
@@ -89,7 +90,7 @@ async fn write_down(
         at: now,
     };
     let mut tx = app.db().await?.begin(caller.scope).await?;
-    db::contacts::find(&mut tx, id).await?.ok_or(Error::NotFound("contact"))?;
+    stay_somebody(&mut tx, id).await?;
     let asked = json!([id, is_opt_out, consent.source, consent.proof, heard.message_id]);
     if idempotency::claim(&mut tx, key, "contact_consent", &asked, consent.id).await?.is_some() {
         return read(&mut tx, id).await;

@@ -10,7 +10,7 @@ use domain::{ContactId, phone};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{AddressedContact, REGION, addresses_of, fields, read};
+use super::{AddressedContact, REGION, addresses_of, fields, read, require_somebody};
 use crate::audit::{self, By};
 use crate::auth::{Actor, Identity};
 use crate::error::{Error, Result};
@@ -107,7 +107,7 @@ pub async fn create(
     fields::take_over(&mut tx, &mut details.custom, &new.custom).await?;
     require_free(&mut tx, id, &addresses).await?;
     db::contacts::insert(&mut tx, id, &details, now).await?;
-    db::contacts::insert_addresses(&mut tx, &known(id, addresses), now).await?;
+    db::contacts::insert_addresses(&mut tx, &own(id, addresses), now).await?;
     let contact = read(&mut tx, id).await?;
     let mut outgoing = Outgoing::default();
     outgoing.event(caller.scope, Event::ContactCreated { contact_id: id })?;
@@ -118,7 +118,7 @@ pub async fn create(
 /// Changes a contact. A number, email or id that it had leads to it no more; WhatsApp's own addresses do.
 ///
 /// # Errors
-/// As [`create`], and `NotFound`.
+/// As [`create`], and `NotFound`; `Rule` (`contact_merged`, `contact_erased`).
 pub async fn change(app: &App, caller: &Identity, id: ContactId, change: Change) -> Result<AddressedContact> {
     let now = app.clock.now();
     let new_name = change.name.as_ref().map(|new| given(new.as_deref(), name)).transpose()?;
@@ -141,6 +141,7 @@ pub async fn change(app: &App, caller: &Identity, id: ContactId, change: Change)
     // Addresses before the contact, as everywhere.
     require_free(&mut tx, id, &wanted).await?;
     let contact = db::contacts::find_for_update(&mut tx, id).await?.ok_or(Error::NotFound("contact"))?;
+    require_somebody(&contact)?;
     let mut details = details_of(contact);
     let before = addresses(&details);
     details.name = new_name.map_or(details.name, Option::unwrap_or_default);
@@ -156,7 +157,7 @@ pub async fn change(app: &App, caller: &Identity, id: ContactId, change: Change)
     let come: Vec<_> = after.into_iter().filter(|address| !before.contains(address)).collect();
     db::contacts::update(&mut tx, id, &details, now).await?;
     db::contacts::delete_addresses(&mut tx, id, &gone).await?;
-    db::contacts::insert_addresses(&mut tx, &known(id, come), now).await?;
+    db::contacts::insert_addresses(&mut tx, &own(id, come), now).await?;
     let contact = read(&mut tx, id).await?;
     announce(app, caller, tx, id).await?;
     Ok(contact)
@@ -207,9 +208,9 @@ async fn require_free(tx: &mut TenantTx, id: ContactId, addresses: &[Address]) -
         }
     }
     db::contacts::lock_addresses(tx, &all).await?;
-    let found = db::contacts::find_by_addresses(tx, &all).await?;
+    let found = db::contacts::hold_by_addresses(tx, &all).await?;
     let Some(taken) = found.into_iter().find(|found| found.known.contact_id != id) else { return Ok(()) };
-    let KnownAddress { address, contact_id } = taken.known;
+    let KnownAddress { address, contact_id, .. } = taken.known;
     let what = match address.kind {
         AddressKind::E164 | AddressKind::WaId | AddressKind::Lid | AddressKind::Bsuid => "phone",
         AddressKind::Email => "email",
@@ -221,8 +222,8 @@ async fn require_free(tx: &mut TenantTx, id: ContactId, addresses: &[Address]) -
     })
 }
 
-fn known(contact_id: ContactId, addresses: Vec<Address>) -> Vec<KnownAddress> {
-    addresses.into_iter().map(|address| KnownAddress { address, contact_id }).collect()
+fn own(id: ContactId, addresses: Vec<Address>) -> Vec<(Address, ContactId)> {
+    addresses.into_iter().map(|address| (address, id)).collect()
 }
 
 /// The addresses that stand in a contact's own fields.

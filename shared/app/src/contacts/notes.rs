@@ -5,6 +5,7 @@ use domain::{CompanyScope, ContactId, ContactNoteId};
 use serde_json::json;
 
 use super::edit::announce;
+use super::stay_somebody;
 use crate::auth::Identity;
 use crate::error::{Error, Result};
 use crate::idempotency::{self, IdempotencyKey};
@@ -33,7 +34,7 @@ pub async fn list(
 /// Writes a note; with a key that was used before, the one that it made then.
 ///
 /// # Errors
-/// `NotFound` for the contact, `Invalid` for the text.
+/// `NotFound` for the contact, `Invalid` for the text; `Rule` (`contact_merged`, `contact_erased`).
 pub async fn create(
     app: &App,
     caller: &Identity,
@@ -51,7 +52,7 @@ pub async fn create(
         updated_at: now,
     };
     let mut tx = app.db().await?.begin(caller.scope).await?;
-    db::contacts::find(&mut tx, contact_id).await?.ok_or(Error::NotFound("contact"))?;
+    stay_somebody(&mut tx, contact_id).await?;
     let asked = json!([contact_id, note.text]);
     if let Some(known) = idempotency::claim(&mut tx, key, "contact_note", &asked, note.id.0).await? {
         let known = db::contacts::notes::find(&mut tx, contact_id, ContactNoteId(known)).await?;

@@ -4,7 +4,7 @@ use db::contacts::Details;
 use domain::{ContactId, TabulationId};
 
 use super::edit::{TAGS, announce, details_of};
-use super::{AddressedContact, read};
+use super::{AddressedContact, read, require_somebody};
 use crate::App;
 use crate::auth::Identity;
 use crate::error::{Error, Result};
@@ -59,6 +59,7 @@ async fn change(
 ) -> Result<AddressedContact> {
     let mut tx = app.db().await?.begin(caller.scope).await?;
     let contact = db::contacts::find_for_update(&mut tx, id).await?.ok_or(Error::NotFound("contact"))?;
+    require_somebody(&contact)?;
     let known = db::tabulations::find_many(&mut tx, tabulations).await?;
     if tabulations.iter().any(|id| known.iter().all(|known| known.id != *id)) {
         return Err(Error::invalid("tabulation_ids", "one of these is no tabulation of the company"));

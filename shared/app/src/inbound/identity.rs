@@ -13,6 +13,15 @@ use crate::App;
 use crate::error::Result;
 use crate::outbox::Outgoing;
 
+/// Whose an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Whose {
+    /// The contact.
+    pub(super) contact_id: ContactId,
+    /// The contact whose threads it goes into: the same, unless contacts were merged.
+    pub(super) side_id: ContactId,
+}
+
 /// Finds or makes the contact of each customer, in the same order, and learns the addresses that are new.
 ///
 /// An event that names addresses of two contacts belongs to the contact of the first address, the provider's own;
@@ -23,18 +32,18 @@ pub(super) async fn resolve(
     customers: &[&Customer],
     source: &str,
     outgoing: &mut Outgoing,
-) -> Result<Vec<ContactId>> {
+) -> Result<Vec<Whose>> {
     let now = app.clock.now();
     let mut known = Known::default();
     let wanted = distinct(customers.iter().flat_map(|customer| &customer.addresses));
-    known.learn(db::contacts::find_by_addresses(tx, &wanted).await?);
+    known.learn(db::contacts::hold_by_addresses(tx, &wanted).await?);
 
     let unknown: Vec<_> =
         wanted.into_iter().filter(|address| !known.addresses.contains_key(address)).collect();
     if !unknown.is_empty() {
         // Somebody else may be giving one of them to a contact, from another connection, right now.
         db::contacts::lock_addresses(tx, &unknown).await?;
-        known.learn(db::contacts::find_by_addresses(tx, &unknown).await?);
+        known.learn(db::contacts::hold_by_addresses(tx, &unknown).await?);
     }
 
     let scope = domain::CompanyScope::assert_verified(tx.company_id());
@@ -43,28 +52,29 @@ pub(super) async fn resolve(
     let mut filled = Vec::new();
     let mut contacts = Vec::with_capacity(customers.len());
     for customer in customers {
-        let contact_id = match known.contact(customer) {
-            Some(contact_id) => {
+        let whose = match known.whose(customer) {
+            Some(whose) => {
+                let contact_id = whose.contact_id;
                 let news = customer.addresses.iter().any(|address| !known.addresses.contains_key(address));
                 if news || known.incomplete.contains(&contact_id) {
                     filled.push(contact_of(contact_id, customer, source));
                 }
-                contact_id
+                whose
             }
             None => {
                 let contact_id = ContactId(app.clock.new_id());
                 made.push(contact_of(contact_id, customer, source));
                 outgoing.event(scope, Event::ContactCreated { contact_id })?;
-                contact_id
+                Whose { contact_id, side_id: contact_id }
             }
         };
         for address in &customer.addresses {
             if !known.addresses.contains_key(address) {
-                known.addresses.insert(address.clone(), contact_id);
-                addresses.push(KnownAddress { address: address.clone(), contact_id });
+                known.addresses.insert(address.clone(), whose);
+                addresses.push((address.clone(), whose.side_id));
             }
         }
-        contacts.push(contact_id);
+        contacts.push(whose);
     }
     if !made.is_empty() {
         db::contacts::insert_many(tx, &made, now).await?;
@@ -86,45 +96,44 @@ pub(super) async fn learn_change(
     change: &AddressChange,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let found = db::contacts::find_by_addresses(tx, &change.previous).await?;
-    let contact_of = |address: &Address| {
-        found.iter().find(|found| found.known.address == *address).map(|found| found.known.contact_id)
-    };
-    let Some(contact_id) = change.previous.iter().find_map(contact_of) else {
+    let found = db::contacts::hold_by_addresses(tx, &change.previous).await?;
+    let known =
+        |address: &Address| found.iter().map(|found| &found.known).find(|known| known.address == *address);
+    let Some(KnownAddress { contact_id, side_id, .. }) = change.previous.iter().find_map(known) else {
         // A stranger who changed number before ever writing to us: the first message will make the contact.
         return Ok(());
     };
     let mut told = change.previous.clone();
     told.push(change.current.clone());
-    let owned = learn(tx, contact_id, &told, now).await?;
+    let owned = learn(tx, *side_id, &told, now).await?;
     if owned.contains(&change.current) {
         let current = &change.current;
         let same_kind = change.previous.iter().filter(|address| address.kind == current.kind);
         let previous: Vec<_> = same_kind.map(|address| address.value.clone()).collect();
-        db::conversations::move_address(tx, connection_id, contact_id, &previous, current, change.at).await?;
+        db::conversations::move_address(tx, connection_id, *contact_id, &previous, current, change.at)
+            .await?;
     }
     Ok(())
 }
 
-/// Gives a contact the addresses that nobody has yet; which of them are the contact's now.
+/// Gives a side (see [`KnownAddress::side_id`]) the addresses that nobody has yet; which of them are its own now.
 pub(crate) async fn learn(
     tx: &mut TenantTx,
-    contact_id: ContactId,
+    side_id: ContactId,
     addresses: &[Address],
     now: DateTime<Utc>,
 ) -> Result<Vec<Address>> {
     db::contacts::lock_addresses(tx, addresses).await?;
-    let told: Vec<_> =
-        addresses.iter().map(|address| KnownAddress { address: address.clone(), contact_id }).collect();
+    let told: Vec<_> = addresses.iter().map(|address| (address.clone(), side_id)).collect();
     db::contacts::insert_addresses(tx, &told, now).await?;
-    let found = db::contacts::find_by_addresses(tx, addresses).await?;
-    let own = found.into_iter().filter(|found| found.known.contact_id == contact_id);
+    let found = db::contacts::hold_by_addresses(tx, addresses).await?;
+    let own = found.into_iter().filter(|found| found.known.side_id == side_id);
     Ok(own.map(|found| found.known.address).collect())
 }
 
 #[derive(Default)]
 struct Known {
-    addresses: HashMap<Address, ContactId>,
+    addresses: HashMap<Address, Whose>,
     incomplete: HashSet<ContactId>,
 }
 
@@ -134,11 +143,12 @@ impl Known {
             if found.incomplete {
                 self.incomplete.insert(found.known.contact_id);
             }
-            self.addresses.insert(found.known.address, found.known.contact_id);
+            let KnownAddress { address, contact_id, side_id } = found.known;
+            self.addresses.insert(address, Whose { contact_id, side_id });
         }
     }
 
-    fn contact(&self, customer: &Customer) -> Option<ContactId> {
+    fn whose(&self, customer: &Customer) -> Option<Whose> {
         customer.addresses.iter().find_map(|address| self.addresses.get(address)).copied()
     }
 }

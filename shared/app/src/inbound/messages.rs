@@ -15,9 +15,12 @@ use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::session::{SessionStatus, StartedBy, ai_silent_because};
 use domain::turn::due_at;
 use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MediaId, MessageId, SessionId, TurnId};
+use domain::{CompanyScope, ConnectionId, ConversationId, MessageId, SessionId, TurnId};
 use serde_json::Value;
 
 use super::{Arrived, CHANNEL, identity, opt_outs};
+use super::identity::{self, Whose};
+use super::{Arrived, CHANNEL, opt_outs};
 use crate::error::{Result, internal};
 use crate::outbox::Outgoing;
 use crate::{App, media};
@@ -27,7 +30,7 @@ struct Placed<'a> {
     id: MessageId,
     media_id: MediaId,
     connection_id: ConnectionId,
-    contact_id: ContactId,
+    whose: Whose,
     thread: usize,
     occurred_at: DateTime<Utc>,
     message: &'a InboundMessage,
@@ -116,13 +119,13 @@ async fn note_files(
 fn place<'a>(
     app: &App,
     arrived: &[Arrived<'a, InboundMessage>],
-    contacts: &[ContactId],
+    contacts: &[Whose],
     now: DateTime<Utc>,
 ) -> (Vec<Placed<'a>>, Vec<Activity>) {
     let mut threads: HashMap<(ConnectionId, String), usize> = HashMap::new();
     let mut activities: Vec<Activity> = Vec::new();
     let mut placed = Vec::with_capacity(arrived.len());
-    for (arrived, &contact_id) in arrived.iter().zip(contacts) {
+    for (arrived, &whose) in arrived.iter().zip(contacts) {
         let Arrived { connection_id, event: message } = *arrived;
         let id = MessageId(app.clock.new_id());
         let media_id = MediaId(app.clock.new_id());
@@ -130,7 +133,7 @@ fn place<'a>(
         let occurred_at = message.sent_at.min(now);
         let thread_key = match &message.group_id {
             Some(group) => format!("group:{group}"),
-            None => contact_id.to_string(),
+            None => whose.side_id.to_string(),
         };
         // A notice of the provider, or a message taken back, is nothing that the customer says.
         let from_customer =
@@ -140,7 +143,7 @@ fn place<'a>(
                 new_id: ConversationId(app.clock.new_id()),
                 connection_id,
                 thread_key,
-                contact_id,
+                contact_id: whose.contact_id,
                 channel: CHANNEL.to_owned(),
                 address: own_address(message),
                 address_at: occurred_at,
@@ -164,6 +167,7 @@ fn place<'a>(
             activity.last_inbound_at = activity.last_inbound_at.max(Some(occurred_at));
         }
         placed.push(Placed { id, media_id, connection_id, contact_id, thread, occurred_at, message });
+        placed.push(Placed { id, connection_id, whose, thread, occurred_at, message });
     }
     (placed, activities)
 }
@@ -211,7 +215,8 @@ fn brought(
         conversation_id,
         session_id: session.id,
         connection_id: placed.connection_id,
-        contact_id: placed.contact_id,
+        contact_id: placed.whose.contact_id,
+        side_id: Some(placed.whose.side_id).filter(|side_id| *side_id != placed.whose.contact_id),
         direction,
         author,
         message_type: message.message_type,

@@ -87,3 +87,37 @@ pub async fn insert_many(
     .fetch_all(tx.connection())
     .await?)
 }
+
+/// A line of the ledger as it stands there.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// Its id.
+    pub id: Uuid,
+    /// `opt_out` or `opt_in`.
+    pub kind: String,
+    /// Where the company heard it.
+    pub source: String,
+    /// How it knows.
+    pub proof: Option<String>,
+    /// In which message it was said.
+    pub message_id: Option<MessageId>,
+    /// When it was said.
+    pub at: DateTime<Utc>,
+}
+
+/// All that a customer said, oldest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list(tx: &mut TenantTx, contact_id: ContactId) -> Result<Vec<Said>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Said,
+        r#"SELECT id, kind, source, proof, message_id AS "message_id: MessageId", at FROM contact_consents
+           WHERE company_id = $1 AND contact_id = $2 ORDER BY at, id"#,
+        company_id.0,
+        contact_id.0
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}

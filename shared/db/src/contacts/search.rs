@@ -108,9 +108,9 @@ async fn list_plain(
     Ok(sqlx::query_as!(
         Contact,
         r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
-                  opted_out_at, created_at
+                  opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at, created_at
            FROM contacts
-           WHERE company_id = $1
+           WHERE company_id = $1 AND merged_into_id IS NULL AND erased_at IS NULL
              AND (created_at, id) < (coalesce($2, 'infinity'::timestamptz),
                                      coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
              AND ($5::uuid[] IS NULL OR id = ANY($5))
@@ -145,7 +145,7 @@ async fn list_among_newest(
         Contact,
         r#"SELECT id AS "id!: ContactId", name AS "name!", phone, email, source AS "source!", external_id,
                   bypass_bots AS "bypass_bots!", custom AS "custom!", tags AS "tags!", opted_out_at,
-                  created_at AS "created_at!"
+                  merged_into_id AS "merged_into_id: ContactId", erased_at, created_at AS "created_at!"
            FROM (SELECT * FROM searchable_contacts
                  WHERE company_id = $1
                    AND (created_at, id) < (coalesce($2, 'infinity'::timestamptz),
@@ -189,7 +189,7 @@ async fn list_by_parts(
         Contact,
         r#"SELECT id AS "id!: ContactId", name AS "name!", phone, email, source AS "source!", external_id,
                   bypass_bots AS "bypass_bots!", custom AS "custom!", tags AS "tags!", opted_out_at,
-                  created_at AS "created_at!"
+                  merged_into_id AS "merged_into_id: ContactId", erased_at, created_at AS "created_at!"
            FROM (SELECT * FROM searchable_contacts
                  WHERE company_id = $1
                    AND (created_at, id) < (coalesce($2, 'infinity'::timestamptz),

@@ -22,6 +22,8 @@ pub struct Brought {
     pub connection_id: ConnectionId,
     /// The customer.
     pub contact_id: ContactId,
+    /// The contact whose address it came by, if that was merged into the customer.
+    pub side_id: Option<ContactId>,
     /// Outbound for an echo.
     pub direction: Direction,
     /// The customer, or the business for an echo.
@@ -60,6 +62,7 @@ pub async fn insert_brought(
     let sessions = uuids(|message| message.session_id.0);
     let connections = uuids(|message| message.connection_id.0);
     let contacts = uuids(|message| message.contact_id.0);
+    let sides: Vec<_> = messages.iter().map(|message| message.side_id.map(|side| side.0)).collect();
     let directions: Vec<_> = messages.iter().map(|message| message.direction).collect();
     let authors: Vec<_> = messages.iter().map(|message| message.author).collect();
     let types: Vec<_> = messages.iter().map(|message| message.message_type).collect();
@@ -71,10 +74,10 @@ pub async fn insert_brought(
     let provider_ids: Vec<_> = messages.iter().map(|message| message.provider_message_id.clone()).collect();
     let occurred: Vec<_> = messages.iter().map(|message| message.occurred_at).collect();
     let stored = sqlx::query_scalar!(
-        r#"INSERT INTO messages (company_id, id, conversation_id, session_id, connection_id, contact_id, direction,
+        r#"INSERT INTO messages (company_id, id, conversation_id, session_id, connection_id, contact_id, side_id, direction,
                author, type, text, content, media, reply_to_provider_id, reply_to_id, status, provider_message_id,
                occurred_at, created_at, sent_at)
-           SELECT $1, new.id, new.conversation_id, new.session_id, new.connection_id, new.contact_id, new.direction,
+           SELECT $1, new.id, new.conversation_id, new.session_id, new.connection_id, new.contact_id, new.side_id, new.direction,
                   new.author, new.type, new.text, new.content, new.media, new.reply_to,
                   (SELECT r.id FROM messages r WHERE r.company_id = $1 AND r.connection_id = new.connection_id
                                                  AND r.provider_message_id = new.reply_to),
@@ -82,9 +85,9 @@ pub async fn insert_brought(
                   CASE WHEN new.direction = 'outbound' THEN new.occurred_at END
            FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
                        $10::text[], $11::jsonb[], $12::jsonb[], $13::text[], $14::text[], $15::text[],
-                       $16::timestamptz[])
+                       $16::timestamptz[], $18::uuid[])
                 AS new (id, conversation_id, session_id, connection_id, contact_id, direction, author, type, text,
-                        content, media, reply_to, status, provider_message_id, occurred_at)
+                        content, media, reply_to, status, provider_message_id, occurred_at, side_id)
            ON CONFLICT (company_id, connection_id, provider_message_id) WHERE provider_message_id IS NOT NULL
            DO NOTHING
            RETURNING id AS "id: MessageId""#,
@@ -104,7 +107,8 @@ pub async fn insert_brought(
         &statuses as _,
         &provider_ids,
         &occurred,
-        now
+        now,
+        &sides as _
     )
     .fetch_all(tx.connection())
     .await?;

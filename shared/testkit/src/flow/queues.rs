@@ -17,6 +17,8 @@ use crate::{Cloud, new_word};
 /// Every queue, in the order in which a message travels.
 pub(super) const ALL: [Queue; 6] =
     [Queue::Inbound, Queue::Turns, Queue::AiReply, Queue::Outbound, Queue::Mail, Queue::Media];
+pub(super) const ALL: [Queue; 6] =
+    [Queue::Inbound, Queue::Turns, Queue::AiReply, Queue::Outbound, Queue::Mail, Queue::Erasures];
 
 /// What a queue of the flow has in common with the template's.
 const COPIED: [QueueAttributeName; 4] = [
@@ -40,6 +42,7 @@ fn template(queue: Queue) -> (&'static str, i32) {
         Queue::Outbound => ("OutboundQueueUrl", 5),
         Queue::Mail => ("MailQueueUrl", 5),
         Queue::Media => ("MediaQueueUrl", 1),
+        Queue::Erasures => ("ErasuresQueueUrl", 1),
     }
 }
 
