@@ -68,6 +68,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("bytes", "bytes"),
     ("items", "itens"),
     ("at least one", "pelo menos um"),
+    ("at most {}", "no máximo {}"),
     ("this is over already", "isto já passou"),
     // What is not there.
     ("object not found", "objeto não encontrado"),
@@ -97,6 +98,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("session not found", "sessão não encontrada"),
     ("stage not found", "etapa não encontrada"),
     ("tabulation not found", "tabulação não encontrada"),
+    ("socket not found", "socket não encontrado"),
     ("webhook not found", "webhook não encontrado"),
     // What is not allowed.
     ("not allowed to {}", "sem permissão para {}"),
