@@ -7,7 +7,7 @@ use db::erasures::Erasure;
 use domain::event::Event;
 use domain::job::Job;
 use domain::user::Permission;
-use domain::{CompanyScope, ContactId, ErasureId};
+use domain::{CompanyScope, ContactId, ErasureId, MessageId};
 use serde_json::json;
 
 use crate::App;
@@ -16,6 +16,7 @@ use crate::auth::Identity;
 use crate::contacts;
 use crate::error::{Error, Result};
 use crate::idempotency::{self, IdempotencyKey};
+use crate::media;
 use crate::merges::{lock, may_try_again};
 use crate::outbox::{self, Outgoing};
 
@@ -126,6 +127,8 @@ async fn erase_batch(app: &App, scope: CompanyScope, id: ErasureId, last: bool) 
         Some(newest) => {
             erasure.after = Some((newest.occurred_at, newest.id));
             erasure.messages += i64::try_from(messages.len()).unwrap_or(i64::MAX);
+            let ids: Vec<_> = messages.iter().map(|message| MessageId(message.id)).collect();
+            media::erase_of_messages(&mut tx, scope, &ids, &mut outgoing).await?;
             db::erasures::erase_messages(&mut tx, &messages, now).await?;
         }
         // What was on its way when it began may stand before where it is by now.

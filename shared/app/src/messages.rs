@@ -309,8 +309,6 @@ async fn resolve_target(app: &App, tx: &mut TenantTx, target: Target) -> Result<
     Ok((id, recipient))
 }
 
-    let contact = db::contacts::find(tx, contact_id).await?.ok_or(Error::NotFound("contact"))?;
-    let contact_id = contact.merged_into_id.unwrap_or(contact_id);
 fn check_window(app: &App, new: &NewMessage, recipient: &Recipient) -> Result<()> {
     if recipient.is_group && new.send_external {
         return Err(Error::Rule {

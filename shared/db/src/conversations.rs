@@ -221,7 +221,6 @@ pub async fn find_for_update(tx: &mut TenantTx, id: ConversationId) -> Result<Op
     find(tx, id).await
 }
 
-/// The conversation of a contact over a connection.
 /// The conversation of a contact over a connection. Merged contacts may have several: that of `contact_id` itself first,
 /// then the one in which the customer wrote last.
 ///

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{CompanyId, ConversationId, InvitationId, MediaId, MessageId, TurnId, UserId};
-use crate::{CompanyId, ConversationId, ErasureId, InvitationId, MessageId, TurnId, UserId};
+use crate::{CompanyId, ConversationId, ErasureId, InvitationId, MediaId, MessageId, TurnId, UserId};
 
 /// Version of the forms that travel on queues and bus. A change that an older release would read wrongly raises it.
 pub const ENVELOPE_VERSION: u32 = 1;
@@ -147,10 +146,7 @@ impl Job {
             | Self::SendMail { .. }
             | Self::FetchMedia { .. }
             | Self::MakeThumbnail { .. }
-            | Self::DeleteFiles { .. } => None,
-            Self::CloseTurn { .. }
-            | Self::AnswerTurn { .. }
-            | Self::SendMail { .. }
+            | Self::DeleteFiles { .. }
             | Self::EraseContact { .. } => None,
             Self::SendMessage { conversation_id, .. } | Self::MarkRead { conversation_id, .. } => {
                 Some(conversation_id.to_string())

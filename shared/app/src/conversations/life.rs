@@ -71,7 +71,8 @@ pub(crate) async fn find_or_open(
     if let Some(id) = db::conversations::find_for_contact(tx, contact_id, connection_id).await? {
         return Ok(id);
     }
-    db::contacts::find(tx, contact_id).await?.ok_or(Error::NotFound("contact"))?;
+    let contact = db::contacts::find(tx, contact_id).await?.ok_or(Error::NotFound("contact"))?;
+    let contact_id = contact.merged_into_id.unwrap_or(contact_id);
     let connection = db::connections::find(tx, connection_id).await?.ok_or(Error::NotFound("connection"))?;
     let addresses = db::contacts::list_addresses(tx, &[contact_id]).await?;
     let address = preferred(addresses.into_iter().map(|known| known.address)).ok_or(Error::Rule {

@@ -14,11 +14,9 @@ use domain::job::Job;
 use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::session::{SessionStatus, StartedBy, ai_silent_because};
 use domain::turn::due_at;
-use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MediaId, MessageId, SessionId, TurnId};
-use domain::{CompanyScope, ConnectionId, ConversationId, MessageId, SessionId, TurnId};
+use domain::{CompanyScope, ConnectionId, ConversationId, MediaId, MessageId, SessionId, TurnId};
 use serde_json::Value;
 
-use super::{Arrived, CHANNEL, identity, opt_outs};
 use super::identity::{self, Whose};
 use super::{Arrived, CHANNEL, opt_outs};
 use crate::error::{Result, internal};
@@ -166,8 +164,7 @@ fn place<'a>(
             activity.unread += 1;
             activity.last_inbound_at = activity.last_inbound_at.max(Some(occurred_at));
         }
-        placed.push(Placed { id, media_id, connection_id, contact_id, thread, occurred_at, message });
-        placed.push(Placed { id, connection_id, whose, thread, occurred_at, message });
+        placed.push(Placed { id, media_id, connection_id, whose, thread, occurred_at, message });
     }
     (placed, activities)
 }

@@ -15,10 +15,15 @@ use serde_json::{Value, json};
 use crate::{Cloud, new_word};
 
 /// Every queue, in the order in which a message travels.
-pub(super) const ALL: [Queue; 6] =
-    [Queue::Inbound, Queue::Turns, Queue::AiReply, Queue::Outbound, Queue::Mail, Queue::Media];
-pub(super) const ALL: [Queue; 6] =
-    [Queue::Inbound, Queue::Turns, Queue::AiReply, Queue::Outbound, Queue::Mail, Queue::Erasures];
+pub(super) const ALL: [Queue; 7] = [
+    Queue::Inbound,
+    Queue::Turns,
+    Queue::AiReply,
+    Queue::Outbound,
+    Queue::Mail,
+    Queue::Media,
+    Queue::Erasures,
+];
 
 /// What a queue of the flow has in common with the template's.
 const COPIED: [QueueAttributeName; 4] = [
