@@ -191,6 +191,7 @@ async fn try_merge(app: &App, caller: &Identity, id: ContactId, into: ContactId)
     db::merges::move_lists(&mut tx, id, into).await?;
     db::merges::move_notes(&mut tx, id, into).await?;
     db::merges::move_consents(&mut tx, id, into).await?;
+    db::merges::move_leads(&mut tx, id, into).await?;
     db::merges::update_facts(&mut tx, into, &merge.got, now).await?;
     db::merges::set_merged(&mut tx, &sides, Some(into), now).await?;
     let (object, detail) = (("contact", Some(id.0)), json!({ "into": into }));
@@ -238,6 +239,7 @@ async fn try_unmerge(app: &App, caller: &Identity, id: ContactId) -> Result<Addr
     db::merges::return_lists(&mut tx, merge.id, into, id).await?;
     db::merges::return_notes(&mut tx, merge.id, into, id).await?;
     db::merges::return_consents(&mut tx, merge.id, into, id).await?;
+    db::merges::return_leads(&mut tx, merge.id, into, id).await?;
     db::merges::update_facts(&mut tx, into, &left, now).await?;
     db::merges::update_facts(&mut tx, id, &back, now).await?;
     let (object, detail) = (("contact", Some(id.0)), json!({ "from": into }));

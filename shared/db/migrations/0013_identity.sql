@@ -101,9 +101,9 @@ CREATE INDEX contact_merges_into ON contact_merges (company_id, into_id, merged_
 CREATE TABLE contact_merge_items (
     company_id  uuid NOT NULL,
     merge_id    uuid NOT NULL,
-    -- A group's conversation or session, a note, a consent; a list that the merged one was in, or that the survivor is in
+    -- A group's conversation or session, a note, a consent, a lead; a list that the merged one was in, or that the survivor is in
     -- since.
-    kind        text NOT NULL CHECK (kind IN ('conversation', 'session', 'note', 'consent', 'list', 'list_gained')),
+    kind        text NOT NULL CHECK (kind IN ('conversation', 'session', 'note', 'consent', 'lead', 'list', 'list_gained')),
     item_id     uuid NOT NULL,
     -- Since when it was in the list.
     since       timestamptz,

@@ -172,6 +172,39 @@ pub async fn erase_consents(tx: &mut TenantTx, id: ContactId) -> Result<()> {
     Ok(())
 }
 
+/// Takes what people wrote about the person out of a contact's leads and their history; where they stand, and what they
+/// are worth, stays.
+///
+/// # Errors
+/// Database errors only.
+pub async fn erase_leads(tx: &mut TenantTx, id: ContactId, now: DateTime<Utc>) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE lead_history h SET reason = NULL,
+             was = CASE jsonb_typeof(h.was) WHEN 'object'
+                 THEN h.was - ARRAY['title', 'notes', 'tags', 'lost_reason'] ELSE h.was END,
+             became = CASE jsonb_typeof(h.became) WHEN 'object'
+                 THEN h.became - ARRAY['title', 'notes', 'tags', 'lost_reason'] ELSE h.became END
+         WHERE h.company_id = $1
+           AND h.lead_id IN (SELECT l.id FROM leads l WHERE l.company_id = $1 AND l.contact_id = $2)",
+        company_id.0,
+        id.0
+    )
+    .execute(tx.connection())
+    .await?;
+    sqlx::query!(
+        "UPDATE leads SET title = '-', notes = NULL, tags = '{}', lost_reason = NULL, version = version + 1,
+             updated_at = $3
+         WHERE company_id = $1 AND contact_id = $2",
+        company_id.0,
+        id.0,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// Takes a contact's addresses away: whoever writes from one of them is somebody new.
 ///
 /// # Errors

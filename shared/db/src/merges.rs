@@ -267,7 +267,8 @@ pub async fn return_addresses(
     Ok(())
 }
 
-/// Writes down what moves from `from` to `into` and does not say itself whose it was: groups, lists, notes and consents.
+/// Writes down what moves from `from` to `into` and does not say itself whose it was: groups, lists, notes,
+/// consents and leads.
 ///
 /// # Errors
 /// Database errors only.
@@ -286,6 +287,8 @@ pub async fn insert_items(tx: &mut TenantTx, id: MergeId, from: ContactId, into:
          UNION ALL
          SELECT $1, $2, 'consent', id, NULL::timestamptz FROM contact_consents
          WHERE company_id = $1 AND contact_id = $3
+         UNION ALL
+         SELECT $1, $2, 'lead', id, NULL::timestamptz FROM leads WHERE company_id = $1 AND contact_id = $3
          UNION ALL
          SELECT $1, $2, 'list', list_id, added_at FROM list_contacts WHERE company_id = $1 AND contact_id = $3
          UNION ALL
@@ -543,6 +546,44 @@ pub async fn return_notes(tx: &mut TenantTx, id: MergeId, from: ContactId, to: C
          WHERE n.company_id = $1 AND n.contact_id = $3
            AND n.id IN (SELECT i.item_id FROM contact_merge_items i
                         WHERE i.company_id = $1 AND i.merge_id = $2 AND i.kind = 'note')",
+        company_id.0,
+        id.0,
+        from.0,
+        to.0
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Gives the leads of a contact to another one.
+///
+/// # Errors
+/// Database errors only.
+pub async fn move_leads(tx: &mut TenantTx, from: ContactId, into: ContactId) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE leads SET contact_id = $3, version = version + 1 WHERE company_id = $1 AND contact_id = $2",
+        company_id.0,
+        from.0,
+        into.0
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Gives the leads that a merge moved back.
+///
+/// # Errors
+/// Database errors only.
+pub async fn return_leads(tx: &mut TenantTx, id: MergeId, from: ContactId, to: ContactId) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE leads l SET contact_id = $4, version = version + 1
+         WHERE l.company_id = $1 AND l.contact_id = $3
+           AND l.id IN (SELECT i.item_id FROM contact_merge_items i
+                        WHERE i.company_id = $1 AND i.merge_id = $2 AND i.kind = 'lead')",
         company_id.0,
         id.0,
         from.0,
