@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use db::contacts::Contact;
 use db::contacts::consents::Said;
 use db::contacts::notes::Note;
-use db::conversations::{Conversation, Filter};
+use db::conversations::Conversation;
+use db::conversations::inbox::{self, Filter, Narrowed};
 use db::messages::Message;
 use db::sessions::Session;
 use domain::user::Permission;
@@ -70,7 +71,7 @@ pub async fn tell(
     let notes = db::contacts::notes::list(&mut tx, id, None, i64::MAX).await?;
     let consents = db::contacts::consents::list(&mut tx, id).await?;
     let filter = Filter { contact_id: Some(id), include_groups: true, ..Filter::default() };
-    let conversations = db::conversations::list(&mut tx, &filter, None, i64::MAX).await?;
+    let conversations = inbox::list(&mut tx, &filter, &Narrowed::default(), None, i64::MAX).await?;
     let sessions = db::sessions::list_for_contact(&mut tx, id).await?;
     let rows = db::messages::list_for_contact(&mut tx, id, after, limit + 1).await?;
     if after.is_none() {

@@ -12,7 +12,7 @@ use db::Db;
 use crate::Stack;
 
 /// Every dead-letter queue, by the name of its output.
-pub const DEAD_LETTER_QUEUES: [&str; 7] = [
+pub const DEAD_LETTER_QUEUES: &[&str] = &[
     "InboundDeadQueueUrl",
     "OutboundDeadQueueUrl",
     "TurnsDeadQueueUrl",
@@ -24,7 +24,7 @@ pub const DEAD_LETTER_QUEUES: [&str; 7] = [
 ];
 
 /// Every other queue, by the name of its output.
-pub const QUEUES: [&str; 7] = [
+pub const QUEUES: &[&str] = &[
     "InboundQueueUrl",
     "OutboundQueueUrl",
     "TurnsQueueUrl",
@@ -145,7 +145,7 @@ impl Cloud {
             let queue = self.queue(name).await;
             let count = queue.waiting + queue.in_flight + queue.delayed;
             if count > 0 {
-                dead.insert(name, count);
+                dead.insert(*name, count);
             }
         }
         dead
