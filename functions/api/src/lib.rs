@@ -1,9 +1,10 @@
 //! The HTTP API: one Lambda a group of routes, one file a group. A handler extracts, authorises, makes one call and shapes
 //! the answer. Those without a [`runtime::http::Caller`] are public.
 //!
-//! Rooms: [`auth`] · [`company`] · [`contacts`] · [`conversations`] · [`messages`] · [`media`] · [`sessions`] · [`boards`] with
-//! [`leads`] · [`platform`] health and the OpenAPI document, which is made from the handlers of all groups · `answers` what
-//! it says of all of them · `words` what its fields may hold · [`group`] what they are made of.
+//! Rooms: [`auth`] · [`company`] · [`contacts`] with [`lists`], [`segments`], [`merges`] and [`erasures`] · [`conversations`] ·
+//! [`messages`] · [`media`] · [`sessions`] · [`boards`] with [`leads`] · [`platform`] health and the OpenAPI document, which is
+//! made from the handlers of all groups · `answers` what it says of all of them · `words` what its fields may hold · [`group`]
+//! what they are made of.
 
 mod answers;
 pub mod auth;

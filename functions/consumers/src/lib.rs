@@ -1,7 +1,8 @@
 //! Queue consumers: one Lambda a queue. What a failure means for a message is decided in `runtime::sqs`.
 //!
 //! Rooms: [`inbound`] provider events become messages · [`turns`] bursts are complete · [`ai_reply`] they are answered ·
-//! [`outbound`] messages go out · [`media`] files come over · [`mail`] mails to people · [`push`] browsers see it live.
+//! [`outbound`] messages go out · [`media`] files come over · [`mail`] mails to people · [`erasures`] people are forgotten ·
+//! [`push`] browsers see it live.
 
 pub mod ai_reply;
 pub mod erasures;

@@ -4,10 +4,13 @@
 //! causes leave together · [`inbound`] a provider's event becomes messages and statuses · [`turns`] a customer's burst
 //! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
 //! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
-//! [`mail`] what people are written · [`media`] files · [`text`] what they write into fields · [`idempotency`] what they ask for twice · [`sealed`] secrets of connections ·
-//! [`cleanup`] what has had its time goes · [`contacts`], [`conversations`], [`messages`], [`sessions`], [`boards`],
-//! [`leads`], [`lists`], [`segments`] what the API reads and writes · [`merges`] contacts that are one person · [`disclosures`] what is known of a
-//! person, for them · [`erasures`] who is forgotten · [`demo`] the company that a new installation begins with.
+//! [`mail`] what people are written · [`text`] what they write into fields · [`idempotency`] what they ask for twice ·
+//! [`sealed`] secrets of connections · [`cleanup`] what has had its time goes · [`demo`] the company that a new
+//! installation begins with.
+//!
+//! What the API reads and writes, and consumers with it: [`contacts`], [`tabulations`], [`lists`], [`segments`],
+//! [`merges`] contacts that are one person, [`disclosures`] what is known of a person, for them, [`erasures`] who is
+//! forgotten · [`conversations`], [`quick_replies`], [`messages`], [`media`] files, [`sessions`] · [`boards`], [`leads`].
 //!
 //! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
 

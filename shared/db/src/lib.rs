@@ -1,11 +1,12 @@
 //! PostgreSQL: the only place with SQL.
 //!
-//! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox ·
-//! one file of queries a resource ([`contacts`], [`contact_fields`], [`tabulations`], [`conversations`], [`messages`], [`media`], [`sessions`], [`turns`],
-//! [`connections`], [`personas`], [`boards`], [`board_stages`], [`leads`], [`lead_history`]; of accounts [`users`],
-//! [`companies`], [`members`], [`departments`], [`invitations`], [`api_keys`], [`identities`], [`login_sessions`],
-//! [`account_tokens`]) · [`audit`] who did what · [`journal`] what providers told us · [`outbox`] what has to leave ·
-//! [`idempotency`] repeated POSTs · [`error`] what can go wrong.
+//! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox · one file
+//! of queries a resource: of customers [`contacts`], [`contact_fields`], [`tabulations`], [`lists`], [`segments`],
+//! [`merges`], [`erasures`]; of the inbox [`conversations`], [`quick_replies`], [`messages`], [`media`], [`sessions`],
+//! [`turns`], [`connections`], [`personas`]; of boards [`boards`], [`board_stages`], [`leads`], [`lead_history`]; of
+//! accounts [`users`], [`companies`], [`members`], [`departments`], [`invitations`], [`api_keys`], [`identities`],
+//! [`login_sessions`], [`account_tokens`] · [`audit`] who did what · [`journal`] what providers told us · [`outbox`] what
+//! has to leave · [`idempotency`] repeated POSTs · [`error`] what can go wrong.
 //!
 //! A function here is one query with a verb for a name. Tenant queries take `&mut TenantTx` first and name
 //! `company_id` although row-level security does too: the planner needs it, and so does a reader.
