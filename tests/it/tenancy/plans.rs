@@ -6,13 +6,17 @@ use uuid::Uuid;
 
 use super::queries::cached;
 
-/// Twenty thousand contacts, of which a tenth have a tag.
-async fn fill(stack: &Stack, company_id: Uuid) {
+/// A company of twenty thousand contacts, of which a tenth have a tag.
+async fn company() -> (Stack, Uuid) {
+    let stack = Stack::load();
+    let options = TenantOptions { at_sandbox: false, ..TenantOptions::default() };
+    let company_id = Tenant::seed(&stack, options).await.company_id;
     let admin = stack.admin();
     sqlx::query(
-        "INSERT INTO contacts (company_id, id, name, source, tags, created_at, updated_at)
-         SELECT $1, gen_random_uuid(), 'Contato ' || md5(g::text), 'x',
-                CASE WHEN g % 10 = 0 THEN ARRAY['quente'] ELSE '{}' END, now() - g * interval '1 minute', now()
+        "INSERT INTO contacts (company_id, id, name, phone, email, external_id, source, tags, created_at, updated_at)
+         SELECT $1, gen_random_uuid(), 'Contato ' || md5(g::text), '+55629' || 80000000 + g, g || '@example.com',
+                'erp-' || g, 'x', CASE WHEN g % 10 = 0 THEN ARRAY['quente'] ELSE '{}' END,
+                now() - g * interval '1 minute', now()
          FROM generate_series(1, 20000) AS g",
     )
     .bind(company_id)
@@ -20,56 +24,13 @@ async fn fill(stack: &Stack, company_id: Uuid) {
     .await
     .unwrap();
     sqlx::raw_sql("VACUUM (ANALYZE) contacts").execute(&admin).await.unwrap();
+    (stack, company_id)
 }
 
-/// The plan of the search by parts with these parameters behind the company's, for the role of functions.
-async fn plan(stack: &Stack, company_id: Uuid, parameters: &str) -> String {
-    let search = cached().into_values().find(|query| query.contains("OFFSET 0) AS found"));
-    let search = search.expect("the query that searches contacts by their parts");
+/// The plan of a statement with these parameters, `$company` for the company's id, for the role of functions and tables
+/// that are large.
+async fn plan(stack: &Stack, company_id: Uuid, statement: &str, parameters: &str) -> String {
     let mut tx = stack.application().begin().await.unwrap();
-    for statement in [
-        format!("SET LOCAL app.company_id = '{company_id}'"),
-        "SET LOCAL plan_cache_mode = force_custom_plan".to_owned(),
-        "SET LOCAL enable_seqscan = off".to_owned(),
-        format!("PREPARE search AS {search}"),
-    ] {
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await.unwrap();
-    }
-    let explain = format!("EXPLAIN EXECUTE search('{company_id}', {parameters})");
-    let lines = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *tx).await.unwrap();
-    let lines: Vec<String> = lines.iter().map(|row| row.get_unchecked::<&str, _>(0).to_owned()).collect();
-    lines.join("\n")
-}
-
-/// The conditions with which a plan enters an index.
-fn entered_with<'a>(plan: &'a str, index: &str) -> &'a str {
-    let behind = plan.split_once(&format!("on {index}"));
-    let (_, behind) = behind.unwrap_or_else(|| panic!("{index} is not asked: {plan}"));
-    behind.lines().find(|line| line.trim_start().starts_with("Index Cond:")).expect("conditions")
-}
-
-#[tokio::test]
-async fn a_search_enters_its_index_below_row_level_security() {
-    let stack = Stack::load();
-    let options = TenantOptions { at_sandbox: false, ..TenantOptions::default() };
-    let company_id = Tenant::seed(&stack, options).await.company_id;
-    fill(&stack, company_id).await;
-    let words = "NULL, NULL, 51, NULL, NULL, NULL, NULL, NULL, NULL, E'%Conceição%\\n% a%', 2";
-    let words = plan(&stack, company_id, words).await;
-    let conditions = entered_with(&words, "contacts_search");
-    assert!(conditions.contains("company_id ="), "{words}");
-    assert!(conditions.contains("search ~~ '%conceicao%'"), "{words}");
-    assert!(conditions.contains("search ~~ '% a%'"), "{words}");
-    let tag = "NULL, NULL, 51, NULL, NULL, NULL, NULL, NULL, 'quente', NULL, 0";
-    let tag = plan(&stack, company_id, tag).await;
-    assert!(entered_with(&tag, "contacts_tags").contains("tags @>"), "{tag}");
-}
-
-/// The plan of a statement with these parameters, for the role of functions and a table that is large.
-async fn plan_of(statement: &str, parameters: &str) -> String {
-    let stack = Stack::load();
-    let mut tx = stack.application().begin().await.unwrap();
-    let company_id = stack.demo.company_id;
     for statement in [
         format!("SET LOCAL app.company_id = '{company_id}'"),
         "SET LOCAL plan_cache_mode = force_custom_plan".to_owned(),
@@ -84,16 +45,43 @@ async fn plan_of(statement: &str, parameters: &str) -> String {
     let explain = format!("EXPLAIN EXECUTE looked_up({parameters})");
     let lines = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *tx).await.unwrap();
     let lines: Vec<String> = lines.iter().map(|row| row.get_unchecked::<&str, _>(0).to_owned()).collect();
+    // The connection goes back to its pool, and takes no statement along.
+    sqlx::raw_sql("DEALLOCATE looked_up").execute(&mut *tx).await.unwrap();
     lines.join("\n")
+}
+
+/// The conditions with which a plan enters an index.
+fn entered_with<'a>(plan: &'a str, index: &str) -> &'a str {
+    let behind = plan.split_once(&format!("on {index}"));
+    let (_, behind) = behind.unwrap_or_else(|| panic!("{index} is not asked: {plan}"));
+    behind.lines().find(|line| line.trim_start().starts_with("Index Cond:")).expect("conditions")
+}
+
+#[tokio::test]
+async fn a_search_enters_its_index_below_row_level_security() {
+    let (stack, company_id) = company().await;
+    let search = cached().into_values().find(|query| query.contains("OFFSET 0) AS found"));
+    let search = search.expect("the query that searches contacts by their parts");
+    let words = "'$company', NULL, NULL, 51, NULL, NULL, NULL, NULL, NULL, NULL, E'%Conceição%\\n% a%', 2";
+    let words = plan(&stack, company_id, &search, words).await;
+    let conditions = entered_with(&words, "contacts_search");
+    assert!(conditions.contains("company_id ="), "{words}");
+    assert!(conditions.contains("search ~~ '%conceicao%'"), "{words}");
+    assert!(conditions.contains("search ~~ '% a%'"), "{words}");
+    let tag = "'$company', NULL, NULL, 51, NULL, NULL, NULL, NULL, NULL, 'quente', NULL, 0";
+    let tag = plan(&stack, company_id, &search, tag).await;
+    assert!(entered_with(&tag, "contacts_tags").contains("tags @>"), "{tag}");
 }
 
 #[tokio::test]
 async fn what_was_erased_is_looked_up_and_not_searched_for() {
+    let (stack, company_id) = company().await;
     let insert = cached().into_values().find(|query| query.starts_with("INSERT INTO inbound_events"));
     let parameters =
         "'$company', ARRAY['$company']::uuid[], ARRAY['a'], ARRAY['status'], ARRAY['a'], ARRAY['{}'],
                       ARRAY[now()], ARRAY['b'], ARRAY['c']";
-    let written = plan_of(&insert.expect("the query that writes the journal"), parameters).await;
+    let written =
+        plan(&stack, company_id, &insert.expect("the query that writes the journal"), parameters).await;
     assert!(written.contains("key = new.erased_key"), "{written}");
     assert!(written.contains("provider_message_id = new.erased_about"), "{written}");
     for conditions in ["key = new.erased_key", "provider_message_id = new.erased_about"] {
@@ -104,25 +92,29 @@ async fn what_was_erased_is_looked_up_and_not_searched_for() {
     // The function runs as the owner, who is bound by the same policies.
     let body: String =
         sqlx::query_scalar("SELECT prosrc FROM pg_proc WHERE proname = 'erase_message_events'")
-            .fetch_one(&Stack::load().admin())
+            .fetch_one(&stack.admin())
             .await
             .unwrap();
     let read = body.split("gone AS (").next().unwrap().trim().trim_end_matches(',').to_owned()
         + " SELECT * FROM told";
     let read = read.replace("unnest(connections, provider_message_ids)", "unnest($1::uuid[], $2::text[])");
-    let erased = plan_of(&read, "ARRAY['$company']::uuid[], ARRAY['wamid.1']").await;
+    let erased = plan(&stack, company_id, &read, "ARRAY['$company']::uuid[], ARRAY['wamid.1']").await;
     for conditions in ["key = said.message", "key = said.echo", "key >= said.first", "key < said.past"] {
-        let line = erased.lines().find(|line| line.contains(conditions)).expect("a condition");
+        let line = erased
+            .lines()
+            .find(|line| line.contains(conditions))
+            .unwrap_or_else(|| panic!("{conditions}: {erased}"));
         assert!(line.trim_start().starts_with("Index Cond:"), "{conditions}: {erased}");
     }
 }
 
 #[tokio::test]
 async fn candidates_for_a_merge_are_looked_up() {
+    let (stack, company_id) = company().await;
     let query = cached().into_values().find(|query| query.contains("AS reason FROM contact_addresses"));
     let one = "ARRAY['a']::text[]";
     let parameters = format!("'$company', '$company', {one}, {one}, {one}, {one}, false, 50");
-    let plan = plan_of(&query.expect("the query that finds candidates"), &parameters).await;
+    let plan = plan(&stack, company_id, &query.expect("the query that finds candidates"), &parameters).await;
     for (index, condition) in [
         ("contacts_same_phone", "phone = ANY"),
         ("contacts_same_email", "email = ANY"),

@@ -144,7 +144,8 @@ fn numbers(q: &str) -> Vec<String> {
     if !is_number || digits.len() < DIGITS {
         return Vec::new();
     }
-    let canonical = phone::parse(q, REGION).ok().map(|phone| phone.canonical());
+    let canonical =
+        phone::parse(q, REGION).ok().filter(|phone| phone.possible).map(|phone| phone.canonical());
     let mut numbers = vec![format!("#{digits}")];
     if let Some(canonical) = canonical.filter(|canonical| canonical.trim_start_matches('+') != digits) {
         numbers.push(format!("#{}", canonical.trim_start_matches('+')));
