@@ -23,7 +23,8 @@ pub const DEAD_LETTER_QUEUES: &[&str] = &[
     "PushDeadQueueUrl",
 ];
 
-/// Every other queue, by the name of its output.
+/// Every other queue but that of files, by the name of its output: a file that its provider does not give is waited for on
+/// its queue for a week.
 pub const QUEUES: &[&str] = &[
     "InboundQueueUrl",
     "OutboundQueueUrl",
@@ -31,7 +32,6 @@ pub const QUEUES: &[&str] = &[
     "AiReplyQueueUrl",
     "ErasuresQueueUrl",
     "MailQueueUrl",
-    "MediaQueueUrl",
     "PushQueueUrl",
 ];
 
@@ -151,7 +151,7 @@ impl Cloud {
         dead
     }
 
-    /// How many messages are on all other queues together.
+    /// How many messages are on [`QUEUES`] together.
     pub async fn queued(&self) -> u64 {
         let mut count = 0;
         for name in QUEUES {
