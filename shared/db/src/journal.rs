@@ -54,10 +54,10 @@ pub async fn insert_new(tx: &mut TenantTx, entries: &[Entry]) -> Result<Vec<usiz
              SELECT EXISTS (SELECT FROM messages m
                             WHERE m.company_id = $1 AND m.connection_id = new.connection_id
                               AND m.provider_message_id = new.erased_about) AS erased) AS about
-         -- One whose words were erased does not come back by a late repetition.
-         WHERE NOT EXISTS (SELECT FROM inbound_events e
-                           WHERE e.company_id = $1 AND e.connection_id = new.connection_id
-                             AND e.key = new.erased_key)
+         -- One whose words were erased does not come back by a late repetition. A subquery of one value is looked up by the
+         -- whole key, whatever is believed of how many events there are; an anti join would walk through a company's.
+         WHERE (SELECT true FROM inbound_events e
+                WHERE e.company_id = $1 AND e.connection_id = new.connection_id AND e.key = new.erased_key) IS NULL
          ON CONFLICT (company_id, connection_id, key) DO NOTHING
          RETURNING connection_id, key",
         company_id.0,
