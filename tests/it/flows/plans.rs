@@ -241,13 +241,22 @@ async fn plan(application: &PgPool, company: &str, query: &str, values: &[String
     plan[0]["Plan"].clone()
 }
 
-/// The outline of a plan: kinds of nodes, and which index of which table.
+/// The outline of a plan: kinds of nodes, and which index of which table. Whether an index is read alone, with its table or
+/// by way of a bitmap depends on when the table was last cleaned: it is one kind here.
 fn outline(node: &Value, depth: usize, text: &mut String) {
     let word = |name: &str| node[name].as_str().unwrap_or_default();
-    write!(text, "{}{}", "  ".repeat(depth), word("Node Type")).unwrap();
-    for (before, name) in [(" using ", "Index Name"), (" on ", "Relation Name")] {
-        if !word(name).is_empty() {
-            write!(text, "{before}{}", word(name)).unwrap();
+    let (kind, index) = match word("Node Type") {
+        "Index Only Scan" => ("Index Scan", word("Index Name")),
+        "Bitmap Heap Scan" if node["Plans"][0]["Node Type"] == "Bitmap Index Scan" => {
+            ("Index Scan", node["Plans"][0]["Index Name"].as_str().unwrap())
+        }
+        "Bitmap Index Scan" => return,
+        other => (other, word("Index Name")),
+    };
+    write!(text, "{}{kind}", "  ".repeat(depth)).unwrap();
+    for (before, name) in [(" using ", index), (" on ", word("Relation Name"))] {
+        if !name.is_empty() {
+            write!(text, "{before}{name}").unwrap();
         }
     }
     text.push('\n');
