@@ -1,16 +1,5 @@
 -- Boards: stages in their order, leads in theirs, and what happened to each lead.
 
--- Small letters without accents; see contacts, which are searched by the same.
-DO $$
-BEGIN
-    IF to_regprocedure('folded(text)') IS NULL THEN
-        CREATE FUNCTION folded(value text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $body$
-        BEGIN
-            RETURN lower(public.unaccent('public.unaccent'::regdictionary, value));
-        END $body$;
-    END IF;
-END $$;
-
 CREATE TABLE boards (
     company_id   uuid NOT NULL REFERENCES companies (id),
     id           uuid NOT NULL,

@@ -5,17 +5,6 @@
 -- column. A GIN index of words would be read for its company alone, all of it. So words have rows, and a
 -- b-tree: infra/docs/decisions/0015-words-have-rows.md says what that costs, and what the alternatives would.
 
--- Small letters without accents; see contacts, which are searched by the same.
-DO $$
-BEGIN
-    IF to_regprocedure('folded(text)') IS NULL THEN
-        CREATE FUNCTION folded(value text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $body$
-        BEGIN
-            RETURN lower(public.unaccent('public.unaccent'::regdictionary, value));
-        END $body$;
-    END IF;
-END $$;
-
 -- The words that a text is found by: stems of Portuguese, without those that stand everywhere. The dictionary's own list of
 -- these has accents, which nobody types; hence the second list.
 CREATE FUNCTION search_words(text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
