@@ -17,7 +17,7 @@ use crate::contacts;
 use crate::error::{Error, Result};
 use crate::idempotency::{self, IdempotencyKey};
 use crate::media;
-use crate::merges::{lock, may_try_again};
+use crate::merges::{lock, retried};
 use crate::outbox::{self, Outgoing};
 
 /// Messages of one transaction.
@@ -37,13 +37,7 @@ pub async fn request(
     key: Option<&IdempotencyKey>,
 ) -> Result<Erasure> {
     caller.require(Permission::ManageContacts)?;
-    let mut attempt = 1;
-    loop {
-        match try_request(app, caller, contact_id, key).await {
-            Err(error) if may_try_again(&error, attempt) => attempt += 1,
-            outcome => return outcome,
-        }
-    }
+    retried(|| try_request(app, caller, contact_id, key)).await
 }
 
 async fn try_request(

@@ -107,13 +107,7 @@ fn spellings(number: &str) -> Vec<String> {
 /// `contact_erased`).
 pub async fn merge(app: &App, caller: &Identity, id: ContactId, into: ContactId) -> Result<AddressedContact> {
     caller.require(Permission::ManageContacts)?;
-    let mut attempt = 1;
-    loop {
-        match try_merge(app, caller, id, into).await {
-            Err(error) if may_try_again(&error, attempt) => attempt += 1,
-            outcome => return outcome,
-        }
-    }
+    retried(|| try_merge(app, caller, id, into)).await
 }
 
 /// Takes a contact apart again from whom it was merged into: each side has what it had, and what came by its addresses
@@ -123,22 +117,20 @@ pub async fn merge(app: &App, caller: &Identity, id: ContactId, into: ContactId)
 /// `NotFound`; `Rule` (`not_merged`, `merged_further`, `contact_erased`).
 pub async fn unmerge(app: &App, caller: &Identity, id: ContactId) -> Result<AddressedContact> {
     caller.require(Permission::ManageContacts)?;
-    let mut attempt = 1;
-    loop {
-        match try_unmerge(app, caller, id).await {
-            Err(error) if may_try_again(&error, attempt) => attempt += 1,
+    retried(|| try_unmerge(app, caller, id)).await
+}
+
+/// Two that want the same rows in another order: the database lets one of them go on, and the other one tries again.
+pub(crate) async fn retried<T, F: Future<Output = Result<T>>>(once: impl Fn() -> F) -> Result<T> {
+    for attempt in 1..ATTEMPTS {
+        match once().await {
+            Err(error) if error.retryable() => {
+                tracing::warn!(attempt, error = error.chain(), "contacts not changed yet");
+            }
             outcome => return outcome,
         }
     }
-}
-
-/// Two that want the same rows in another order: the database lets one of them go on, and the other one may try again.
-pub(crate) fn may_try_again(error: &Error, attempt: usize) -> bool {
-    if !error.retryable() || attempt >= ATTEMPTS {
-        return false;
-    }
-    tracing::warn!(attempt, error = error.chain(), "contacts not changed yet");
-    true
+    once().await
 }
 
 /// Locks contacts and everything by which something is filed under them, in the order in which that locks them.
@@ -189,9 +181,7 @@ async fn try_merge(app: &App, caller: &Identity, id: ContactId, into: ContactId)
     db::merges::move_sessions(&mut tx, id, into).await?;
     db::merges::move_messages(&mut tx, id, into).await?;
     db::merges::move_lists(&mut tx, id, into).await?;
-    db::merges::move_notes(&mut tx, id, into).await?;
-    db::merges::move_consents(&mut tx, id, into).await?;
-    db::merges::move_leads(&mut tx, id, into).await?;
+    db::merges::move_belongings(&mut tx, id, into).await?;
     db::merges::update_facts(&mut tx, into, &merge.got, now).await?;
     db::merges::set_merged(&mut tx, &sides, Some(into), now).await?;
     let (object, detail) = (("contact", Some(id.0)), json!({ "into": into }));
@@ -237,9 +227,7 @@ async fn try_unmerge(app: &App, caller: &Identity, id: ContactId) -> Result<Addr
     db::merges::return_sessions(&mut tx, merge.id, into, id).await?;
     db::merges::return_messages(&mut tx, into, id, &sides).await?;
     db::merges::return_lists(&mut tx, merge.id, into, id).await?;
-    db::merges::return_notes(&mut tx, merge.id, into, id).await?;
-    db::merges::return_consents(&mut tx, merge.id, into, id).await?;
-    db::merges::return_leads(&mut tx, merge.id, into, id).await?;
+    db::merges::return_belongings(&mut tx, merge.id, into, id).await?;
     db::merges::update_facts(&mut tx, into, &left, now).await?;
     db::merges::update_facts(&mut tx, id, &back, now).await?;
     let (object, detail) = (("contact", Some(id.0)), json!({ "from": into }));

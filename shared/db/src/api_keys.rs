@@ -107,24 +107,6 @@ pub async fn list(
     .await?)
 }
 
-/// Finds one. It stays as it is until the end of the transaction: what a key may do is not changed twice at once.
-///
-/// # Errors
-/// Database errors only.
-pub async fn find_for_update(tx: &mut TenantTx, id: ApiKeyId) -> Result<Option<ApiKey>> {
-    let company_id = tx.company_id();
-    Ok(sqlx::query_as!(
-        ApiKey,
-        r#"SELECT id AS "id: ApiKeyId", name, hint, permissions, created_by AS "created_by: UserId", created_at,
-                  expires_at, last_used_at, revoked_at
-           FROM api_keys WHERE company_id = $1 AND id = $2 FOR NO KEY UPDATE"#,
-        company_id.0,
-        id.0
-    )
-    .fetch_optional(tx.connection())
-    .await?)
-}
-
 /// Finds one.
 ///
 /// # Errors
@@ -141,6 +123,22 @@ pub async fn find(tx: &mut TenantTx, id: ApiKeyId) -> Result<Option<ApiKey>> {
     )
     .fetch_optional(tx.connection())
     .await?)
+}
+
+/// Finds one. It stays as it is until the end of the transaction: what a key may do is not changed twice at once.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_for_update(tx: &mut TenantTx, id: ApiKeyId) -> Result<Option<ApiKey>> {
+    let company_id = tx.company_id();
+    sqlx::query_scalar!(
+        "SELECT id FROM api_keys WHERE company_id = $1 AND id = $2 FOR NO KEY UPDATE",
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    find(tx, id).await
 }
 
 /// Makes a key; only its hash is kept.

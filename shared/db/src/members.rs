@@ -119,20 +119,14 @@ pub async fn find(tx: &mut TenantTx, user_id: UserId) -> Result<Option<Member>> 
 /// Database errors only.
 pub async fn find_for_update(tx: &mut TenantTx, user_id: UserId) -> Result<Option<Member>> {
     let company_id = tx.company_id();
-    Ok(sqlx::query_as!(
-        Member,
-        r#"SELECT m.user_id AS "user_id: UserId", u.name, u.email::text AS "email!", m.role AS "role: Role",
-                  m.created_at AS joined_at, m.deactivated_at,
-                  ARRAY(SELECT d.department_id FROM department_members d
-                        WHERE d.company_id = $1 AND d.user_id = m.user_id ORDER BY d.department_id)
-                      AS "department_ids!: Vec<DepartmentId>"
-           FROM memberships m JOIN users u ON u.id = m.user_id
-           WHERE m.company_id = $1 AND m.user_id = $2 FOR UPDATE OF m"#,
+    sqlx::query_scalar!(
+        "SELECT user_id FROM memberships WHERE company_id = $1 AND user_id = $2 FOR UPDATE",
         company_id.0,
         user_id.0
     )
     .fetch_optional(tx.connection())
-    .await?)
+    .await?;
+    find(tx, user_id).await
 }
 
 /// Gives a member another role.

@@ -518,14 +518,18 @@ pub async fn return_lists(tx: &mut TenantTx, id: MergeId, from: ContactId, to: C
     Ok(())
 }
 
-/// Gives the notes on a contact to another one.
+/// Gives notes, leads and what the customer said about being written to, to another contact.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn move_notes(tx: &mut TenantTx, from: ContactId, into: ContactId) -> Result<()> {
+pub async fn move_belongings(tx: &mut TenantTx, from: ContactId, into: ContactId) -> Result<()> {
     let company_id = tx.company_id();
     sqlx::query!(
-        "UPDATE contact_notes SET contact_id = $3 WHERE company_id = $1 AND contact_id = $2",
+        "WITH notes AS (
+             UPDATE contact_notes SET contact_id = $3 WHERE company_id = $1 AND contact_id = $2),
+         consents AS (
+             UPDATE contact_consents SET contact_id = $3 WHERE company_id = $1 AND contact_id = $2)
+         UPDATE leads SET contact_id = $3, version = version + 1 WHERE company_id = $1 AND contact_id = $2",
         company_id.0,
         from.0,
         into.0
@@ -535,95 +539,29 @@ pub async fn move_notes(tx: &mut TenantTx, from: ContactId, into: ContactId) -> 
     Ok(())
 }
 
-/// Gives the notes that a merge moved back.
+/// Gives the notes, leads and consents that a merge moved back, and the consents that stand in messages that `to` has
+/// back by now.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn return_notes(tx: &mut TenantTx, id: MergeId, from: ContactId, to: ContactId) -> Result<()> {
+pub async fn return_belongings(tx: &mut TenantTx, id: MergeId, from: ContactId, to: ContactId) -> Result<()> {
     let company_id = tx.company_id();
     sqlx::query!(
-        "UPDATE contact_notes n SET contact_id = $4
-         WHERE n.company_id = $1 AND n.contact_id = $3
-           AND n.id IN (SELECT i.item_id FROM contact_merge_items i
-                        WHERE i.company_id = $1 AND i.merge_id = $2 AND i.kind = 'note')",
-        company_id.0,
-        id.0,
-        from.0,
-        to.0
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
-}
-
-/// Gives the leads of a contact to another one.
-///
-/// # Errors
-/// Database errors only.
-pub async fn move_leads(tx: &mut TenantTx, from: ContactId, into: ContactId) -> Result<()> {
-    let company_id = tx.company_id();
-    sqlx::query!(
-        "UPDATE leads SET contact_id = $3, version = version + 1 WHERE company_id = $1 AND contact_id = $2",
-        company_id.0,
-        from.0,
-        into.0
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
-}
-
-/// Gives the leads that a merge moved back.
-///
-/// # Errors
-/// Database errors only.
-pub async fn return_leads(tx: &mut TenantTx, id: MergeId, from: ContactId, to: ContactId) -> Result<()> {
-    let company_id = tx.company_id();
-    sqlx::query!(
-        "UPDATE leads l SET contact_id = $4, version = version + 1
+        "WITH moved AS MATERIALIZED (
+             SELECT kind, item_id FROM contact_merge_items WHERE company_id = $1 AND merge_id = $2),
+         notes AS (
+             UPDATE contact_notes n SET contact_id = $4
+             WHERE n.company_id = $1 AND n.contact_id = $3
+               AND n.id IN (SELECT item_id FROM moved WHERE kind = 'note')),
+         consents AS (
+             UPDATE contact_consents o SET contact_id = $4
+             WHERE o.company_id = $1 AND o.contact_id = $3
+               AND (o.id IN (SELECT item_id FROM moved WHERE kind = 'consent')
+                    OR EXISTS (SELECT FROM messages m
+                               WHERE m.company_id = $1 AND m.id = o.message_id AND m.contact_id = $4)))
+         UPDATE leads l SET contact_id = $4, version = version + 1
          WHERE l.company_id = $1 AND l.contact_id = $3
-           AND l.id IN (SELECT i.item_id FROM contact_merge_items i
-                        WHERE i.company_id = $1 AND i.merge_id = $2 AND i.kind = 'lead')",
-        company_id.0,
-        id.0,
-        from.0,
-        to.0
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
-}
-
-/// Gives what a customer said about being written to, to another contact.
-///
-/// # Errors
-/// Database errors only.
-pub async fn move_consents(tx: &mut TenantTx, from: ContactId, into: ContactId) -> Result<()> {
-    let company_id = tx.company_id();
-    sqlx::query!(
-        "UPDATE contact_consents SET contact_id = $3 WHERE company_id = $1 AND contact_id = $2",
-        company_id.0,
-        from.0,
-        into.0
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
-}
-
-/// Gives the consents that a merge moved back, and those that stand in messages that `to` has back by now.
-///
-/// # Errors
-/// Database errors only.
-pub async fn return_consents(tx: &mut TenantTx, id: MergeId, from: ContactId, to: ContactId) -> Result<()> {
-    let company_id = tx.company_id();
-    sqlx::query!(
-        "UPDATE contact_consents o SET contact_id = $4
-         WHERE o.company_id = $1 AND o.contact_id = $3
-           AND (o.id IN (SELECT i.item_id FROM contact_merge_items i
-                         WHERE i.company_id = $1 AND i.merge_id = $2 AND i.kind = 'consent')
-                OR EXISTS (SELECT FROM messages m
-                           WHERE m.company_id = $1 AND m.id = o.message_id AND m.contact_id = $4))",
+           AND l.id IN (SELECT item_id FROM moved WHERE kind = 'lead')",
         company_id.0,
         id.0,
         from.0,
