@@ -8,7 +8,7 @@
 //! Rooms: `accounts` from registration to log-out, and who may do what · `deployed` a customer, a browser, outages, load
 //! · `flows` what the API promises, third parties that fail, and, with the handlers in the test's own process, deaths and
 //! events in any order · `webhooks` what Meta sends · `tenancy` who sees what · `template` what is deployed ·
-//! `texts` what is said in two languages.
+//! `texts` what is said in two languages. `plan` is how those ask for a query's plan who need it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
@@ -17,6 +17,7 @@ mod deployed;
 mod flows;
 mod history;
 mod inbox;
+mod plan;
 mod template;
 mod tenancy;
 mod texts;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sqlx::{PgPool, Row as _};
 use testkit::{Stack, Tenant, TenantOptions};
 
-use crate::tenancy::cached;
+use crate::plan::{explain, query};
 
 /// A list: its name, words that only its query has, its parameters from `$1` on as they are without a filter, and what each
 /// filter puts in their place. `$company` and the like are ids of [`fill`].
@@ -212,35 +212,6 @@ impl Filled {
     }
 }
 
-/// The one query with all of these words.
-fn query(words: &[&str]) -> String {
-    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut found: Vec<_> = cached()
-        .into_values()
-        .filter(|query| {
-            let query = plain(query);
-            words.iter().all(|word| query.contains(word))
-        })
-        .collect();
-    assert_eq!(found.len(), 1, "{words:?} are to be the words of one query: {found:#?}");
-    found.remove(0)
-}
-
-/// The plan, as the application's role makes it for these values.
-async fn plan(application: &PgPool, company: &str, query: &str, values: &[String]) -> Value {
-    let mut tx = application.begin().await.unwrap();
-    let statements = format!(
-        "SET LOCAL app.company_id = '{company}'; SET LOCAL plan_cache_mode = force_custom_plan;
-         PREPARE listed AS {query}"
-    );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&mut *tx).await.unwrap();
-    let explain = format!("EXPLAIN (FORMAT JSON) EXECUTE listed({})", values.join(", "));
-    let row = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_one(&mut *tx).await.unwrap();
-    let plan: Value = serde_json::from_str(row.get_unchecked::<&str, _>(0)).unwrap();
-    sqlx::raw_sql("DEALLOCATE listed").execute(&mut *tx).await.unwrap();
-    plan[0]["Plan"].clone()
-}
-
 /// The outline of a plan: kinds of nodes, and which index of which table. Whether an index is read alone, with its table or
 /// by way of a bitmap depends on when the table was last cleaned: it is one kind here.
 fn outline(node: &Value, depth: usize, text: &mut String) {
@@ -280,7 +251,11 @@ async fn every_list_goes_by_an_index_whatever_it_is_filtered_by() {
                 values[place - 1] = filled.put_in(value);
             }
             writeln!(outlines, "# {}: {filter}", list.name).unwrap();
-            outline(&plan(&application, &filled.company, &query, &values).await, 0, &mut outlines);
+            let plan =
+                explain(&application, &filled.company, &query, &values.join(", "), "(FORMAT JSON)", &[])
+                    .await;
+            let plan: Value = serde_json::from_str(&plan).unwrap();
+            outline(&plan[0]["Plan"], 0, &mut outlines);
         }
     }
     insta::assert_snapshot!("plans", outlines);

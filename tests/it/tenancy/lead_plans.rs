@@ -1,11 +1,11 @@
 //! Lists of leads enter the indexes that are made for them, as the application's role: row-level security keeps some
 //! conditions from it.
 
-use sqlx::{AssertSqlSafe, PgPool, Row as _};
+use sqlx::{PgPool, Row as _};
 use testkit::{Stack, Tenant, TenantOptions, new_id};
 use uuid::Uuid;
 
-use super::queries::cached;
+use crate::plan::{explain, query};
 
 /// Three thousand leads on thirty stages of three boards; one of them.
 async fn fill(admin: &PgPool, company_id: Uuid) -> sqlx::postgres::PgRow {
@@ -40,27 +40,6 @@ async fn fill(admin: &PgPool, company_id: Uuid) -> sqlx::postgres::PgRow {
     let one = "SELECT id, board_id, stage_id, owner_id, contact_id FROM leads
                WHERE company_id = $1 AND owner_id IS NOT NULL LIMIT 1";
     sqlx::query(one).bind(company_id).fetch_one(admin).await.unwrap()
-}
-
-/// The plan of the only query with these words, with these parameters.
-async fn plan(application: &PgPool, company_id: Uuid, words: &str, parameters: &str) -> String {
-    let queries: Vec<_> = cached().into_values().filter(|query| query.contains(words)).collect();
-    assert_eq!(queries.len(), 1, "{words}: {queries:?}");
-    let mut tx = application.begin().await.unwrap();
-    for statement in [
-        format!("SET LOCAL app.company_id = '{company_id}'"),
-        "SET LOCAL plan_cache_mode = force_custom_plan".to_owned(),
-        // The tables of a test are small.
-        "SET LOCAL enable_seqscan = off".to_owned(),
-        format!("PREPARE wanted AS {}", queries[0]),
-    ] {
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await.unwrap();
-    }
-    let explain = format!("EXPLAIN EXECUTE wanted('{company_id}', {parameters})");
-    let lines = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *tx).await.unwrap();
-    // It would outlive the transaction.
-    sqlx::raw_sql("DEALLOCATE wanted").execute(&mut *tx).await.unwrap();
-    lines.iter().map(|row| row.get_unchecked::<&str, _>(0).to_owned() + "\n").collect()
 }
 
 #[tokio::test]
@@ -106,7 +85,9 @@ async fn lists_of_leads_enter_their_indexes() {
             "lead_id =",
         ),
     ] {
-        let plan = plan(&application, tenant.company_id, words, &parameters).await;
+        let values = format!("'{}', {parameters}", tenant.company_id);
+        let plan =
+            explain(&application, tenant.company_id, &query(&[words]), &values, "", &["seqscan"]).await;
         let entered = plan.split(&format!(" {index} ")).nth(1).or(plan.split(&format!(" {index}  ")).nth(1));
         let entered = entered.unwrap_or_else(|| panic!("{parameters}: {index} is not asked: {plan}"));
         let conditions = entered.lines().find(|line| line.trim_start().starts_with("Index Cond:"));

@@ -1,10 +1,9 @@
 //! What is searched enters its index, as the application's role: row-level security keeps most conditions from it.
 
-use sqlx::{AssertSqlSafe, Row as _};
 use testkit::{Stack, Tenant, TenantOptions};
 use uuid::Uuid;
 
-use super::queries::cached;
+use crate::plan::{explain, query};
 
 /// A company of twenty thousand contacts, of which a tenth have a tag.
 async fn company() -> (Stack, Uuid) {
@@ -27,27 +26,11 @@ async fn company() -> (Stack, Uuid) {
     (stack, company_id)
 }
 
-/// The plan of a statement with these parameters, `$company` for the company's id, for the role of functions and tables
-/// that are large.
-async fn plan(stack: &Stack, company_id: Uuid, statement: &str, parameters: &str) -> String {
-    let mut tx = stack.application().begin().await.unwrap();
-    for statement in [
-        format!("SET LOCAL app.company_id = '{company_id}'"),
-        "SET LOCAL plan_cache_mode = force_custom_plan".to_owned(),
-        "SET LOCAL enable_seqscan = off".to_owned(),
-        "SET LOCAL enable_hashjoin = off".to_owned(),
-        "SET LOCAL enable_mergejoin = off".to_owned(),
-        format!("PREPARE looked_up AS {statement}"),
-    ] {
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await.unwrap();
-    }
-    let parameters = parameters.replace("$company", &company_id.to_string());
-    let explain = format!("EXPLAIN EXECUTE looked_up({parameters})");
-    let lines = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *tx).await.unwrap();
-    let lines: Vec<String> = lines.iter().map(|row| row.get_unchecked::<&str, _>(0).to_owned()).collect();
-    // The connection goes back to its pool, and takes no statement along.
-    sqlx::raw_sql("DEALLOCATE looked_up").execute(&mut *tx).await.unwrap();
-    lines.join("\n")
+/// The plan of a statement with these values, `$company` for the company's id, for tables that are large.
+async fn plan(stack: &Stack, company_id: Uuid, statement: &str, values: &str) -> String {
+    let values = values.replace("$company", &company_id.to_string());
+    let without = ["seqscan", "hashjoin", "mergejoin"];
+    explain(&stack.application(), company_id, statement, &values, "", &without).await
 }
 
 /// The conditions with which a plan enters an index.
@@ -60,8 +43,7 @@ fn entered_with<'a>(plan: &'a str, index: &str) -> &'a str {
 #[tokio::test]
 async fn a_search_enters_its_index_below_row_level_security() {
     let (stack, company_id) = company().await;
-    let search = cached().into_values().find(|query| query.contains("OFFSET 0) AS found"));
-    let search = search.expect("the query that searches contacts by their parts");
+    let search = query(&["OFFSET 0) AS found"]);
     let words = "'$company', NULL, NULL, 51, NULL, NULL, NULL, NULL, NULL, NULL, E'%Conceição%\\n% a%', 2";
     let words = plan(&stack, company_id, &search, words).await;
     let conditions = entered_with(&words, "contacts_search");
@@ -85,12 +67,11 @@ async fn what_was_erased_is_looked_up_and_not_searched_for() {
     .await
     .unwrap();
     sqlx::raw_sql("VACUUM (ANALYZE) inbound_events").execute(&stack.admin()).await.unwrap();
-    let insert = cached().into_values().find(|query| query.starts_with("INSERT INTO inbound_events"));
+    let insert = query(&["INSERT INTO inbound_events"]);
     let parameters =
         "'$company', ARRAY['$company']::uuid[], ARRAY['a'], ARRAY['status'], ARRAY['a'], ARRAY['{}'],
                       ARRAY[now()], ARRAY['b'], ARRAY['c']";
-    let written =
-        plan(&stack, company_id, &insert.expect("the query that writes the journal"), parameters).await;
+    let written = plan(&stack, company_id, &insert, parameters).await;
     assert!(written.contains("key = new.erased_key"), "{written}");
     assert!(written.contains("provider_message_id = new.erased_about"), "{written}");
     for conditions in ["key = new.erased_key", "provider_message_id = new.erased_about"] {
@@ -116,10 +97,10 @@ async fn what_was_erased_is_looked_up_and_not_searched_for() {
 #[tokio::test]
 async fn candidates_for_a_merge_are_looked_up() {
     let (stack, company_id) = company().await;
-    let query = cached().into_values().find(|query| query.contains("AS reason FROM contact_addresses"));
+    let candidates = query(&["AS reason FROM contact_addresses"]);
     let one = "ARRAY['a']::text[]";
     let parameters = format!("'$company', '$company', {one}, {one}, {one}, {one}, false, 50");
-    let plan = plan(&stack, company_id, &query.expect("the query that finds candidates"), &parameters).await;
+    let plan = plan(&stack, company_id, &candidates, &parameters).await;
     for (index, condition) in [
         ("contacts_same_phone", "phone = ANY"),
         ("contacts_same_email", "email = ANY"),
