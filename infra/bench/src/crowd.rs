@@ -154,7 +154,7 @@ impl Rows {
             Kind::Member as u8,
             Kind::Department as u8,
         );
-        let rows = |count: u64| format!("generate_series({first}, {first} + {count} - 1) AS n");
+        let rows = |count: u64| format!("generate_series({first}::bigint, {first} + {count} - 1) AS n");
         // Of every ten conversations four have two messages, and so on; the first one has a thousand.
         let of_message = format!(
             "{first} + CASE WHEN n - {first} < {LONGEST} THEN 0
