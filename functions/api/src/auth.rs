@@ -243,7 +243,6 @@ fn account_body(account: Account, company_id: CompanyId) -> AccountBody {
 #[utoipa::path(post, path = "/auth/register", tag = "auth", request_body = Register, responses(
     (status = 202, description = "A mail is on its way; a cookie shows where the registration was made"),
     (status = 403, description = "From another site's page", body = Problem),
-    (status = 422, body = Problem),
     (status = 429, body = Problem),
 ))]
 async fn register(
@@ -282,7 +281,6 @@ async fn verify_email(
 /// Sends a new link, if the address is registered and not proved; the last one is void.
 #[utoipa::path(post, path = "/auth/resend-verification", tag = "auth", request_body = Address, responses(
     (status = 202),
-    (status = 422, body = Problem),
     (status = 429, body = Problem),
 ))]
 async fn resend_verification(
@@ -300,7 +298,6 @@ async fn resend_verification(
     (status = 401, description = "Unknown address or wrong password", body = Problem),
     (status = 403, description = "From another site's page, or for who belongs to no company", body = Problem),
     (status = 409, description = "`email_not_verified`", body = Problem),
-    (status = 422, body = Problem),
     (status = 429, description = "Five failures in fifteen minutes", body = Problem),
 ))]
 async fn log_in(
@@ -362,7 +359,6 @@ async fn log_out(
 /// Sends a link to a new password, if the address is registered.
 #[utoipa::path(post, path = "/auth/forgot-password", tag = "auth", request_body = Address, responses(
     (status = 202),
-    (status = 422, body = Problem),
     (status = 429, body = Problem),
 ))]
 async fn forgot_password(
@@ -379,7 +375,6 @@ async fn forgot_password(
     (status = 204),
     (status = 403, description = "From another site's page", body = Problem),
     (status = 409, description = "`token_invalid`", body = Problem),
-    (status = 422, body = Problem),
     (status = 429, body = Problem),
 ))]
 async fn reset_password(
@@ -395,7 +390,6 @@ async fn reset_password(
 /// Who am I.
 #[utoipa::path(get, path = "/auth/me", tag = "auth", security(("bearer" = [])), responses(
     (status = 200, body = AccountBody),
-    (status = 401, body = Problem),
     (status = 403, description = "An API key is no person", body = Problem),
 ))]
 async fn me(State(app): State<App>, caller: Caller) -> Result<Json<AccountBody>, ApiError> {
@@ -407,7 +401,6 @@ async fn me(State(app): State<App>, caller: Caller) -> Result<Json<AccountBody>,
 #[utoipa::path(post, path = "/auth/switch-company", tag = "auth", security(("bearer" = [])),
     request_body = SwitchCompany, responses(
     (status = 200, body = SwitchedBody),
-    (status = 401, body = Problem),
     (status = 403, description = "An API key is no person", body = Problem),
     (status = 404, body = Problem),
 ))]
@@ -426,7 +419,6 @@ async fn switch_company(
 /// One's open sessions, newest first.
 #[utoipa::path(get, path = "/auth/sessions", tag = "auth", security(("bearer" = [])), responses(
     (status = 200, body = LoginSessionList),
-    (status = 401, body = Problem),
     (status = 403, description = "An API key is no person", body = Problem),
 ))]
 async fn list_sessions(State(app): State<App>, caller: Caller) -> Result<Json<LoginSessionList>, ApiError> {
@@ -440,7 +432,6 @@ async fn list_sessions(State(app): State<App>, caller: Caller) -> Result<Json<Lo
 #[utoipa::path(delete, path = "/auth/sessions/{id}", tag = "auth", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 204),
-    (status = 401, body = Problem),
     (status = 403, description = "An API key is no person", body = Problem),
     (status = 404, body = Problem),
 ))]

@@ -142,8 +142,6 @@ impl KanbanSummary {
 /// The boards by name, with their stages.
 #[utoipa::path(get, path = "/kanbans", tag = "boards", params(PageQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<KanbanBody>),
-    (status = 401, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -159,10 +157,7 @@ async fn list(
 #[utoipa::path(post, path = "/kanbans", tag = "boards", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = NewKanban, responses(
     (status = 201, body = KanbanBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, description = "`idempotency_key_reused`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn create(
     State(app): State<App>,
@@ -181,7 +176,6 @@ async fn create(
 #[utoipa::path(get, path = "/kanbans/{id}", tag = "boards", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = KanbanBody),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -197,10 +191,7 @@ async fn find(
 #[utoipa::path(patch, path = "/kanbans/{id}", tag = "boards", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = ChangeKanban, responses(
     (status = 200, body = KanbanBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -217,8 +208,6 @@ async fn change(
 #[utoipa::path(delete, path = "/kanbans/{id}", tag = "boards", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn delete(
@@ -235,7 +224,6 @@ async fn delete(
 #[utoipa::path(get, path = "/kanbans/{id}/summary", tag = "boards", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = KanbanSummary),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn summary(

@@ -107,8 +107,6 @@ pub struct TransferOwnership {
 /// The caller's company.
 #[utoipa::path(get, path = "/company", tag = "company", security(("bearer" = [])), responses(
     (status = 200, body = CompanyDetailBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
 ))]
 async fn find(State(app): State<App>, caller: Caller) -> Result<Json<CompanyDetailBody>, ApiError> {
     Ok(Json(app::company::find(&app, caller.identity()).await?.into()))
@@ -118,9 +116,6 @@ async fn find(State(app): State<App>, caller: Caller) -> Result<Json<CompanyDeta
 #[utoipa::path(patch, path = "/company", tag = "company", security(("bearer" = [])), request_body = ChangeCompany,
     responses(
     (status = 200, body = CompanyDetailBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -137,8 +132,6 @@ async fn change(
 #[utoipa::path(post, path = "/company/transfer-ownership", tag = "company", security(("bearer" = [])),
     request_body = TransferOwnership, responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, body = Problem),
 ))]

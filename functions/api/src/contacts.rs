@@ -201,8 +201,6 @@ pub struct ContactQuery {
 /// Lists contacts, newest first.
 #[utoipa::path(get, path = "/contacts", tag = "contacts", params(ContactQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<ContactBody>),
-    (status = 401, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -231,10 +229,7 @@ async fn list(
 #[utoipa::path(post, path = "/contacts", tag = "contacts", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = NewContactBody, responses(
     (status = 201, body = ContactBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn create(
     State(app): State<App>,
@@ -261,7 +256,6 @@ async fn create(
 #[utoipa::path(get, path = "/contacts/{id}", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = ContactBody),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -278,7 +272,6 @@ async fn find(
     params(("phone" = String, Path, description = "Any spelling, with Brazil's ninth digit or without", example = "62988880001")),
     security(("bearer" = [])), responses(
     (status = 200, body = ContactBody),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
     (status = 422, body = Problem),
 ))]
@@ -295,11 +288,8 @@ async fn find_by_phone(
 #[utoipa::path(patch, path = "/contacts/{id}", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = ChangeContact, responses(
     (status = 200, body = ContactBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -325,8 +315,6 @@ async fn change(
 #[utoipa::path(delete, path = "/contacts/{id}", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, body = Problem),
 ))]

@@ -162,8 +162,6 @@ pub struct ConversationQuery {
 #[utoipa::path(get, path = "/conversations", tag = "inbox", params(ConversationQuery), security(("bearer" = [])),
     responses(
     (status = 200, body = PageBody<ConversationBody>),
-    (status = 401, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -193,7 +191,6 @@ async fn list(
 #[utoipa::path(get, path = "/conversations/{id}", tag = "inbox", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = ConversationBody),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -209,9 +206,7 @@ async fn find(
 #[utoipa::path(get, path = "/conversations/{id}/messages", tag = "inbox", params(("id" = Uuid, Path), PageQuery),
     security(("bearer" = [])), responses(
     (status = 200, body = PageBody<MessageBody>),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list_messages(
     State(app): State<App>,
@@ -231,8 +226,6 @@ async fn list_messages(
 #[utoipa::path(post, path = "/conversations/{id}/read", tag = "inbox", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = ConversationBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn mark_read(

@@ -236,8 +236,6 @@ impl From<Erasure> for ErasureBody {
 #[utoipa::path(get, path = "/contacts/{id}/export", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path), ExportQuery), responses(
     (status = 200, body = PersonExport),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "`contact_merged`", body = Problem),
 ))]
@@ -260,8 +258,6 @@ async fn export(
 #[utoipa::path(post, path = "/contacts/{id}/erase", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path), IdempotencyHeader), responses(
     (status = 202, body = ErasureBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "`contact_merged`", body = Problem),
 ))]
@@ -279,8 +275,6 @@ async fn erase(
 #[utoipa::path(get, path = "/contacts/{id}/erase", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 200, body = ErasureBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find_erasure(

@@ -236,8 +236,6 @@ impl From<ChangeLead> for Change {
 /// Lists leads: those of a stage in its order, others newest first.
 #[utoipa::path(get, path = "/leads", tag = "boards", params(LeadQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<LeadBody>),
-    (status = 401, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -263,11 +261,8 @@ async fn list(
 #[utoipa::path(post, path = "/leads", tag = "boards", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = CreateLead, responses(
     (status = 201, body = LeadBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, description = "`stage_of_another_board`, `board_without_stages`, `idempotency_key_reused`",
         body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn create(
     State(app): State<App>,
@@ -284,7 +279,6 @@ async fn create(
 #[utoipa::path(get, path = "/leads/{id}", tag = "boards", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = LeadBody),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -300,11 +294,8 @@ async fn find(
 #[utoipa::path(patch, path = "/leads/{id}", tag = "boards", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = ChangeLead, responses(
     (status = 200, body = LeadBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "`lead_not_lost`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -320,8 +311,6 @@ async fn change(
 #[utoipa::path(delete, path = "/leads/{id}", tag = "boards", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn delete(

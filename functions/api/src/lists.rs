@@ -106,8 +106,6 @@ impl From<Changed> for ChangedContacts {
 /// The lists by name.
 #[utoipa::path(get, path = "/lists", tag = "contacts", params(PageQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<ListBody>),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -124,10 +122,7 @@ async fn list(
 #[utoipa::path(post, path = "/lists", tag = "contacts", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = NewList, responses(
     (status = 201, body = ListBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn create(
     State(app): State<App>,
@@ -143,8 +138,6 @@ async fn create(
 #[utoipa::path(get, path = "/lists/{id}", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 200, body = ListBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -159,11 +152,8 @@ async fn find(
 #[utoipa::path(patch, path = "/lists/{id}", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), request_body = ChangeList, responses(
     (status = 200, body = ListBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -179,8 +169,6 @@ async fn change(
 #[utoipa::path(delete, path = "/lists/{id}", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn delete(
@@ -196,8 +184,6 @@ async fn delete(
 #[utoipa::path(get, path = "/lists/{id}/contacts", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path), PageQuery), responses(
     (status = 200, body = PageBody<ContactBody>),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn list_contacts(
@@ -217,11 +203,8 @@ async fn list_contacts(
 #[utoipa::path(post, path = "/lists/{id}/contacts", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), request_body = ListedContacts, responses(
     (status = 200, body = ChangedContacts),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "`contact_erased`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn add_contacts(
     State(app): State<App>,
@@ -236,11 +219,8 @@ async fn add_contacts(
 #[utoipa::path(delete, path = "/lists/{id}/contacts", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), request_body = ListedContacts, responses(
     (status = 200, body = ChangedContacts),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "`contact_erased`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn remove_contacts(
     State(app): State<App>,

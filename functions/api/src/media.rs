@@ -195,8 +195,6 @@ impl AttachmentBody {
 #[utoipa::path(post, path = "/media", tag = "media", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = NewMediaBody, responses(
     (status = 201, body = MediaBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, description = "idempotency_key_reused", body = Problem),
     (status = 422, description = "A wrong field, a type that is not taken, or too many bytes for it", body = Problem),
 ))]
@@ -217,8 +215,6 @@ async fn create(
 #[utoipa::path(get, path = "/media/{id}", tag = "media", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = MediaBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -235,8 +231,6 @@ async fn find(
 #[utoipa::path(post, path = "/media/{id}/complete", tag = "media", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = MediaBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "not_uploaded; media_refused: it is not what was said", body = Problem),
 ))]
@@ -254,8 +248,6 @@ async fn complete(
 #[utoipa::path(get, path = "/media/{id}/file", tag = "media", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 302, description = "To the file"),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "media_not_ready", body = Problem),
 ))]
@@ -272,8 +264,6 @@ async fn file(
 #[utoipa::path(get, path = "/media/{id}/thumbnail", tag = "media", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 302, description = "To the picture"),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "media_not_ready", body = Problem),
 ))]

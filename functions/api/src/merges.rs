@@ -52,8 +52,6 @@ pub struct MergeContact {
 #[utoipa::path(get, path = "/contacts/{id}/merge-candidates", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 200, body = MergeCandidates),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn candidates(
@@ -72,11 +70,8 @@ async fn candidates(
 #[utoipa::path(post, path = "/contacts/{id}/merge", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), request_body = MergeContact, responses(
     (status = 200, body = ContactBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "`same_contact`, `contact_merged`, `contact_erased`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn merge(
     State(app): State<App>,
@@ -92,8 +87,6 @@ async fn merge(
 #[utoipa::path(post, path = "/contacts/{id}/unmerge", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 200, body = ContactBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "`not_merged`, `merged_further`, `contact_erased`, `conflict`", body = Problem),
 ))]

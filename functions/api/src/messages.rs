@@ -225,8 +225,6 @@ pub struct MessageQuery {
 /// Lists the company's messages, newest first.
 #[utoipa::path(get, path = "/messages", tag = "messages", params(MessageQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<MessageBody>),
-    (status = 401, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -245,8 +243,6 @@ async fn list(
 #[utoipa::path(post, path = "/messages", tag = "messages", request_body = WriteMessage,
     params(IdempotencyHeader), security(("bearer" = [])), responses(
     (status = 202, body = MessageBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "window_closed, idempotency_key_reused, no_address, media_not_ready", body = Problem),
     (status = 422, description = "A wrong field, or content over a limit", body = Problem),
@@ -267,7 +263,6 @@ async fn write(
 #[utoipa::path(get, path = "/messages/{id}", tag = "messages", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = MessageBody),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -283,8 +278,6 @@ async fn find(
 #[utoipa::path(post, path = "/messages/{id}/retry", tag = "messages", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 202, body = MessageBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "It is on its way, or arrived", body = Problem),
 ))]

@@ -111,8 +111,6 @@ impl From<Preview> for PreviewBody {
 /// The segments by name.
 #[utoipa::path(get, path = "/segments", tag = "contacts", params(PageQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<SegmentBody>),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -129,10 +127,7 @@ async fn list(
 #[utoipa::path(post, path = "/segments", tag = "contacts", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = NewSegment, responses(
     (status = 201, body = SegmentBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn create(
     State(app): State<App>,
@@ -148,9 +143,6 @@ async fn create(
 #[utoipa::path(post, path = "/segments/preview", tag = "contacts", security(("bearer" = [])),
     request_body = TryFilter, responses(
     (status = 200, body = PreviewBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn preview_unsaved(
     State(app): State<App>,
@@ -164,8 +156,6 @@ async fn preview_unsaved(
 #[utoipa::path(get, path = "/segments/{id}", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 200, body = SegmentBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -180,11 +170,8 @@ async fn find(
 #[utoipa::path(patch, path = "/segments/{id}", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), request_body = ChangeSegment, responses(
     (status = 200, body = SegmentBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -200,8 +187,6 @@ async fn change(
 #[utoipa::path(delete, path = "/segments/{id}", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn delete(
@@ -217,8 +202,6 @@ async fn delete(
 #[utoipa::path(post, path = "/segments/{id}/preview", tag = "contacts", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 200, body = PreviewBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn preview(

@@ -153,8 +153,6 @@ pub struct SessionQuery {
 /// Lists sessions, newest first.
 #[utoipa::path(get, path = "/sessions", tag = "sessions", params(SessionQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<SessionBody>),
-    (status = 401, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -179,7 +177,6 @@ async fn list(
 #[utoipa::path(get, path = "/sessions/{id}", tag = "sessions", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = SessionBody),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -195,9 +192,7 @@ async fn find(
 #[utoipa::path(get, path = "/sessions/{id}/messages", tag = "sessions", params(("id" = Uuid, Path), PageQuery),
     security(("bearer" = [])), responses(
     (status = 200, body = PageBody<MessageBody>),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list_messages(
     State(app): State<App>,
@@ -217,7 +212,6 @@ async fn list_messages(
 #[utoipa::path(get, path = "/sessions/{id}/ai-status", tag = "sessions", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = AiStatusBody),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn ai_status(
@@ -233,9 +227,7 @@ async fn ai_status(
 #[utoipa::path(get, path = "/sessions/by-contact/{contact_id}", tag = "sessions",
     params(("contact_id" = Uuid, Path), PageQuery), security(("bearer" = [])), responses(
     (status = 200, body = ByContactBody),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn by_contact(
     State(app): State<App>,

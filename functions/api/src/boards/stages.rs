@@ -118,11 +118,8 @@ pub struct RemoveStageQuery {
 #[utoipa::path(post, path = "/kanbans/{id}/stages", tag = "boards", params(("id" = Uuid, Path), IdempotencyHeader),
     security(("bearer" = [])), request_body = AddStage, responses(
     (status = 201, body = StageBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "`too_many_stages`, `idempotency_key_reused`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn add_stage(
     State(app): State<App>,
@@ -143,10 +140,7 @@ async fn add_stage(
     params(("id" = Uuid, Path), ("stage_id" = Uuid, Path)), security(("bearer" = [])),
     request_body = ChangeStage, responses(
     (status = 200, body = StageBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change_stage(
     State(app): State<App>,
@@ -164,11 +158,8 @@ async fn change_stage(
 #[utoipa::path(delete, path = "/kanbans/{id}/stages/{stage_id}", tag = "boards",
     params(("id" = Uuid, Path), ("stage_id" = Uuid, Path), RemoveStageQuery), security(("bearer" = [])), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "`stage_not_empty` without `move_to`, `stage_of_another_board`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn remove_stage(
     State(app): State<App>,

@@ -105,8 +105,6 @@ pub struct CreatedApiKey {
 /// The keys, newest first, the revoked ones too.
 #[utoipa::path(get, path = "/api-keys", tag = "company", params(PageQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<ApiKeyBody>),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -123,8 +121,6 @@ async fn list(
 #[utoipa::path(get, path = "/api-keys/{id}", tag = "company", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 200, body = ApiKeyBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -139,10 +135,7 @@ async fn find(
 #[utoipa::path(patch, path = "/api-keys/{id}", tag = "company", security(("bearer" = [])),
     params(("id" = Uuid, Path)), request_body = ChangeApiKey, responses(
     (status = 200, body = ApiKeyBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -159,10 +152,7 @@ async fn change(
 #[utoipa::path(post, path = "/api-keys", tag = "company", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = CreateApiKey, responses(
     (status = 201, body = CreatedApiKey),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, description = "`shown_once`, `idempotency_key_reused`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn create(
     State(app): State<App>,
@@ -180,8 +170,6 @@ async fn create(
 #[utoipa::path(delete, path = "/api-keys/{id}", tag = "company", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn revoke(

@@ -6,7 +6,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use db::audit::{AuditEntry, Filter};
 use domain::user::Permission;
-use runtime::http::{ApiError, Caller, PageBody, PageQuery, Problem, ValidQuery};
+use runtime::http::{ApiError, Caller, PageBody, PageQuery, ValidQuery};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -87,9 +87,6 @@ pub struct AuditQuery {
 /// The log, newest first. What happens to a member's own account, as `person.logged_out`, stands in it too.
 #[utoipa::path(get, path = "/audit-log", tag = "company", security(("bearer" = [])), params(AuditQuery), responses(
     (status = 200, body = PageBody<AuditEntryBody>),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,

@@ -75,8 +75,6 @@ pub struct ChangeDepartment {
 /// The departments by name.
 #[utoipa::path(get, path = "/departments", tag = "company", params(PageQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<DepartmentBody>),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -93,10 +91,7 @@ async fn list(
 #[utoipa::path(post, path = "/departments", tag = "company", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = NewDepartment, responses(
     (status = 201, body = DepartmentBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn create(
     State(app): State<App>,
@@ -113,8 +108,6 @@ async fn create(
 #[utoipa::path(get, path = "/departments/{id}", tag = "company", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 200, body = DepartmentBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -129,11 +122,8 @@ async fn find(
 #[utoipa::path(patch, path = "/departments/{id}", tag = "company", security(("bearer" = [])),
     params(("id" = Uuid, Path)), request_body = ChangeDepartment, responses(
     (status = 200, body = DepartmentBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -149,8 +139,6 @@ async fn change(
 #[utoipa::path(delete, path = "/departments/{id}", tag = "company", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn delete(

@@ -87,8 +87,6 @@ pub struct AcceptInvitation {
 /// The open invitations, newest first.
 #[utoipa::path(get, path = "/invitations", tag = "company", params(PageQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<InvitationBody>),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -105,8 +103,6 @@ async fn list(
 #[utoipa::path(get, path = "/invitations/{id}", tag = "company", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 200, body = InvitationBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -121,10 +117,7 @@ async fn find(
 #[utoipa::path(post, path = "/invitations", tag = "company", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = NewInvitation, responses(
     (status = 201, body = InvitationBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
     (status = 429, description = "Too many requests in a minute, or invitations in a day", body = Problem),
 ))]
 async fn create(
@@ -143,7 +136,6 @@ async fn create(
     (status = 204),
     (status = 403, description = "From another site's page", body = Problem),
     (status = 409, description = "`token_invalid`, or a member already", body = Problem),
-    (status = 422, body = Problem),
     (status = 429, body = Problem),
 ))]
 async fn accept(
@@ -161,8 +153,6 @@ async fn accept(
 #[utoipa::path(delete, path = "/invitations/{id}", tag = "company", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn revoke(

@@ -72,8 +72,6 @@ pub struct ChangeMember {
 /// The members by name, those who are shut out too.
 #[utoipa::path(get, path = "/members", tag = "company", params(PageQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<MemberBody>),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -90,8 +88,6 @@ async fn list(
 #[utoipa::path(get, path = "/members/{id}", tag = "company", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 200, body = MemberBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -106,10 +102,7 @@ async fn find(
 #[utoipa::path(patch, path = "/members/{id}", tag = "company", security(("bearer" = [])),
     params(("id" = Uuid, Path)), request_body = ChangeMember, responses(
     (status = 200, body = MemberBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -126,8 +119,6 @@ async fn change(
 #[utoipa::path(delete, path = "/members/{id}", tag = "company", security(("bearer" = [])),
     params(("id" = Uuid, Path)), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn remove(

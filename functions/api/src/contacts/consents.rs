@@ -51,11 +51,8 @@ pub struct OptIn {
     params(("id" = Uuid, Path), IdempotencyHeader),
     security(("bearer" = [])), request_body = OptOut, responses(
     (status = 200, body = ContactBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn opt_out(
     State(app): State<App>,
@@ -75,11 +72,8 @@ async fn opt_out(
     params(("id" = Uuid, Path), IdempotencyHeader),
     security(("bearer" = [])), request_body = OptIn, responses(
     (status = 200, body = ContactBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn opt_in(
     State(app): State<App>,

@@ -92,8 +92,6 @@ pub struct ChangeContactField {
 #[utoipa::path(get, path = "/contact-fields", tag = "contacts", params(PageQuery), security(("bearer" = [])),
     responses(
     (status = 200, body = PageBody<ContactFieldBody>),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -110,10 +108,7 @@ async fn list(
 #[utoipa::path(post, path = "/contact-fields", tag = "contacts", params(IdempotencyHeader),
     security(("bearer" = [])), request_body = NewContactField, responses(
     (status = 201, body = ContactFieldBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn create(
     State(app): State<App>,
@@ -131,8 +126,6 @@ async fn create(
 #[utoipa::path(get, path = "/contact-fields/{id}", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = ContactFieldBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -147,10 +140,7 @@ async fn find(
 #[utoipa::path(patch, path = "/contact-fields/{id}", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = ChangeContactField, responses(
     (status = 200, body = ContactFieldBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -166,8 +156,6 @@ async fn change(
 #[utoipa::path(delete, path = "/contact-fields/{id}", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn delete(

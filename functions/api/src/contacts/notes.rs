@@ -70,9 +70,7 @@ pub struct ChangeContactNote {
 #[utoipa::path(get, path = "/contacts/{id}/notes", tag = "contacts", params(("id" = Uuid, Path), PageQuery),
     security(("bearer" = [])), responses(
     (status = 200, body = PageBody<ContactNoteBody>),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list_notes(
     State(app): State<App>,
@@ -91,11 +89,8 @@ async fn list_notes(
 #[utoipa::path(post, path = "/contacts/{id}/notes", tag = "contacts", params(("id" = Uuid, Path), IdempotencyHeader),
     security(("bearer" = [])), request_body = NewContactNote, responses(
     (status = 201, body = ContactNoteBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn create_note(
     State(app): State<App>,
@@ -114,10 +109,7 @@ async fn create_note(
     params(("id" = Uuid, Path), ("note_id" = Uuid, Path)),
     security(("bearer" = [])), request_body = ChangeContactNote, responses(
     (status = 200, body = ContactNoteBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change_note(
     State(app): State<App>,
@@ -135,8 +127,6 @@ async fn change_note(
 #[utoipa::path(delete, path = "/contacts/{id}/notes/{note_id}", tag = "contacts",
     params(("id" = Uuid, Path), ("note_id" = Uuid, Path)), security(("bearer" = [])), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn delete_note(

@@ -76,8 +76,6 @@ pub struct ChangeTabulation {
 /// The tabulations by name.
 #[utoipa::path(get, path = "/tabulations", tag = "contacts", params(PageQuery), security(("bearer" = [])), responses(
     (status = 200, body = PageBody<TabulationBody>),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -94,10 +92,7 @@ async fn list(
 #[utoipa::path(post, path = "/tabulations", tag = "contacts", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = NewTabulation, responses(
     (status = 201, body = TabulationBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn create(
     State(app): State<App>,
@@ -114,8 +109,6 @@ async fn create(
 #[utoipa::path(get, path = "/tabulations/{id}", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = TabulationBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -131,11 +124,8 @@ async fn find(
 #[utoipa::path(patch, path = "/tabulations/{id}", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = ChangeTabulation, responses(
     (status = 200, body = TabulationBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -151,8 +141,6 @@ async fn change(
 #[utoipa::path(delete, path = "/tabulations/{id}", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn delete(

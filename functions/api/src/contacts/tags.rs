@@ -30,10 +30,7 @@ pub struct ContactTabulations {
 #[utoipa::path(post, path = "/contacts/{id}/tabulations", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = ContactTabulations, responses(
     (status = 200, body = ContactBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn add_tabulations(
     State(app): State<App>,
@@ -49,10 +46,7 @@ async fn add_tabulations(
 #[utoipa::path(delete, path = "/contacts/{id}/tabulations", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = ContactTabulations, responses(
     (status = 200, body = ContactBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn remove_tabulations(
     State(app): State<App>,

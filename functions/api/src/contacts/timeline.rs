@@ -49,9 +49,7 @@ impl From<Entry> for TimelineEntry {
 #[utoipa::path(get, path = "/contacts/{id}/timeline", tag = "contacts", params(("id" = Uuid, Path), PageQuery),
     security(("bearer" = [])), responses(
     (status = 200, body = PageBody<TimelineEntry>),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn timeline(
     State(app): State<App>,

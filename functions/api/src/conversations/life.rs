@@ -105,11 +105,8 @@ pub struct WriteNote {
     request_body = OpenConversation, responses(
     (status = 200, description = "There was one", body = ConversationBody),
     (status = 201, body = ConversationBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "`no_address`, `idempotency_key_reused`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn open(
     State(app): State<App>,
@@ -129,11 +126,8 @@ async fn open(
 #[utoipa::path(patch, path = "/conversations/{id}", tag = "inbox", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = ChangeConversation, responses(
     (status = 200, body = ConversationBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "It is closed, and nobody's to hold", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -152,11 +146,8 @@ async fn change(
 #[utoipa::path(post, path = "/conversations/{id}/assign", tag = "inbox", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = AssignConversation, responses(
     (status = 200, body = ConversationBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "It is closed, and nobody's to hold", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn assign(
     State(app): State<App>,
@@ -174,8 +165,6 @@ async fn assign(
 #[utoipa::path(post, path = "/conversations/{id}/unread", tag = "inbox", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = ConversationBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn mark_unread(
@@ -191,9 +180,7 @@ async fn mark_unread(
 #[utoipa::path(get, path = "/conversations/{id}/notes", tag = "inbox", params(("id" = Uuid, Path), PageQuery),
     security(("bearer" = [])), responses(
     (status = 200, body = PageBody<MessageBody>),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list_notes(
     State(app): State<App>,
@@ -212,11 +199,8 @@ async fn list_notes(
 #[utoipa::path(post, path = "/conversations/{id}/notes", tag = "inbox",
     params(("id" = Uuid, Path), IdempotencyHeader), security(("bearer" = [])), request_body = WriteNote, responses(
     (status = 201, body = MessageBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "`idempotency_key_reused`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn write_note(
     State(app): State<App>,

@@ -121,8 +121,6 @@ pub struct RenderedQuickReply {
 #[utoipa::path(get, path = "/quick-replies", tag = "inbox", params(QuickReplyQuery), security(("bearer" = [])),
     responses(
     (status = 200, body = PageBody<QuickReplyBody>),
-    (status = 401, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -141,10 +139,7 @@ async fn list(
 #[utoipa::path(post, path = "/quick-replies", tag = "inbox", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = CreateQuickReply, responses(
     (status = 201, body = QuickReplyBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, description = "The shortcut is taken, or `idempotency_key_reused`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn create(
     State(app): State<App>,
@@ -163,7 +158,6 @@ async fn create(
 #[utoipa::path(get, path = "/quick-replies/{id}", tag = "inbox", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = QuickReplyBody),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -179,11 +173,8 @@ async fn find(
 #[utoipa::path(patch, path = "/quick-replies/{id}", tag = "inbox", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = ChangeQuickReply, responses(
     (status = 200, body = QuickReplyBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "The shortcut is taken", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -201,8 +192,6 @@ async fn change(
 #[utoipa::path(delete, path = "/quick-replies/{id}", tag = "inbox", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn delete(
@@ -219,10 +208,7 @@ async fn delete(
 #[utoipa::path(post, path = "/quick-replies/{id}/render", tag = "inbox", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = RenderQuickReply, responses(
     (status = 200, body = RenderedQuickReply),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn render(
     State(app): State<App>,

@@ -81,12 +81,9 @@ impl From<Entry> for LeadHistoryBody {
 #[utoipa::path(post, path = "/leads/{id}/move", tag = "boards", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = MoveLead, responses(
     (status = 200, body = LeadBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "`lead_moved`: the lead to stand behind has left the stage meanwhile; \
         `stage_of_another_board`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn place(
     State(app): State<App>,
@@ -104,9 +101,7 @@ async fn place(
 #[utoipa::path(get, path = "/leads/{id}/history", tag = "boards", params(("id" = Uuid, Path), PageQuery),
     security(("bearer" = [])), responses(
     (status = 200, body = PageBody<LeadHistoryBody>),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list_history(
     State(app): State<App>,

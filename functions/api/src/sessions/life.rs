@@ -118,7 +118,6 @@ pub struct SessionTags {
     (status = 200, body = SessionBody),
     (status = 404, body = Problem),
     (status = 409, description = "The session is over", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn block_ai(
     State(app): State<App>,
@@ -152,7 +151,6 @@ async fn unblock_ai(
     (status = 200, body = SessionBody),
     (status = 404, body = Problem),
     (status = 409, description = "`illegal_transition`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn close(
     State(app): State<App>,
@@ -171,7 +169,6 @@ async fn close(
     (status = 200, body = SessionBody),
     (status = 404, body = Problem),
     (status = 409, description = "`illegal_transition`, or another session is not over", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn reopen(
     State(app): State<App>,
@@ -189,7 +186,6 @@ async fn reopen(
     (status = 200, body = SessionBody),
     (status = 404, body = Problem),
     (status = 409, description = "`illegal_transition`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn pause(
     State(app): State<App>,
@@ -207,7 +203,6 @@ async fn pause(
     (status = 200, body = SessionBody),
     (status = 404, body = Problem),
     (status = 409, description = "`illegal_transition`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn resume(
     State(app): State<App>,
@@ -225,7 +220,6 @@ async fn resume(
     (status = 200, body = SessionBody),
     (status = 404, body = Problem),
     (status = 409, description = "The session is over", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn assign(
     State(app): State<App>,
@@ -245,7 +239,6 @@ async fn assign(
     (status = 200, body = SessionBody),
     (status = 404, body = Problem),
     (status = 409, description = "`illegal_transition`, or another session is not over", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn set_status(
     State(app): State<App>,
@@ -263,7 +256,6 @@ async fn set_status(
     security(("bearer" = [])), request_body = SessionTags, responses(
     (status = 200, body = SessionBody),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn add_tags(
     State(app): State<App>,
@@ -280,7 +272,6 @@ async fn add_tags(
     security(("bearer" = [])), request_body = SessionTags, responses(
     (status = 200, body = SessionBody),
     (status = 404, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn remove_tags(
     State(app): State<App>,
