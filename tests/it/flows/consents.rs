@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use testkit::webhook::{body, change, contact, text};
 use testkit::{Flow, Step, new_id, now_seconds};
 
+use super::board::new_board;
 use super::contacts::{company, get, made, names, path_of, post, wrong_field};
 use crate::inbox::redacted;
 
@@ -164,6 +165,19 @@ async fn a_timeline_has_everything_in_order() {
     let session = get(&flow, "sessions").await["items"][0].clone();
     let close = format!("{}/close", path_of(&session, "sessions"));
     let _session = post(&flow, &close, json!({ "end_reason": "resolvido" })).await.expect_status(200);
+    flow.clock.pass(TimeDelta::seconds(1));
+    let board = made(&flow, "kanbans", new_board()).await;
+    let lead = json!({ "board_id": board["id"], "title": "Plano anual", "contact_id": contact["id"] });
+    let lead = made(&flow, "leads", lead).await;
+    flow.clock.pass(TimeDelta::seconds(1));
+    let onwards = json!({ "stage_id": board["stages"][1]["id"], "reason": "Pediu proposta" });
+    let _lead = post(&flow, &format!("{}/move", path_of(&lead, "leads")), onwards).await.expect_status(200);
+    let other = path_of(&made(&flow, "contacts", json!({ "name": "Ana Souza" })).await, "contacts");
+    flow.clock.pass(TimeDelta::seconds(1));
+    let into = json!({ "into": contact["id"] });
+    let _both = post(&flow, &format!("{other}/merge"), into).await.expect_status(200);
+    flow.clock.pass(TimeDelta::seconds(1));
+    let _apart = flow.api(Method::POST, &format!("{other}/unmerge"), None).await.expect_status(200);
 
     let timeline = format!("{path}/timeline");
     let whole = get(&flow, &timeline).await;

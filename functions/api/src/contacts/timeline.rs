@@ -23,13 +23,14 @@ pub fn router() -> Group {
 /// One thing that happened.
 #[derive(Serialize, ToSchema)]
 pub struct TimelineEntry {
-    /// `contact_created`, `note`, `opt_out`, `opt_in`, `session_started`, `session_closed` or `message`; others may come.
+    /// `contact_created`, `note`, `opt_out`, `opt_in`, `session_started`, `session_closed`, `message`, `contact_merged`,
+    /// `contact_unmerged`, or `lead_` with what a lead's history calls it (`lead_moved`); others may come.
     #[schema(example = "message")]
     kind: String,
-    /// The id of what it happened to: the note, the session, the message, …
+    /// The id of the note, the session, the message, the merge, the entry of a lead's history, …
     id: Uuid,
     at: DateTime<Utc>,
-    /// The note, the proof, the reason of the end; of a message its first line.
+    /// The note, the proof, the reason of an end or a move; of a message its first line.
     text: Option<String>,
     /// The person or API key who did it, where that is known.
     actor_id: Option<Uuid>,

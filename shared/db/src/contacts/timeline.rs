@@ -10,9 +10,10 @@ use crate::{Result, TenantTx};
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What: `contact_created`, `note`, `opt_out`, `opt_in`, `session_started`, `session_closed`, `message`.
+    /// What: `contact_created`, `note`, `opt_out`, `opt_in`, `session_started`, `session_closed`, `message`,
+    /// `contact_merged`, `contact_unmerged`, and `lead_` with what happened to one.
     pub kind: String,
-    /// The id of what it happened to: the note, the session, …
+    /// The id of the note, the session, the entry of the lead's history, …
     pub id: Uuid,
     /// When.
     pub at: DateTime<Utc>,
@@ -87,7 +88,30 @@ pub async fn list(
                 WHERE m.company_id = $1 AND m.contact_id = $2
                   AND (m.occurred_at, m.id) <
                       (coalesce($3, 'infinity'::timestamptz), coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
-                ORDER BY m.occurred_at DESC, m.id DESC LIMIT $5)) AS happened
+                ORDER BY m.occurred_at DESC, m.id DESC LIMIT $5)
+               UNION ALL
+               (SELECT 'lead_' || h.kind, h.id, h.at, h.reason, h.actor_id,
+                       jsonb_build_object('lead_id', l.id, 'title', l.title, 'actor_kind', h.actor_kind, 'was', h.was,
+                                          'became', h.became)
+                FROM leads l
+                CROSS JOIN LATERAL (
+                    SELECT * FROM lead_history
+                    WHERE company_id = $1 AND lead_id = l.id
+                      AND (at, id) <
+                          (coalesce($3, 'infinity'::timestamptz), coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+                    ORDER BY at DESC, id DESC LIMIT $5) AS h
+                WHERE l.company_id = $1 AND l.contact_id = $2
+                ORDER BY h.at DESC, h.id DESC LIMIT $5)
+               UNION ALL
+               (SELECT happened.kind, m.id, happened.at, NULL, NULL,
+                       jsonb_build_object('contact_id', m.contact_id, 'into_id', m.into_id)
+                FROM contact_merges m
+                CROSS JOIN LATERAL (VALUES ('contact_merged', m.merged_at), ('contact_unmerged', m.undone_at))
+                    AS happened (kind, at)
+                WHERE m.company_id = $1 AND (m.into_id = $2 OR m.contact_id = $2)
+                  AND (happened.at, m.id) <
+                      (coalesce($3, 'infinity'::timestamptz), coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+                ORDER BY happened.at DESC, m.id DESC LIMIT $5)) AS happened
            ORDER BY at DESC, id DESC LIMIT $5"#,
         company_id.0,
         contact_id.0,
