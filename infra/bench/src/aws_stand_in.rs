@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -27,36 +27,6 @@ struct Shared {
     items: Mutex<HashMap<String, Value>>,
     queued: AtomicUsize,
     published: AtomicUsize,
-}
-
-#[derive(Deserialize)]
-struct SendMessageBatch<'a> {
-    #[serde(rename = "Entries", borrow)]
-    entries: Vec<BatchEntry<'a>>,
-}
-
-#[derive(Deserialize)]
-struct BatchEntry<'a> {
-    #[serde(rename = "Id")]
-    id: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Sent<'a> {
-    successful: Vec<SentEntry<'a>>,
-    failed: [(); 0],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct SentEntry<'a> {
-    id: &'a str,
-    message_id: &'static str,
-    /// The SDK does not compare it.
-    #[serde(rename = "MD5OfMessageBody")]
-    md5: &'static str,
-    sequence_number: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -139,20 +109,20 @@ fn respond(shared: &Shared, operation: &str, body: &[u8]) -> anyhow::Result<Byte
     }
 }
 
+/// Entries are counted by the names of their ids, which are those of their places. Within a body, which is a text in JSON,
+/// such a name has backslashes. To read it all would be a part of what is measured.
 fn send_message_batch(shared: &Shared, body: &[u8]) -> anyhow::Result<Bytes> {
-    let batch: SendMessageBatch<'_> = serde_json::from_slice(body)?;
-    shared.queued.fetch_add(batch.entries.len(), Ordering::Relaxed);
-    let successful = batch
-        .entries
-        .iter()
-        .map(|entry| SentEntry {
-            id: entry.id,
-            message_id: "00000000-0000-4000-8000-000000000000",
-            md5: "d41d8cd98f00b204e9800998ecf8427e",
-            sequence_number: "18870000000000000001",
-        })
-        .collect();
-    Ok(serde_json::to_vec(&Sent { successful, failed: [] })?.into())
+    let entries = str::from_utf8(body)?.matches("\"Id\":\"").count();
+    shared.queued.fetch_add(entries, Ordering::Relaxed);
+    let sent = |id: usize| {
+        format!(
+            "{{\"Id\":\"{id}\",\"MessageId\":\"00000000-0000-4000-8000-000000000000\",\
+             \"MD5OfMessageBody\":\"d41d8cd98f00b204e9800998ecf8427e\",\
+             \"SequenceNumber\":\"18870000000000000001\"}}"
+        )
+    };
+    let sent: Vec<_> = (0..entries).map(sent).collect();
+    Ok(format!("{{\"Successful\":[{}],\"Failed\":[]}}", sent.join(",")).into())
 }
 
 fn put_events(shared: &Shared, body: &[u8]) -> anyhow::Result<Bytes> {

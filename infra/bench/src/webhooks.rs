@@ -2,6 +2,7 @@
 
 use anyhow::ensure;
 use bytes::Bytes;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Deserialize;
 
 use crate::load::{self, Round};
@@ -9,7 +10,7 @@ use crate::measure::Spread;
 use crate::payloads::{Message, function_url_event, messages_body};
 use crate::report::{Report, Table, mebibytes};
 use crate::setup::Setup;
-use crate::worker::Worker;
+use crate::worker::{Worker, pin};
 
 const WEBHOOK: &str = "webhook-meta";
 const BASELINE: &str = "answer-200";
@@ -44,6 +45,7 @@ pub(crate) async fn measure(
 ) -> anyhow::Result<()> {
     let webhook = setup.start(WEBHOOK).await?;
     let baseline = setup.start(BASELINE).await?;
+    let apart = Apart::keep(&[&webhook, &baseline])?;
     let mut table = Table::new([
         "events a call",
         "callers",
@@ -74,7 +76,8 @@ pub(crate) async fn measure(
         "{rounds} rounds each, taking turns with `{BASELINE}`, a function that reads the same bodies and does nothing \
          else. `{WEBHOOK}` verifies the signature, splits, and waits until the queue has taken every event. Callers \
          beyond one wait for the worker. The queue is a stand-in on this machine over plain HTTP, so that neither the \
-         network nor TLS is in these figures.\n"
+         network nor TLS is in these figures. {}\n",
+        apart.told(),
     ));
     report.table(&table);
     for size in sizes {
@@ -99,6 +102,49 @@ pub(crate) async fn measure(
     }
     webhook.stop().await?;
     baseline.stop().await
+}
+
+/// A worker has one processor, and who calls it, with the queue's stand-in, another: as in a Lambda, and not as the
+/// scheduler happens to place them, by which the shares differ by a tenth.
+enum Apart {
+    Kept {
+        before: CpuSet,
+    },
+    /// There is one processor only.
+    Together,
+}
+
+impl Apart {
+    fn keep(workers: &[&Worker]) -> anyhow::Result<Self> {
+        let before = sched_getaffinity(None)?;
+        let mut processors = (0..CpuSet::MAX_CPU).filter(|processor| before.is_set(*processor));
+        let (Some(own), Some(theirs)) = (processors.next(), processors.next()) else {
+            return Ok(Self::Together);
+        };
+        pin(None, own)?;
+        for worker in workers {
+            worker.pin(theirs)?;
+        }
+        Ok(Self::Kept { before })
+    }
+
+    fn told(&self) -> &'static str {
+        match self {
+            Self::Kept { .. } => "Worker and caller have a processor each.",
+            Self::Together => "Worker and caller share one processor.",
+        }
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        if let Self::Kept { before } = self {
+            // What follows is measured with what it gets then.
+            if let Err(error) = sched_setaffinity(None, before) {
+                eprintln!("bench: still kept on one processor: {error}");
+            }
+        }
+    }
 }
 
 async fn compare(

@@ -6,12 +6,24 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::process::{Child, Command};
 
 use crate::runtime_api::RuntimeApi;
 
 /// `USER_HZ`, the unit of `/proc/<pid>/stat`: part of the kernel's interface, 100 on every processor that Lambda has.
 const TICKS_PER_SECOND: u32 = 100;
+
+/// Keeps a process's first thread, or with `None` this one, on one processor.
+///
+/// # Errors
+/// When the system forbids it.
+pub(crate) fn pin(process: Option<Pid>, processor: usize) -> anyhow::Result<()> {
+    let mut processors = CpuSet::new();
+    processors.set(processor);
+    Ok(sched_setaffinity(process, &processors)?)
+}
 
 /// A running function; killed when this is dropped.
 pub(crate) struct Worker {
@@ -52,6 +64,15 @@ impl Worker {
         let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let polled = api.first_poll().await.with_context(|| program.display().to_string())?;
         Ok(Self { api, start: polled - before, child })
+    }
+
+    /// Keeps the process, which has one busy thread, on this processor.
+    ///
+    /// # Errors
+    /// When the system forbids it.
+    pub(crate) fn pin(&self, processor: usize) -> anyhow::Result<()> {
+        let id = self.child.id().context("the worker has ended")?;
+        pin(Pid::from_raw(id.try_into()?), processor)
     }
 
     /// Processor time so far, user and system, to a hundredth of a second.

@@ -1,6 +1,7 @@
 //! What every use case is handed: the database, the clouds, the providers, the clock. Nothing is built or connected
 //! before its first use, so that a function starts fast and pays only for what it needs.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,9 +98,21 @@ pub struct Application {
     pub base_url: String,
 }
 
-/// Everything that use cases work with. Cheap to clone.
+/// Everything that use cases work with. Cheap to clone: every request does it several times.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The parts of an [`App`].
+#[derive(Clone)]
+pub struct Parts {
     /// Time and ids.
     pub clock: Arc<dyn Clock>,
     /// Names and addresses.
@@ -161,7 +174,7 @@ impl App {
         let secrets = cloud::secrets::Secrets::new(aws.clone());
         let master_key_secret = settings.master_key_secret.clone();
         let token_key_secret = settings.token_key_secret.clone();
-        Self {
+        Self(Arc::new(Parts {
             clock,
             queues: cloud::queue::Queues::new(aws.clone()),
             bus: cloud::bus::Bus::new(aws.clone()),
@@ -188,7 +201,7 @@ impl App {
             leases: Arc::default(),
             settings: Arc::new(settings),
             lazy: Arc::default(),
-        }
+        }))
     }
 
     /// Uses these databases instead of the ones that the secrets name.
@@ -199,7 +212,7 @@ impl App {
             system_db: OnceCell::new_with(Some(system_db)),
             ..Lazy::default()
         };
-        Self { lazy: Arc::new(lazy), ..self }
+        Self(Arc::new(Parts { lazy: Arc::new(lazy), ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The database, as the application role.

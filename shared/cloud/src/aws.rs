@@ -63,7 +63,7 @@ impl Aws {
 
     /// The configuration, loaded at the first call. Fails never; what is missing fails the first request.
     pub async fn config(&self) -> &SdkConfig {
-        self.0.config.get_or_init(|| load(&self.0.pool)).await
+        self.0.config.get_or_init(|| Box::pin(load(&self.0.pool))).await
     }
 
     /// Sends to queues; `None` when it cannot be had, and the SDK has to do.

@@ -86,7 +86,8 @@ impl<V: Clone, E: Clone + Display> Cache<V, E> {
                 return Err(error);
             }
         }
-        let answer = load().await;
+        // Apart: what is remembered shall not carry the room that a request of the SDK takes.
+        let answer = Box::pin(load()).await;
         lock(&slot.state).settle(answer, self.name, &self.policy)
     }
 
@@ -98,7 +99,7 @@ impl<V: Clone, E: Clone + Display> Cache<V, E> {
     {
         let slot = self.slot(key);
         let _flight = slot.flight.lock().await;
-        let answer = load().await;
+        let answer = Box::pin(load()).await;
         let mut state = lock(&slot.state);
         match answer {
             Err(error) if state.has_value() => Err(error),

@@ -51,7 +51,8 @@ impl Overflow {
     pub async fn put(&self, bucket: &str, key: &str, body: impl Into<Bytes>) -> Result<(), OverflowError> {
         let request = self.aws.s3().await.put_object().bucket(bucket).key(key);
         let request = request.content_type("application/octet-stream").body(ByteStream::from(body.into()));
-        let answer = request.send().await;
+        // Apart: few bodies come here, and every webhook would carry the room.
+        let answer = Box::pin(request.send()).await;
         answer.map_err(|error| AwsError::from_sdk("s3.PutObject", error))?;
         Ok(())
     }

@@ -93,7 +93,8 @@ impl QueueMessage {
         legal_body(&self.body).len() + attributes.sum::<usize>()
     }
 
-    fn check(&self, fifo: bool) -> Result<(), QueueError> {
+    /// What it weighs, when the queue takes it.
+    fn check(&self, fifo: bool) -> Result<usize, QueueError> {
         let bytes = self.wire_bytes();
         if bytes > MAX_MESSAGE_BYTES {
             return Err(QueueError::TooLarge { bytes });
@@ -107,7 +108,7 @@ impl QueueMessage {
         if self.attributes.len() > MAX_ATTRIBUTES {
             return Err(QueueError::TooManyAttributes);
         }
-        Ok(())
+        Ok(bytes)
     }
 }
 
@@ -335,31 +336,26 @@ impl Queues {
 
     async fn deliver(&self, queue_url: &str, messages: &[QueueMessage]) -> Vec<Result<(), QueueError>> {
         let fifo = is_fifo(queue_url);
-        let mut outcomes: Vec<_> = messages.iter().map(|message| message.check(fifo)).collect();
-        let good: Vec<_> = messages
+        let checks: Vec<_> = messages.iter().map(|message| message.check(fifo)).collect();
+        let (good, entries): (Vec<_>, Vec<_>) = messages
             .iter()
-            .zip(&outcomes)
-            .filter(|(_, check)| check.is_ok())
-            .map(|(message, _)| message)
-            .collect();
-        if good.is_empty() {
-            return outcomes;
-        }
-        let entries: Vec<_> = good
-            .iter()
-            // Order is a promise of FIFO queues alone; elsewhere it would only cost time.
-            .map(|m| Entry { group: m.group.as_deref().filter(|_| fifo), bytes: m.wire_bytes() })
-            .collect();
+            .zip(&checks)
+            .filter_map(|(message, check)| {
+                let bytes = *check.as_ref().ok()?;
+                // Order is a promise of FIFO queues alone; elsewhere it would only cost time.
+                Some((message, Entry { group: message.group.as_deref().filter(|_| fifo), bytes }))
+            })
+            .unzip();
         let lanes = batch::plan(&entries, &Limits { entries: MAX_ENTRIES, bytes: MAX_MESSAGE_BYTES });
         let (aws, good) = (&self.aws, &good);
         let send = |indices: Vec<usize>| async move { request(aws, queue_url, good, &indices).await };
         let mut sent = batch::deliver(&entries, lanes, send).await.into_iter();
-        for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()) {
-            if let Some(sent) = sent.next() {
-                *outcome = sent.map_err(QueueError::from);
-            }
-        }
-        outcomes
+        // Every message that passed its check was sent, in the same order.
+        let outcome = |check: Result<usize, QueueError>| match check {
+            Ok(_) => sent.next().unwrap_or(Err(Failure::Behind)).map_err(QueueError::from),
+            Err(error) => Err(error),
+        };
+        checks.into_iter().map(outcome).collect()
     }
 }
 
@@ -375,6 +371,17 @@ async fn request(
     {
         return Ok(outcomes);
     }
+    // Apart: it is rarely asked, and its future is a hundred kilobytes that every send would carry.
+    Box::pin(request_by_sdk(aws, queue_url, messages, indices)).await
+}
+
+/// The same by the SDK, with its retries.
+async fn request_by_sdk(
+    aws: &Aws,
+    queue_url: &str,
+    messages: &[&QueueMessage],
+    indices: &[usize],
+) -> Result<Vec<Result<(), EntryFault>>, AwsError> {
     let entries = indices
         .iter()
         .enumerate()
@@ -457,7 +464,9 @@ fn legal_id(id: &str) -> Cow<'_, str> {
 /// SQS refuses two characters that JSON allows and that a customer can type. Inside a JSON text they can only stand
 /// in a string, where the escape means the same.
 fn legal_body(body: &str) -> Cow<'_, str> {
-    if body.contains(['\u{fffe}', '\u{ffff}']) {
+    // Both begin with this byte, which is rare: most bodies are looked through once, and fast.
+    let may_hold = body.as_bytes().contains(&0xef);
+    if may_hold && body.contains(['\u{fffe}', '\u{ffff}']) {
         Cow::Owned(body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"))
     } else {
         Cow::Borrowed(body)

@@ -68,28 +68,65 @@ pub(super) fn array(raw: &RawValue) -> Option<Vec<&RawValue>> {
 
 /// The members of an object in their order, repeated names included; `None` if it is something else.
 pub(super) fn object(raw: &RawValue) -> Option<Members<'_>> {
-    struct InOrder;
+    raw.get().starts_with('{').then(|| read_object(raw.get().as_bytes())).flatten()
+}
 
-    impl<'de> Visitor<'de> for InOrder {
-        type Value = Members<'de>;
+/// The members of the object that a text is; `None` if it is something else, or no JSON.
+pub(super) fn read_object(text: &[u8]) -> Option<Members<'_>> {
+    serde_json::from_slice(text).ok().map(|InOrder(members)| members)
+}
 
-        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            formatter.write_str("an object")
-        }
+/// An element of an array: its members, unless it is no object. Whoever has both text and members reads everything twice:
+/// so the text, which few need, is looked for when it is asked for.
+pub(super) struct Element<'a> {
+    pub(super) members: Option<Members<'a>>,
+    list: &'a RawValue,
+    index: usize,
+}
 
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Vec::with_capacity(8);
-            while let Some((Name(name), raw)) = map.next_entry()? {
-                members.push((name, raw));
+impl<'a> Element<'a> {
+    /// All of it.
+    pub(super) fn raw(&self) -> &'a RawValue {
+        array(self.list).and_then(|elements| elements.get(self.index).copied()).unwrap_or(self.list)
+    }
+}
+
+/// The elements of an array; `None` if it is something else.
+pub(super) fn elements(list: &RawValue) -> Option<Vec<Element<'_>>> {
+    let objects = serde_json::from_str::<Vec<InOrder<'_>>>(list.get());
+    let members: Vec<_> = match objects {
+        Ok(objects) => objects.into_iter().map(|InOrder(members)| Some(members)).collect(),
+        Err(_) => array(list)?.into_iter().map(object).collect(),
+    };
+    let element = |(index, members)| Element { members, list, index };
+    Some(members.into_iter().enumerate().map(element).collect())
+}
+
+/// An object's members in their order.
+struct InOrder<'a>(Members<'a>);
+
+impl<'de> serde::Deserialize<'de> for InOrder<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+
+        impl<'de> Visitor<'de> for Each {
+            type Value = Members<'de>;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
             }
-            Ok(members)
-        }
-    }
 
-    if !raw.get().starts_with('{') {
-        return None;
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::with_capacity(8);
+                while let Some((Name(name), raw)) = map.next_entry()? {
+                    members.push((name, raw));
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Each).map(InOrder)
     }
-    serde_json::Deserializer::from_str(raw.get()).deserialize_map(InOrder).ok()
 }
 
 /// A member's name; borrowed unless it is escaped. (`Cow` alone would always copy.)

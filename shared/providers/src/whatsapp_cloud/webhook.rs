@@ -12,7 +12,10 @@ use domain::phone;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::raw::{Members, array, find, object, part, push_string, scalar, write_array, write_object};
+use super::raw::{
+    Element, Members, array, elements, find, object, part, push_string, read_object, scalar, write_array,
+    write_object,
+};
 
 /// The group of events that concern no customer.
 pub const ACCOUNT_GROUP: &str = "account";
@@ -54,57 +57,62 @@ pub enum SplitError {
 /// [`SplitError`] if the body is no webhook at all. Within a webhook nothing is an error: whatever is not
 /// recognised comes out as a notice.
 pub fn split(body: &[u8]) -> Result<Vec<SplitEvent>, SplitError> {
-    let whole: &RawValue = serde_json::from_slice(body).map_err(SplitError::Malformed)?;
-    let envelope = object(whole).ok_or(SplitError::Shape)?;
+    let Some(envelope) = read_object(body) else {
+        serde_json::from_slice::<&RawValue>(body).map_err(SplitError::Malformed)?;
+        return Err(SplitError::Shape);
+    };
     if !envelope.iter().any(|(name, _)| name == "entry") {
         return Err(SplitError::Shape);
     }
     let mut events = Vec::new();
     let (known, extra) = part(envelope, &["object", "entry"]);
     for (_, entries) in known.iter().filter(|(name, _)| name == "entry") {
-        match array(entries) {
+        match elements(entries) {
             Some(entries) if !entries.is_empty() => {
                 for entry in entries {
                     split_entry(entry, &mut events);
                 }
             }
-            _ => events.push(Scope::default().notice("value", whole)),
+            _ => {
+                let whole = serde_json::from_slice(body).map_err(SplitError::Malformed)?;
+                events.push(Scope::default().notice("value", whole));
+            }
         }
     }
     attach("extra_envelope", &extra, 0, &mut events);
     Ok(events)
 }
 
-fn split_entry(entry: &RawValue, events: &mut Vec<SplitEvent>) {
+fn split_entry(mut entry: Element<'_>, events: &mut Vec<SplitEvent>) {
     let first = events.len();
-    let Some(members) = object(entry) else {
-        return events.push(Scope::default().notice("value", entry));
+    let Some(members) = entry.members.take() else {
+        return events.push(Scope::default().notice("value", entry.raw()));
     };
     let (known, extra) = part(members, &["id", "time", "changes"]);
     let scope = Scope { entry_id: find(&known, "id"), entry_time: find(&known, "time"), ..Scope::default() };
     let mut changed = false;
     for (_, changes) in known.iter().filter(|(name, _)| name == "changes") {
-        for change in array(changes).unwrap_or_default() {
+        for change in elements(changes).unwrap_or_default() {
             changed = true;
             split_change(change, scope.clone(), events);
         }
     }
     if !changed {
-        return events.push(scope.notice("value", entry));
+        return events.push(scope.notice("value", entry.raw()));
     }
     attach("extra_entry", &extra, first, events);
 }
 
-fn split_change<'a>(change: &'a RawValue, mut scope: Scope<'a>, events: &mut Vec<SplitEvent>) {
+fn split_change<'a>(mut change: Element<'a>, mut scope: Scope<'a>, events: &mut Vec<SplitEvent>) {
     let first = events.len();
-    let (known, mut extra) = part(object(change).unwrap_or_default(), &["field", "value"]);
+    let (known, mut extra) = part(change.members.take().unwrap_or_default(), &["field", "value"]);
     scope.field = find(&known, "field").and_then(scalar);
     if scope.field.is_none() {
         extra.extend(known.iter().filter(|(name, _)| name == "field").cloned());
     }
     let mut values = known.iter().filter(|(name, _)| name == "value").peekable();
     if values.peek().is_none() {
-        return events.push(scope.notice("value", change));
+        return events.push(scope.notice("value", change.raw()));
     }
     for (_, value) in values {
         split_value(value, scope.clone(), events);
