@@ -4,6 +4,18 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// The longest name, in characters.
+pub const NAME_CHARS: usize = 200;
+
+/// The longest id of the company's own system, in characters.
+pub const EXTERNAL_ID_CHARS: usize = 200;
+
+/// Tags of one contact at most.
+pub const TAGS: usize = 50;
+
+/// The longest tag, in characters.
+pub const TAG_CHARS: usize = 100;
+
 /// What a field of a company's own holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]

@@ -104,6 +104,59 @@ pub fn parse(input: &str, default_region: &str) -> Result<Phone, PhoneError> {
     })
 }
 
+/// Whether this is a country that numbers can be of: ISO 3166, in capitals.
+pub fn is_region(code: &str) -> bool {
+    PHONE_NUMBER_UTIL.get_supported_regions().any(|region| region.to_string() == code)
+}
+
+/// As [`parse`], for a number that has a length of its country: the form under which a contact is stored. Most Brazilian
+/// numbers are told by their digits, without libphonenumber: a file may have a million of them.
+///
+/// # Errors
+/// As [`parse`], and [`PhoneError::NotANumber`] for what is no number's length.
+pub fn read_canonical(input: &str, default_region: &str) -> Result<String, PhoneError> {
+    if let Some(digits) = brazilian(input, default_region) {
+        return Ok(format!("+{}", canonical_digits(&digits)));
+    }
+    let phone = parse(input, default_region)?;
+    if phone.possible || phone.mobile { Ok(phone.canonical()) } else { Err(PhoneError::NotANumber) }
+}
+
+/// The digits of a number that is surely Brazilian, with its country code.
+fn brazilian(input: &str, default_region: &str) -> Option<String> {
+    let input = input.trim();
+    let (international, rest) = match input.strip_prefix('+') {
+        Some(rest) => (true, rest),
+        None => (false, input),
+    };
+    let mut digits = String::with_capacity(13);
+    for byte in rest.bytes() {
+        match byte {
+            b'0'..=b'9' if digits.len() < 13 => digits.push(byte.into()),
+            b' ' | b'-' | b'(' | b')' | b'.' if !digits.is_empty() || byte == b'(' => {}
+            _ => return None,
+        }
+    }
+    let national = match digits.len() {
+        12 | 13 if international || default_region == "BR" => digits.strip_prefix("55")?,
+        10 | 11 if !international && default_region == "BR" => digits.as_str(),
+        _ => return None,
+    };
+    let has_area = match &national.as_bytes()[..2] {
+        [b'1' | b'4' | b'6' | b'8' | b'9', b'1'..=b'9'] => true,
+        [b'2', second] => b"12478".contains(second),
+        [b'3', second] => b"1234578".contains(second),
+        [b'5', second] => b"1345".contains(second),
+        [b'7', second] => b"134579".contains(second),
+        _ => false,
+    };
+    let has_shape = match national.len() {
+        11 => national.as_bytes()[2] == b'9',
+        _ => (b'2'..=b'9').contains(&national.as_bytes()[2]),
+    };
+    (has_area && has_shape).then(|| format!("55{national}"))
+}
+
 fn kind(kind: PhoneNumberType) -> PhoneKind {
     match kind {
         PhoneNumberType::FixedLine => PhoneKind::FixedLine,
@@ -267,6 +320,50 @@ mod tests {
                 };
                 assert_eq!(result, Err(expected), "{input}");
             }
+        }
+    }
+
+    proptest::proptest! {
+        /// What is told by the digits alone is what libphonenumber would say.
+        #[test]
+        fn the_short_way_leads_to_the_same_number(
+            plus in "(\\+|\\+55|55|\\+ ?55 ?|0|)",
+            area in "(\\([1-9][0-9]\\)|[1-9][0-9]|[0-9]{2})",
+            rest in "( ?[29][0-9]{3,4}-?[0-9]{4}|[0-9 ]{7,10}|9[0-9]{8})",
+            region in proptest::sample::select(vec!["BR", "US", ""]),
+        ) {
+            let input = format!("{plus}{area}{rest}");
+            if let Some(digits) = brazilian(&input, region) {
+                let phone = parse(&input, region).unwrap_or_else(|error| panic!("{input}: {error}"));
+                proptest::prop_assert_eq!(phone.canonical(), format!("+{}", canonical_digits(&digits)), "{}", input);
+                proptest::prop_assert!(phone.possible, "{}", input);
+            }
+        }
+    }
+
+    #[test]
+    fn countries_are_those_that_have_numbers() {
+        for code in ["BR", "US", "PT"] {
+            assert!(is_region(code), "{code}");
+        }
+        for code in ["XX", "br", "BRA", "", "001"] {
+            assert!(!is_region(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_read_for_its_contact() {
+        for (input, expected) in [
+            ("(62) 99999-0001", Ok("+5562999990001")),
+            ("62 9999-0001", Ok("+5562999990001")),
+            ("55 62 9999 0001", Ok("+5562999990001")),
+            ("+55 (62) 3222-0001", Ok("+556232220001")),
+            ("062 99999-0001", Ok("+5562999990001")),
+            ("+1 650-555-0123", Ok("+16505550123")),
+            ("12345", Err(PhoneError::NotANumber)),
+            ("nenhum", Err(PhoneError::NotANumber)),
+        ] {
+            assert_eq!(read_canonical(input, "BR"), expected.map(str::to_owned), "{input}");
         }
     }
 

@@ -3,6 +3,7 @@
 
 use db::TenantTx;
 use db::contacts::{Contact, Details, KnownAddress};
+use domain::contact::{EXTERNAL_ID_CHARS, NAME_CHARS, TAG_CHARS, TAGS};
 use domain::event::Event;
 use domain::inbound::{Address, AddressKind};
 use domain::user::is_email;
@@ -18,18 +19,8 @@ use crate::idempotency::{self, IdempotencyKey};
 use crate::outbox::{self, Outgoing};
 use crate::{App, text};
 
-/// The longest name, in characters.
-const NAME_CHARS: usize = 200;
-
 /// The longest source, in characters.
 const SOURCE_CHARS: usize = 60;
-
-/// The longest id of the company's own system, in characters.
-const EXTERNAL_ID_CHARS: usize = 200;
-
-/// Tags of one contact at most, and characters of one.
-pub(super) const TAGS: usize = 50;
-const TAG_CHARS: usize = 100;
 
 /// A contact to be made. It has a name or an address.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -1,9 +1,10 @@
 //! Tabulations on contacts: which of those that the company has a customer bears.
 
 use db::contacts::Details;
+use domain::contact::TAGS;
 use domain::{ContactId, TabulationId};
 
-use super::edit::{TAGS, announce, details_of};
+use super::edit::{announce, details_of};
 use super::{AddressedContact, read, require_somebody};
 use crate::App;
 use crate::auth::Identity;
