@@ -1,9 +1,9 @@
 //! Files in a bucket: of S3, or of anything that speaks its language, as Google Cloud Storage does.
 //!
 //! Browsers bring and fetch bytes by links that we sign, which are good for minutes and for one object each; our own
-//! functions read and write in streams. [`multipart`] writes what nobody knows the length of beforehand.
+//! functions read and write in streams. [`parts`] writes what nobody knows the length of beforehand.
 
-pub mod multipart;
+mod parts;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,8 +21,6 @@ use tokio::sync::OnceCell;
 use crate::aws::Aws;
 use crate::error::AwsError;
 use crate::secrets::{Secrets, SecretsError};
-
-pub use multipart::MultipartWriter;
 
 /// A request that carries a file takes longer than one to a table.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -281,14 +279,6 @@ impl MediaStore {
                 error => Err(error.into()),
             },
         }
-    }
-
-    /// Begins to write an object of any length, part by part.
-    ///
-    /// # Errors
-    /// When the request fails.
-    pub async fn write(&self, key: &str, content_type: &str) -> Result<MultipartWriter, MediaError> {
-        MultipartWriter::begin(self.client().await?.clone(), &self.location.bucket, key, content_type).await
     }
 
     /// Deletes an object. One that there is not is deleted too.
