@@ -1,9 +1,12 @@
 //! `/contacts`: the customers. Here one by one and their list · [`tags`] tabulations on them · [`notes`] · [`consents`]
 //! whether they want to be written to · [`timeline`] · [`fields`] what the company wants to know of them ·
-//! [`tabulations`] what there is to choose from. [`lists`], [`segments`], [`merges`] and [`erasures`] are of this group, too.
+//! [`tabulations`] what there is to choose from · [`imports`] out of files · [`exports`] into files. [`lists`],
+//! [`segments`], [`merges`] and [`erasures`] are of this group, too.
 
 pub mod consents;
+pub mod exports;
 pub mod fields;
+pub mod imports;
 pub mod notes;
 pub mod tabulations;
 pub mod tags;
@@ -49,6 +52,8 @@ pub fn router() -> Group {
         .merge(erasures::router())
         .merge(lists::router())
         .merge(segments::router())
+        .merge(imports::router())
+        .merge(exports::router())
 }
 
 /// A customer.

@@ -46,6 +46,9 @@ words! {
     MediaState: of::<domain::media::MediaState>(), "How far a file got.";
     MediaReason: of::<domain::media::MediaReason>(), "Why a file is refused or gone.";
     UploadPurpose: of::<crate::media::UploadPurpose>(), "What an upload is for.";
+    Delimiter: of::<domain::csv::Delimiter>(), "What stands between two cells of a file.";
+    Encoding: of::<domain::csv::Encoding>(), "How the letters of a file are written.";
+    TransferState: of::<domain::transfer::TransferState>(), "Where an import or an export stands.";
     MessageStatus: of::<domain::message::MessageStatus>(), "How far a message got.";
     SessionStatus: of::<domain::session::SessionStatus>(), "Where a session stands.";
     StartedBy: of::<domain::session::StartedBy>(), "Who began a session.";

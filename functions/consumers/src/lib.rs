@@ -1,11 +1,12 @@
 //! Queue consumers: one Lambda a queue. What a failure means for a message is decided in `runtime::sqs`.
 //!
 //! Rooms: [`inbound`] provider events become messages · [`turns`] bursts are complete · [`ai_reply`] they are answered ·
-//! [`outbound`] messages go out · [`media`] files come over · [`mail`] mails to people · [`erasures`] people are forgotten ·
-//! [`push`] browsers see it live.
+//! [`outbound`] messages go out · [`media`] files come over · [`imports`] contacts come out of files and go into files ·
+//! [`mail`] mails to people · [`erasures`] people are forgotten · [`push`] browsers see it live.
 
 pub mod ai_reply;
 pub mod erasures;
+pub mod imports;
 pub mod inbound;
 pub mod mail;
 pub mod media;

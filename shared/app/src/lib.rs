@@ -9,8 +9,9 @@
 //! installation begins with.
 //!
 //! What the API reads and writes, and consumers with it: [`contacts`], [`tabulations`], [`lists`], [`segments`],
-//! [`merges`] contacts that are one person, [`disclosures`] what is known of a person, for them, [`erasures`] who is
-//! forgotten · [`conversations`], [`quick_replies`], [`messages`], [`media`] files, [`sessions`] · [`boards`], [`leads`].
+//! [`imports`] out of files, [`exports`] into files, [`merges`] contacts that are one person, [`disclosures`] what is
+//! known of a person, for them, [`erasures`] who is forgotten · [`conversations`], [`quick_replies`], [`messages`],
+//! [`media`] files, [`sessions`] · [`boards`], [`leads`].
 //!
 //! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
 
@@ -27,8 +28,10 @@ pub mod demo;
 pub mod disclosures;
 pub mod erasures;
 pub mod error;
+pub mod exports;
 pub mod health;
 pub mod idempotency;
+pub mod imports;
 pub mod inbound;
 pub mod leads;
 pub mod lists;

@@ -185,7 +185,7 @@ async fn hand_over(app: &App, rows: Vec<Waiting>) -> Vec<i64> {
                 Ok(envelope) => {
                     let (ids, messages) = jobs.entry(envelope.job.queue()).or_default();
                     ids.push(row.id);
-                    messages.push(queue_message(row, &envelope.job, now));
+                    messages.push(queue_message(row, &envelope, now));
                 }
                 Err(error) => tracing::error!(outbox.id = row.id, %error, "outbox row cannot be read"),
             },
@@ -240,8 +240,8 @@ fn gone<E: std::fmt::Display>(
     }
 }
 
-fn queue_message(row: Waiting, job: &Job, now: DateTime<Utc>) -> QueueMessage {
-    let group = job.group();
+fn queue_message(row: Waiting, envelope: &JobEnvelope, now: DateTime<Utc>) -> QueueMessage {
+    let group = envelope.job.group(envelope.company_id);
     let delay = row.row.due_at.map_or(Duration::ZERO, |due_at| {
         (due_at - now).clamp(TimeDelta::zero(), LONGEST_DELAY).to_std().unwrap_or_default()
     });
@@ -264,5 +264,6 @@ fn queue_url(app: &App, queue: Queue) -> &str {
         Queue::Mail => &app.settings.mail_queue_url,
         Queue::Media => &app.settings.media_queue_url,
         Queue::Erasures => &app.settings.erasures_queue_url,
+        Queue::Imports => &app.settings.imports_queue_url,
     }
 }

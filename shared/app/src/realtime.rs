@@ -190,6 +190,8 @@ fn is_for_browsers(event: &Event) -> bool {
         | Event::ConversationRead { .. }
         | Event::ConversationChanged { .. }
         | Event::SessionChanged { .. }
+        | Event::ImportProgress { .. }
+        | Event::ExportProgress { .. }
         | Event::SessionNeedsHuman { .. }
         | Event::BoardChanged { .. }
         | Event::BoardDeleted { .. }

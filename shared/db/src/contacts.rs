@@ -154,7 +154,8 @@ pub async fn hold_by_addresses(tx: &mut TenantTx, addresses: &[Address]) -> Resu
         .collect())
 }
 
-/// Waits for every other transaction that is about to give one of `addresses` to a contact.
+/// Waits for every other transaction that is about to give one of `addresses` to a contact, and for one that is about to
+/// give any number of them ([`lock_all_addresses`](crate::imports::contacts::lock_all_addresses)).
 ///
 /// # Errors
 /// Database errors only.
@@ -163,8 +164,10 @@ pub async fn lock_addresses(tx: &mut TenantTx, addresses: &[Address]) -> Result<
     let (kinds, values) = columns(addresses);
     // In one order everywhere: two transactions that want the same two addresses must not wait for each other.
     sqlx::query!(
-        r#"SELECT count(pg_advisory_xact_lock(key)) AS "locked!"
-           FROM (SELECT DISTINCT hashtextextended($1::text || kind || ':' || value, 0) AS key
+        r#"WITH any_of_them AS MATERIALIZED (
+               SELECT pg_advisory_xact_lock_shared(hashtextextended('addresses of ' || $1::text, 0)))
+           SELECT count(pg_advisory_xact_lock(key)) AS "locked!"
+           FROM any_of_them, (SELECT DISTINCT hashtextextended($1::text || kind || ':' || value, 0) AS key
                  FROM unnest($2::text[], $3::text[]) AS wanted (kind, value) ORDER BY key) AS keys"#,
         company_id.to_string(),
         &kinds as _,

@@ -1,15 +1,15 @@
 //! PostgreSQL: the only place with SQL.
 //!
-//! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox · one file
-//! of queries a resource: of customers [`contacts`], [`contact_fields`], [`tabulations`], [`lists`], [`segments`],
-//! [`merges`], [`erasures`]; of the inbox [`conversations`], [`quick_replies`], [`messages`], [`media`], [`sessions`],
-//! [`turns`], [`connections`], [`personas`]; of boards [`boards`], [`board_stages`], [`leads`], [`lead_history`]; of
-//! accounts [`users`], [`companies`], [`members`], [`departments`], [`invitations`], [`api_keys`], [`identities`],
-//! [`login_sessions`], [`account_tokens`] · [`audit`] who did what · [`journal`] what providers told us · [`outbox`] what
-//! has to leave · [`idempotency`] repeated POSTs · [`error`] what can go wrong.
+//! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox · one
+//! file of queries a resource: of customers [`contacts`], [`contact_fields`], [`tabulations`], [`lists`], [`segments`],
+//! [`merges`], [`erasures`], [`imports`], [`exports`]; of the inbox [`conversations`], [`quick_replies`], [`messages`],
+//! [`media`], [`sessions`], [`turns`], [`connections`], [`personas`]; of boards [`boards`], [`board_stages`],
+//! [`leads`], [`lead_history`]; of accounts [`users`], [`companies`], [`members`], [`departments`], [`invitations`],
+//! [`api_keys`], [`identities`], [`login_sessions`], [`account_tokens`] · [`audit`] who did what · [`journal`] what
+//! providers told us · [`outbox`] what has to leave · [`idempotency`] repeated POSTs · [`error`] what can go wrong.
 //!
-//! A function here is one query with a verb for a name. Tenant queries take `&mut TenantTx` first and name
-//! `company_id` although row-level security does too: the planner needs it, and so does a reader.
+//! A function here is one query with a verb for a name. Tenant queries take `&mut TenantTx` first and name `company_id`
+//! although row-level security does too: the planner needs it, and so does a reader.
 //!
 //! Never in here: rules of the product, HTTP, queues, provider formats, the clock.
 
@@ -26,8 +26,10 @@ pub mod conversations;
 pub mod departments;
 pub mod erasures;
 pub mod error;
+pub mod exports;
 pub mod idempotency;
 pub mod identities;
+pub mod imports;
 pub mod invitations;
 pub mod journal;
 pub mod lead_history;

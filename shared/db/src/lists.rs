@@ -83,6 +83,22 @@ pub async fn find_for_update(tx: &mut TenantTx, id: ListId) -> Result<Option<Lis
     .await?)
 }
 
+/// Whether there is such a list; it is not removed before the end of the transaction.
+///
+/// # Errors
+/// Database errors only.
+pub async fn hold(tx: &mut TenantTx, id: ListId) -> Result<bool> {
+    let company_id = tx.company_id();
+    let found = sqlx::query!(
+        "SELECT id FROM lists WHERE company_id = $1 AND id = $2 FOR KEY SHARE",
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(found.is_some())
+}
+
 /// Which of `ids` are lists of the company.
 ///
 /// # Errors

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::message::{Direction, MessageStatus};
+use crate::transfer::TransferState;
 use crate::{
-    ApiKeyId, BoardId, CompanyId, ContactId, ConversationId, LeadId, LoginSessionId, MessageId, SessionId,
-    StageId, UserId,
+    ApiKeyId, BoardId, CompanyId, ContactId, ConversationId, ExportId, ImportId, LeadId, LoginSessionId,
+    MessageId, SessionId, StageId, UserId,
 };
 
 /// One thing that happened.
@@ -198,6 +199,28 @@ pub enum Event {
         /// The key.
         api_key_id: ApiKeyId,
     },
+    /// An import of contacts got on.
+    #[serde(rename = "import.progress")]
+    ImportProgress {
+        /// The import.
+        import_id: ImportId,
+        /// Where it stands.
+        state: TransferState,
+        /// How much of the file is done.
+        percent: i32,
+        /// How many rows are done.
+        rows: i64,
+    },
+    /// An export of contacts got on.
+    #[serde(rename = "export.progress")]
+    ExportProgress {
+        /// The export.
+        export_id: ExportId,
+        /// Where it stands.
+        state: TransferState,
+        /// How many contacts are in the file.
+        contacts: i64,
+    },
     /// The AI could not answer; a person has to.
     #[serde(rename = "session.needs_human")]
     SessionNeedsHuman {
@@ -235,6 +258,8 @@ impl Event {
             Self::MemberShutOut { .. } => "member.shut_out",
             Self::LoginSessionsEnded { .. } => "login_sessions.ended",
             Self::ApiKeyRevoked { .. } => "api_key.revoked",
+            Self::ImportProgress { .. } => "import.progress",
+            Self::ExportProgress { .. } => "export.progress",
             Self::SessionNeedsHuman { .. } => "session.needs_human",
         }
     }
@@ -267,7 +292,9 @@ impl Event {
             | Self::ContactErased { .. }
             | Self::MemberShutOut { .. }
             | Self::LoginSessionsEnded { .. }
-            | Self::ApiKeyRevoked { .. } => None,
+            | Self::ApiKeyRevoked { .. }
+            | Self::ImportProgress { .. }
+            | Self::ExportProgress { .. } => None,
         }
     }
 }
@@ -320,6 +347,17 @@ mod tests {
             Event::MemberShutOut { user_id: UserId(Uuid::nil()) },
             Event::LoginSessionsEnded { session_ids: vec![LoginSessionId(Uuid::nil())] },
             Event::ApiKeyRevoked { api_key_id: ApiKeyId(Uuid::nil()) },
+            Event::ImportProgress {
+                import_id: ImportId(Uuid::nil()),
+                state: TransferState::Running,
+                percent: 10,
+                rows: 5_000,
+            },
+            Event::ExportProgress {
+                export_id: ExportId(Uuid::nil()),
+                state: TransferState::Done,
+                contacts: 5_000,
+            },
         ] {
             let envelope = EventEnvelope { v: 1, company_id: CompanyId(Uuid::nil()), trace: None, event };
             let wire = serde_json::to_value(&envelope).expect("an event serialises");

@@ -77,6 +77,10 @@ ids! {
     MergeId,
     /// The forgetting of one person.
     ErasureId,
+    /// Contacts that come out of a file.
+    ImportId,
+    /// Contacts that go into a file.
+    ExportId,
 }
 
 /// Proof that a company id was verified: read from a token, a signed webhook's route, or our own queue.

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{CompanyId, ConversationId, ErasureId, InvitationId, MediaId, MessageId, TurnId, UserId};
+use crate::{
+    CompanyId, ConversationId, ErasureId, ExportId, ImportId, InvitationId, MediaId, MessageId, TurnId,
+    UserId,
+};
 
 /// Version of the forms that travel on queues and bus. A change that an older release would read wrongly raises it.
 pub const ENVELOPE_VERSION: u32 = 1;
@@ -26,6 +29,8 @@ pub enum Queue {
     Media,
     /// People to forget; standard.
     Erasures,
+    /// Imports and exports, FIFO by company.
+    Imports,
 }
 
 /// One piece of work. The serialised form is versioned by [`JobEnvelope::v`]; a new field needs a default.
@@ -85,6 +90,20 @@ pub enum Job {
         /// The files.
         media_ids: Vec<MediaId>,
     },
+    /// Does the next part of an import.
+    ImportContacts {
+        /// The import.
+        import_id: ImportId,
+        /// Which part: a job that comes twice does nothing the second time.
+        run: i32,
+    },
+    /// Does the next part of an export.
+    ExportContacts {
+        /// The export.
+        export_id: ExportId,
+        /// Which part, as above.
+        run: i32,
+    },
 }
 
 /// A mail to a person. It holds no link: that is made when the mail leaves.
@@ -135,11 +154,12 @@ impl Job {
             Self::SendMail { .. } => Queue::Mail,
             Self::FetchMedia { .. } | Self::MakeThumbnail { .. } | Self::DeleteFiles { .. } => Queue::Media,
             Self::EraseContact { .. } => Queue::Erasures,
+            Self::ImportContacts { .. } | Self::ExportContacts { .. } => Queue::Imports,
         }
     }
 
-    /// The FIFO group, on FIFO queues.
-    pub fn group(&self) -> Option<String> {
+    /// The FIFO group of a company's job, on FIFO queues.
+    pub fn group(&self, company_id: CompanyId) -> Option<String> {
         match self {
             Self::CloseTurn { .. }
             | Self::AnswerTurn { .. }
@@ -151,6 +171,8 @@ impl Job {
             Self::SendMessage { conversation_id, .. } | Self::MarkRead { conversation_id, .. } => {
                 Some(conversation_id.to_string())
             }
+            // One at a time: two would wait for each other's contacts.
+            Self::ImportContacts { .. } | Self::ExportContacts { .. } => Some(company_id.to_string()),
         }
     }
 }

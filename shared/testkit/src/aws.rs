@@ -20,6 +20,7 @@ pub const DEAD_LETTER_QUEUES: &[&str] = &[
     "ErasuresDeadQueueUrl",
     "MailDeadQueueUrl",
     "MediaDeadQueueUrl",
+    "ImportsDeadQueueUrl",
     "PushDeadQueueUrl",
 ];
 
@@ -32,6 +33,7 @@ pub const QUEUES: &[&str] = &[
     "AiReplyQueueUrl",
     "ErasuresQueueUrl",
     "MailQueueUrl",
+    "ImportsQueueUrl",
     "PushQueueUrl",
 ];
 

@@ -300,6 +300,13 @@ impl Flow {
         self.queues.hand_over(queue, withheld).await;
     }
 
+    /// As [`Self::hand_over`], each of them twice, as queues may do.
+    pub async fn hand_over_twice(&self, queue: Queue, withheld: Vec<Withheld>) {
+        let again = withheld.clone();
+        self.queues.hand_over(queue, withheld).await;
+        self.queues.hand_over(queue, again).await;
+    }
+
     /// How many messages are on a queue, delivered ones included.
     ///
     /// # Panics
@@ -348,6 +355,7 @@ async fn handle(app: App, queue: Queue, event: SqsEvent) -> SqsBatchResponse {
         Queue::Mail => Box::pin(consumers::mail::handle(&app, event)).await,
         Queue::Media => Box::pin(consumers::media::handle(&app, event)).await,
         Queue::Erasures => Box::pin(consumers::erasures::handle(&app, event)).await,
+        Queue::Imports => Box::pin(consumers::imports::handle(&app, event)).await,
     }
 }
 
@@ -365,6 +373,7 @@ fn settings(stack: &Stack, cloud: &Cloud, queues: &Queues) -> Settings {
         mail_queue_url: queues.url(Queue::Mail).to_owned(),
         media_queue_url: queues.url(Queue::Media).to_owned(),
         erasures_queue_url: queues.url(Queue::Erasures).to_owned(),
+        imports_queue_url: queues.url(Queue::Imports).to_owned(),
         dead_letter_queue_url: queues.dead_letters.clone(),
         event_bus: queues.bus.clone(),
         webhook_routes_table: output("WebhookRoutesTableName"),

@@ -112,6 +112,7 @@ fn those_of_the_job_consumers_are_their_jobs() {
         ("consume-mail", Queue::Mail),
         ("consume-media", Queue::Media),
         ("consume-erasures", Queue::Erasures),
+        ("consume-imports", Queue::Imports),
     ];
     for (function, queue) in queues {
         for body in bodies(function) {

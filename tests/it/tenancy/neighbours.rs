@@ -17,6 +17,8 @@ const IN_PATHS: &[(&str, &str)] = &[
     ("contact-fields", "contact_field"),
     ("contacts", "contact"),
     ("contacts/by-phone", "phone"),
+    ("contacts/exports", "export"),
+    ("contacts/imports", "import"),
     ("contacts/notes", "note"),
     ("conversations", "conversation"),
     ("departments", "department"),
@@ -102,6 +104,20 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
     ("POST /api/v1/conversations/{id}/assign", "agent_id", 422, r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/conversations/{id}/assign", "department_id", 422, r#"{ "department_id": "$department" }"#),
     ("POST /api/v1/contacts/{id}/merge", "into", 422, r#"{ "into": "$contact" }"#),
+    ("POST /api/v1/contacts/exports", "filter.list_id", 404, r#"{ "filter": { "list_id": "$list" } }"#),
+    (
+        "POST /api/v1/contacts/imports",
+        "list_id",
+        404,
+        r#"{ "media_id": "$import_file", "mapping": { "Fone": "phone" }, "list_id": "$list" }"#,
+    ),
+    (
+        "POST /api/v1/contacts/imports",
+        "media_id",
+        404,
+        r#"{ "media_id": "$import_file", "mapping": { "Fone": "phone" } }"#,
+    ),
+    ("POST /api/v1/contacts/imports/preview", "media_id", 404, r#"{ "media_id": "$import_file" }"#),
     ("POST /api/v1/departments", "member_ids", 422, r#"{ "name": "Compras", "member_ids": ["$member"] }"#),
     ("PATCH /api/v1/leads/{id}", "contact_id", 422, r#"{ "contact_id": "$contact" }"#),
     ("PATCH /api/v1/leads/{id}", "owner_id", 422, r#"{ "owner_id": "$member" }"#),
@@ -209,6 +225,10 @@ impl Company {
         let quick_reply = make("quick-replies", json!({ "shortcut": "oi", "text": "Oi!" })).await;
         let picture = json!({ "file_name": "foto.jpg", "mime_type": "image/jpeg", "size": 1000 });
         let media = make("media", picture).await;
+        let file = import_file(&owner).await;
+        let import = json!({ "media_id": file["id"], "mapping": { "Fone": "phone" }, "list_id": list["id"] });
+        let import = owner.post("contacts/imports", &import).await.expect_status(202).body;
+        let export = owner.post("contacts/exports", &json!({})).await.expect_status(202).body;
         let id = |of: &Value| of.as_str().unwrap().to_owned();
         let ids = BTreeMap::from([
             ("api_key", id(&key["id"])),
@@ -219,6 +239,9 @@ impl Company {
             ("contact_field", id(&field["id"])),
             ("conversation", inbox.conversation_id.clone()),
             ("department", id(&department["id"])),
+            ("export", id(&export["id"])),
+            ("import", id(&import["id"])),
+            ("import_file", id(&file["id"])),
             ("invitation", id(&invitation["id"])),
             ("lead", id(&lead["id"])),
             ("list", id(&list["id"])),
@@ -267,6 +290,17 @@ impl Company {
         });
         operation.path(&ids.collect::<Vec<_>>())
     }
+}
+
+/// A file of one contact, which is there.
+async fn import_file(owner: &Api) -> Value {
+    let rows = "Fone\n62999990001\n";
+    let file =
+        json!({ "purpose": "import", "file_name": "a.csv", "mime_type": "text/csv", "size": rows.len() });
+    let file = owner.post("media", &file).await.expect_status(201).body;
+    assert_eq!(crate::flows::media::put(&file, rows.as_bytes()).await, 200);
+    let path = format!("media/{}/complete", file["id"].as_str().unwrap());
+    owner.post(&path, &json!({})).await.expect_status(200).body
 }
 
 /// Bodies of routes with an id in their path, where `{}` is none of theirs.
@@ -409,8 +443,8 @@ async fn lists_hold_nothing_of_another_company() {
         }
         seen_by_owner += &ours.owner.get(&path).await.expect_status(200).body.to_string();
     }
-    // An upload that is not there yet stands in no list.
-    for (thing, id) in ours.ids.iter().filter(|(thing, _)| **thing != "media") {
+    // An upload that is not there yet stands in no list, and neither do exports.
+    for (thing, id) in ours.ids.iter().filter(|(thing, _)| !["export", "media"].contains(thing)) {
         assert!(seen_by_owner.contains(id), "the owner sees the company's {thing} in no list");
     }
     for &(route, name, thing) in IN_QUERIES {

@@ -32,6 +32,12 @@ pub(super) fn asks_for_portuguese(headers: &HeaderMap) -> bool {
     first.0 == "pt"
 }
 
+/// A text of ours in the language that a request asks for; in English when there is none in Portuguese.
+pub fn said_to(headers: &HeaderMap, text: &str) -> String {
+    let told = if asks_for_portuguese(headers) { portuguese(text) } else { None };
+    told.unwrap_or_else(|| text.to_owned())
+}
+
 /// The response as it is to be told; one that is no problem stays as it is.
 pub(super) fn tell(mut response: Response, in_portuguese: bool) -> Response {
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
