@@ -2,6 +2,7 @@
 
 mod answer;
 mod files;
+mod imports;
 mod outage;
 mod phone;
 mod schedules;
