@@ -1,14 +1,16 @@
 //! The AWS services that functions call on their busiest paths, answering at once from memory: what is measured is
-//! the function. Knows SQS, EventBridge, Secrets Manager and one item a key in DynamoDB. Counts what it took.
+//! the function. Knows SQS, EventBridge, Secrets Manager, one item a key in DynamoDB, and objects of S3 that are read.
+//! Counts what it took.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use hyper::StatusCode;
 use hyper::header::HeaderValue;
+use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -25,6 +27,7 @@ pub(crate) struct AwsStandIn {
 struct Shared {
     secrets: Mutex<HashMap<String, String>>,
     items: Mutex<HashMap<String, Value>>,
+    objects: Mutex<HashMap<String, Bytes>>,
     queued: AtomicUsize,
     published: AtomicUsize,
 }
@@ -58,6 +61,12 @@ impl AwsStandIn {
         secrets.insert(id.to_owned(), text.into());
     }
 
+    /// Puts an object where `path` says: `/<bucket>/<key>`.
+    pub(crate) fn put_object(&self, path: &str, bytes: Bytes) {
+        let mut objects = self.shared.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.insert(path.to_owned(), bytes);
+    }
+
     /// How many messages came onto queues so far.
     pub(crate) fn queued(&self) -> usize {
         self.shared.queued.load(Ordering::Relaxed)
@@ -70,6 +79,11 @@ impl AwsStandIn {
 }
 
 async fn handle(shared: Arc<Shared>, call: Call) -> Answer {
+    if call.method() == Method::GET {
+        let range = call.headers().get("range").and_then(|range| range.to_str().ok());
+        return get_object(&shared, call.uri().path(), range)
+            .unwrap_or_else(|error| refuse(&error.to_string()));
+    }
     let target = call.headers().get("x-amz-target").cloned();
     let body = match call.into_body().collect().await {
         Ok(body) => body.to_bytes(),
@@ -93,6 +107,22 @@ fn refuse(reason: &str) -> Answer {
     eprintln!("bench: the AWS stand-in refused a call: {reason}");
     let body = json!({"__type": "ValidationException", "message": reason});
     answer(StatusCode::BAD_REQUEST, body.to_string())
+}
+
+/// A part of an object; all of it when no range is given.
+fn get_object(shared: &Shared, path: &str, range: Option<&str>) -> anyhow::Result<Answer> {
+    let objects = shared.objects.lock().unwrap_or_else(PoisonError::into_inner);
+    let object = objects.get(path).with_context(|| format!("no object {path}"))?;
+    let size = object.len();
+    let (first, end) = match range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-')) {
+        Some((first, last)) => (first.parse()?, last.parse::<usize>()?.saturating_add(1).min(size)),
+        None => (0, size),
+    };
+    anyhow::ensure!(first <= end, "{path} has {size} bytes");
+    let mut answer = answer(StatusCode::PARTIAL_CONTENT, object.slice(first..end));
+    let range = format!("bytes {first}-{}/{size}", end.saturating_sub(1));
+    answer.headers_mut().insert("content-range", HeaderValue::try_from(range)?);
+    Ok(answer)
 }
 
 fn respond(shared: &Shared, operation: &str, body: &[u8]) -> anyhow::Result<Bytes> {

@@ -3,6 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use bytes::{Bytes, BytesMut};
+use domain::{ImportId, MediaId};
+use futures::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use url::Url;
 
@@ -51,6 +54,19 @@ pub(crate) struct Counts {
     pub(crate) delivered: i64,
     /// Jobs and events that were not handed over.
     pub(crate) outbox: i64,
+}
+
+/// Where an import stands.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct ImportRun {
+    /// Its state.
+    pub(crate) state: String,
+    /// Which job's turn it is.
+    pub(crate) run: i32,
+    /// Rows that made a contact.
+    pub(crate) created: i64,
+    /// Rows that said what was known.
+    pub(crate) unchanged: i64,
 }
 
 impl BenchDatabase {
@@ -210,6 +226,111 @@ impl BenchDatabase {
             .fetch_one(&mut self.admin)
             .await?;
         Ok(size.try_into()?)
+    }
+
+    /// Copies `file` (name, phone, email, external id, city) into a table of its columns, and then what it says into copies
+    /// of contacts and addresses with all that those have: indexes, checks, foreign keys. How long each took.
+    ///
+    /// # Errors
+    /// When the schema is another.
+    pub(crate) async fn copy(&mut self, home: Home, file: &[u8]) -> anyhow::Result<(Duration, Duration)> {
+        let company = home.company_id;
+        self.run("CREATE TABLE bench_copy (name text, phone text, email text, external_id text, city text); CHECKPOINT")
+            .await?;
+        let copied =
+            self.copy_in("bench_copy FROM STDIN (FORMAT csv, HEADER)", &[file.to_vec().into()]).await?;
+        // Ids in the order of time, as ours are.
+        self.run(
+            "CREATE TABLE bench_rows AS
+                 SELECT (to_char(row_number() OVER (), 'FM000000000000') || '70008000000000000000')::uuid AS id,
+                        '+55' || regexp_replace(phone, '[^0-9]', '', 'g') AS canonical, now() AS at, *
+                 FROM bench_copy;
+             CREATE TABLE bench_contacts (LIKE contacts INCLUDING ALL);
+             ALTER TABLE bench_contacts ADD FOREIGN KEY (company_id) REFERENCES companies (id);
+             CREATE TABLE bench_addresses (LIKE contact_addresses INCLUDING ALL);
+             ALTER TABLE bench_addresses ADD FOREIGN KEY (company_id, contact_id)
+                 REFERENCES bench_contacts (company_id, id)",
+        )
+        .await?;
+        let contacts = format!(
+            "COPY (SELECT '{company}', id, name, canonical, email, external_id, jsonb_build_object('city', city), 'import',
+                          at, at FROM bench_rows ORDER BY id) TO STDOUT"
+        );
+        let addresses = format!(
+            "COPY (SELECT '{company}', kind, value, id, at
+                   FROM bench_rows, LATERAL (VALUES ('e164', canonical), ('email', email), ('external', external_id))
+                       AS address (kind, value) ORDER BY id) TO STDOUT"
+        );
+        let (contacts, addresses) = (self.copy_out(&contacts).await?, self.copy_out(&addresses).await?);
+        self.run("CHECKPOINT").await?;
+        let columns =
+            "company_id, id, name, phone, email, external_id, custom, source, created_at, updated_at";
+        let mut whole = self.copy_in(&format!("bench_contacts ({columns}) FROM STDIN"), &contacts).await?;
+        let columns = "company_id, kind, value, contact_id, created_at";
+        whole += self.copy_in(&format!("bench_addresses ({columns}) FROM STDIN"), &addresses).await?;
+        self.run(&format!(
+            "DROP TABLE bench_copy, bench_rows, bench_addresses, bench_contacts; CHECKPOINT;
+             INSERT INTO contact_fields (company_id, id, key, label, type, created_at, updated_at)
+             VALUES ('{company}', gen_random_uuid(), 'city', 'Cidade', 'text', now(), now())"
+        ))
+        .await?;
+        Ok((copied, whole))
+    }
+
+    async fn copy_out(&mut self, statement: &str) -> anyhow::Result<Vec<Bytes>> {
+        Ok(self.admin.copy_out_raw(statement).await?.try_collect().await?)
+    }
+
+    async fn copy_in(&mut self, what: &str, data: &[Bytes]) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        let mut copy = self.admin.copy_in_raw(&format!("COPY {what}")).await?;
+        // Rows come out one by one; a message each would be what is measured.
+        let mut message = BytesMut::new();
+        for part in data.iter().flat_map(|part| part.chunks(1 << 20)) {
+            message.extend_from_slice(part);
+            if message.len() >= 1 << 20 {
+                copy.send(message.split().freeze()).await?;
+            }
+        }
+        copy.send(message.freeze()).await?;
+        copy.finish().await?;
+        Ok(began.elapsed())
+    }
+
+    /// Asks for an import of the object `key`, as the API does.
+    ///
+    /// # Errors
+    /// When the schema is another.
+    pub(crate) async fn ask_for_import(
+        &mut self,
+        home: Home,
+        media_id: MediaId,
+        import_id: ImportId,
+        key: &str,
+        size: i64,
+    ) -> anyhow::Result<()> {
+        let company = home.company_id;
+        let header = "nome,telefone,email,codigo,cidade\n".len();
+        let ask = format!(
+            "INSERT INTO media (company_id, id, purpose, state, mime_type, size, key, created_at, ready_at)
+             VALUES ('{company}', '{media_id}', 'import', 'ready', 'text/csv', {size}, '{key}', now(), now());
+             INSERT INTO contact_imports (company_id, id, media_id, state, dry_run, delimiter, encoding, header, columns,
+                 fields, default_country, size, position, row_number, told_at, created_at, updated_at)
+             VALUES ('{company}', '{import_id}', '{media_id}', 'waiting', false, ',', 'utf-8', true,
+                 '{{nome,telefone,email,codigo,cidade}}', '{{name,phone,email,external_id,custom.city}}', 'BR', {size},
+                 {header}, 1, now(), now(), now())"
+        );
+        sqlx::raw_sql(AssertSqlSafe(ask)).execute(&mut self.admin).await?;
+        Ok(())
+    }
+
+    /// Where an import stands.
+    ///
+    /// # Errors
+    /// When there is no such import.
+    pub(crate) async fn import_run(&mut self, import_id: ImportId) -> anyhow::Result<ImportRun> {
+        let run = sqlx::query_as("SELECT state, run, created, unchanged FROM contact_imports WHERE id = $1");
+        Ok(run.bind(import_id.0).fetch_one(&mut self.admin).await?)
     }
 
     /// Counts what must have changed after a measurement.

@@ -77,7 +77,7 @@ impl Kind {
 }
 
 /// The `number`th of `total` things in an order that jumps about and meets each once.
-fn scatter(number: u64, total: u64) -> u64 {
+pub(crate) fn scatter(number: u64, total: u64) -> u64 {
     /// A prime that divides no total that is used here.
     const STRIDE: u64 = 7_368_787;
     number % total * (STRIDE % total) % total
@@ -165,7 +165,8 @@ fn batches(
     numbers.clone().step_by(BATCH).map(batch).collect()
 }
 
-fn all_done(answer: &[u8]) -> anyhow::Result<()> {
+/// That no message of a batch was left undone.
+pub(crate) fn all_done(answer: &[u8]) -> anyhow::Result<()> {
     #[derive(Deserialize)]
     struct Answer {
         #[serde(rename = "batchItemFailures")]

@@ -1,10 +1,10 @@
 //! Every figure that the documentation quotes: start-up, throughput, processor time and memory of the functions, each
 //! beside a baseline of the same run.
 //!
-//! Rooms: [`cold_start`], [`webhooks`], [`inbound`], [`accounts`], [`lists`] what is measured · [`worker`] a function as a process ·
-//! [`runtime_api`] what feeds it · [`aws_stand_in`] what it calls · [`load`] callers · [`payloads`] what they send ·
-//! [`setup`], [`database`] what stands around · [`crowd`] who
-//! is looked through · [`measure`], [`report`] figures and what is written of them.
+//! Rooms: [`cold_start`], [`webhooks`], [`inbound`], [`imports`], [`accounts`], [`lists`] what is measured · [`worker`]
+//! a function as a process · [`runtime_api`] what feeds it · [`aws_stand_in`] what it calls · [`load`] callers ·
+//! [`payloads`] what they send · [`setup`], [`database`] what stands around · [`crowd`] who is looked through ·
+//! [`measure`], [`report`] figures and what is written of them.
 //!
 //! No figure fails the run: only what does not work does.
 
@@ -14,6 +14,7 @@ mod cold_start;
 mod crowd;
 mod database;
 mod http_server;
+mod imports;
 mod inbound;
 mod lists;
 mod load;
@@ -41,7 +42,7 @@ use webhooks::Calls;
 const HELP: &str = "\
 Measures the functions that stand beside this program, and writes infra/bench/RESULTS.md.
 
-  bench [--quick] [cold-start|webhooks|inbound|accounts|lists]
+  bench [--quick] [cold-start|webhooks|inbound|imports|accounts|lists]
 
   --quick   seconds instead of minutes: shows that everything works, not how fast
 
@@ -58,6 +59,7 @@ enum Part {
     ColdStart,
     Webhooks,
     Inbound,
+    Imports,
     Accounts,
     Lists,
 }
@@ -69,6 +71,7 @@ struct Plan {
     rounds: usize,
     calls: [Calls; 3],
     inbound: Size,
+    imports: imports::Size,
     accounts: accounts::Size,
     lists: lists::Size,
 }
@@ -83,6 +86,7 @@ impl Plan {
                 rounds: 1,
                 calls: [calls(1, 50), calls(10, 20), calls(100, 10)],
                 inbound: Size { messages: 2_000, events: 100, rounds: 1 },
+                imports: imports::Size { rows: 12_000 },
                 accounts: accounts::Size { log_ins: 10, requests: 100, rounds: 1 },
                 lists: lists::Size {
                     crowd: crowd::Size {
@@ -101,6 +105,7 @@ impl Plan {
             rounds: 3,
             calls: [calls(1, 4_000), calls(10, 1_000), calls(100, 200)],
             inbound: Size { messages: 1_000_000, events: 3_000, rounds: 3 },
+            imports: imports::Size { rows: 1_000_000 },
             accounts: accounts::Size { log_ins: 100, requests: 5_000, rounds: 3 },
             lists: lists::Size {
                 crowd: crowd::Size {
@@ -135,6 +140,7 @@ async fn run() -> anyhow::Result<ExitCode> {
             "cold-start" => part = Part::ColdStart,
             "webhooks" => part = Part::Webhooks,
             "inbound" => part = Part::Inbound,
+            "imports" => part = Part::Imports,
             "accounts" => part = Part::Accounts,
             "lists" => part = Part::Lists,
             "--help" | "-h" | "help" => {
@@ -175,6 +181,9 @@ async fn measure_parts(
     }
     if matches!(part, Part::All | Part::Inbound) {
         inbound::measure(setup, report, plan.inbound).await?;
+    }
+    if matches!(part, Part::All | Part::Imports) {
+        imports::measure(setup, report, plan.imports).await?;
     }
     if matches!(part, Part::All | Part::Accounts) {
         accounts::measure(setup, report, plan.accounts).await?;

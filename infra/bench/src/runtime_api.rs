@@ -21,7 +21,7 @@ const INVOCATIONS: &str = "/2018-06-01/runtime/invocation/";
 const NEXT: &str = "/2018-06-01/runtime/invocation/next";
 
 /// Longer than any answer takes; a worker that needs it is broken, not slow.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The API, for as long as this lives.
 pub(crate) struct RuntimeApi {

@@ -115,6 +115,7 @@ impl Setup {
             ("WEBHOOK_ROUTES_TABLE", ROUTES_TABLE.to_owned()),
             ("MAIL_QUEUE_URL", queue("mail")),
             ("MEDIA_QUEUE_URL", queue("media")),
+            ("IMPORTS_QUEUE_URL", queue("imports.fifo")),
             ("MEDIA_BUCKET", "media".to_owned()),
             ("ERASURES_QUEUE_URL", queue("erasures")),
             ("RATE_LIMITS_TABLE", "rate-limits".to_owned()),
