@@ -4,6 +4,7 @@ use cloud::routes::WebhookRoute;
 use db::api_keys::ApiKey;
 use db::connections::NewConnection;
 use db::users::User;
+use domain::connection::ConnectionKind;
 use domain::persona::Persona;
 use domain::user::{Locale, Permission, Role};
 use domain::{ApiKeyId, CompanyId, CompanyScope, ConnectionId, UserId};
@@ -136,7 +137,7 @@ async fn sealed_connection(app: &App, demo: &Demo) -> Result<NewConnection> {
     };
     Ok(NewConnection {
         id: connection.id,
-        kind: "whatsapp_cloud".to_owned(),
+        kind: ConnectionKind::WhatsappCloud,
         name: connection.name.clone(),
         slug: connection.slug.clone(),
         provider_account: connection.phone_number_id.clone(),

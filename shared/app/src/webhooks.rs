@@ -4,6 +4,7 @@
 use cloud::queue::{MAX_MESSAGE_BYTES, QueueMessage};
 use cloud::routes::WebhookRoute;
 use cloud::seal::Sealed;
+use domain::connection::ConnectionKind;
 use domain::job::{ENVELOPE_VERSION, InboundEnvelope};
 use providers::whatsapp_cloud::{self, webhook::SplitEvent};
 use secrecy::SecretString;
@@ -11,7 +12,6 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 
 use crate::error::{Error, Result, internal};
-use crate::inbound::CHANNEL;
 use crate::sealed::{self, Place};
 use crate::{App, trace};
 
@@ -110,7 +110,7 @@ async fn message(
         v: ENVELOPE_VERSION,
         company_id: route.company_id,
         connection_id: route.connection_id,
-        provider: CHANNEL.to_owned(),
+        provider: ConnectionKind::WhatsappCloud.to_string(),
         key: event.key,
         received_at_ms: now.timestamp_millis(),
         trace: trace::current(),

@@ -1,5 +1,6 @@
 //! Connections: the company's accounts with messaging providers. Secrets stay sealed here.
 
+use domain::connection::ConnectionKind;
 use domain::{CompanyId, ConnectionId, PersonaId};
 
 use crate::error::OnConstraint;
@@ -10,8 +11,8 @@ use crate::{Result, SystemTx, TenantTx};
 pub struct Connection {
     /// Its id.
     pub id: ConnectionId,
-    /// `whatsapp_cloud`, …
-    pub kind: String,
+    /// What it is to.
+    pub kind: ConnectionKind,
     /// The provider's id of the account.
     pub provider_account: String,
     /// Sealed access token.
@@ -25,8 +26,8 @@ pub struct Connection {
 pub struct NewConnection {
     /// Its id.
     pub id: ConnectionId,
-    /// `whatsapp_cloud`, …
-    pub kind: String,
+    /// What it is to.
+    pub kind: ConnectionKind,
     /// What people call it.
     pub name: String,
     /// Its place in webhook addresses.
@@ -57,7 +58,7 @@ pub async fn insert(tx: &mut TenantTx, new: &NewConnection) -> Result<()> {
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         company_id.0,
         new.id.0,
-        new.kind,
+        new.kind as _,
         new.name,
         new.slug,
         new.provider_account,
@@ -81,7 +82,7 @@ pub async fn find(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Connecti
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Connection,
-        r#"SELECT id AS "id: ConnectionId", kind, provider_account, access_token,
+        r#"SELECT id AS "id: ConnectionId", kind AS "kind: ConnectionKind", provider_account, access_token,
                   persona_id AS "persona_id: PersonaId"
            FROM connections WHERE company_id = $1 AND id = $2"#,
         company_id.0,

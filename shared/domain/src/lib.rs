@@ -5,13 +5,14 @@
 //! status lattice · [`media`] files, their types and limits · [`variables`] in texts · [`session`] sessions and who holds
 //! them · [`inbound`] what a provider told us, normalised · [`turn`] when a burst of messages is answered · [`board`] stages
 //! and what they make of leads · [`fractional_index`] places in an order · [`money`] amounts and currencies · [`persona`]
-//! who the AI is · [`company`] what a company decided · [`user`] people, roles, permissions · [`job`] work that travels on
+//! who the AI is · [`company`] what a company decided · [`connection`] its accounts with providers · [`user`] people, roles, permissions · [`job`] work that travels on
 //! queues · [`event`] what happened, for whoever listens.
 //!
 //! Never in here: I/O, async, the clock, randomness, SQL, HTTP, a provider's wire format.
 
 pub mod board;
 pub mod company;
+pub mod connection;
 pub mod contact;
 pub mod event;
 pub mod fractional_index;

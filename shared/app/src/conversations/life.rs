@@ -80,8 +80,16 @@ pub(crate) async fn find_or_open(
         message: "this contact has no address on this channel".to_owned(),
     })?;
     let now = app.clock.now();
-    Ok(db::conversations::open(tx, new_id, contact_id, connection_id, &connection.kind, &address, now)
-        .await?)
+    Ok(db::conversations::open(
+        tx,
+        new_id,
+        contact_id,
+        connection_id,
+        connection.kind.as_str(),
+        &address,
+        now,
+    )
+    .await?)
 }
 
 /// The provider's own address first; the number that people use when there is none.

@@ -12,8 +12,8 @@ use domain::inbound::ProviderFault;
 use domain::media::{self as rules, Attachment, MediaState, Purpose};
 use domain::message::MessageType;
 use domain::{CompanyScope, MediaId};
-use providers::whatsapp_cloud::client::{Credentials, WhatsAppCloud};
-use providers::whatsapp_cloud::error::SendError;
+use providers::channel::error::SendError;
+use providers::channel::{Channel, UploadFile as _};
 
 use super::{not_ready, store};
 use crate::App;
@@ -107,8 +107,7 @@ pub(crate) async fn put_at_provider(
     app: &App,
     scope: CompanyScope,
     connection: &Connection,
-    client: &WhatsAppCloud,
-    credentials: &Credentials,
+    channel: &Channel,
     media_id: MediaId,
 ) -> Result<String, NoCopy> {
     let (known, media) = look_up(app, scope, connection, media_id).await.map_err(NoCopy::Ours)?;
@@ -118,7 +117,7 @@ pub(crate) async fn put_at_provider(
     let Some(media) = media.filter(|media| media.state == MediaState::Ready) else {
         return Err(NoCopy::Gone);
     };
-    let provider_id = match tokio::time::timeout(TIMEOUT, bring(app, client, credentials, &media)).await {
+    let provider_id = match tokio::time::timeout(TIMEOUT, bring(app, channel, &media)).await {
         Ok(outcome) => outcome?,
         Err(_) => return Err(harmless(too_slow())),
     };
@@ -126,12 +125,7 @@ pub(crate) async fn put_at_provider(
     Ok(provider_id)
 }
 
-async fn bring(
-    app: &App,
-    client: &WhatsAppCloud,
-    credentials: &Credentials,
-    media: &Media,
-) -> Result<String, NoCopy> {
+async fn bring(app: &App, channel: &Channel, media: &Media) -> Result<String, NoCopy> {
     let largest = rules::largest(Purpose::Message, &media.mime_type).unwrap_or_default();
     let bytes = app.media.read(&media.key, usize::try_from(largest).unwrap_or_default()).await;
     let bytes = bytes.map_err(|error| match error {
@@ -139,7 +133,7 @@ async fn bring(
         error => NoCopy::Ours(store(error)),
     })?;
     let name = media.file_name.as_deref().unwrap_or("file");
-    client.upload_media(credentials, bytes, &media.mime_type, name).await.map_err(harmless)
+    channel.upload(bytes, &media.mime_type, name).await.map_err(harmless)
 }
 
 /// A file that may be there or not is nothing that a customer sees: it is put there again.
