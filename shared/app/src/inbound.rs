@@ -17,11 +17,12 @@ use domain::inbound::{InboundEvent, MarketingPreference};
 use domain::job::InboundEnvelope;
 use domain::{CompanyScope, ConnectionId};
 
-use crate::App;
 use crate::error::{Error, Result, internal};
 use crate::outbox::{self, Outgoing};
+use crate::{App, connections};
 
 pub(crate) use identity::learn;
+pub(crate) use opt_outs::write_down_refused;
 pub(crate) use statuses::{changed_event, replay_for};
 
 /// One event with the connection that it came in by.
@@ -84,6 +85,10 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
             InboundEvent::MarketingPreference(preference) => {
                 set_marketing_preference(app, &mut tx, kind, preference, &mut outgoing).await?;
             }
+            InboundEvent::Connection(update) => {
+                let at = entries[position].received_at;
+                connections::note(&mut tx, connection_id, update, at, &mut outgoing).await?;
+            }
             InboundEvent::Notice { field, reason } => {
                 tracing::info!(
                     event.field = field,
@@ -95,6 +100,7 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
     }
     messages::store(app, &mut tx, &arrived_messages, &mut outgoing).await?;
     statuses::apply(&mut tx, &arrived_statuses, &mut outgoing).await?;
+    opt_outs::write_down_told(app, &mut tx, &arrived_statuses, &mut outgoing).await?;
     outbox::commit(app, tx, outgoing).await
 }
 
@@ -122,11 +128,10 @@ async fn load_payloads(app: &App, events: &[InboundEnvelope]) -> Result<Vec<Stri
 pub(crate) fn normalise(kind: ConnectionKind, payload: &str) -> InboundEvent {
     match kind {
         ConnectionKind::WhatsappCloud => providers::whatsapp_cloud::normalise::normalise(payload),
-        ConnectionKind::WhatsappWeb
-        | ConnectionKind::Evolution
-        | ConnectionKind::Uazapi
-        | ConnectionKind::TwilioSms
-        | ConnectionKind::Retell => unknown_provider(kind.as_str()),
+        ConnectionKind::Evolution => providers::evolution::normalise::normalise(payload),
+        ConnectionKind::Uazapi => providers::uazapi::normalise::normalise(payload),
+        ConnectionKind::TwilioSms => providers::twilio::normalise::normalise(payload),
+        ConnectionKind::WhatsappWeb | ConnectionKind::Retell => unknown_provider(kind.as_str()),
     }
 }
 
@@ -140,6 +145,7 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
         InboundEvent::Status(_) => ("status", None),
         InboundEvent::AddressChange(_) => ("address_change", None),
         InboundEvent::MarketingPreference(_) => ("marketing_preference", None),
+        InboundEvent::Connection(_) => ("connection", None),
         InboundEvent::Notice { field, reason } => ("notice", Some(format!("{field}: {reason}"))),
     };
     let received_at = DateTime::<Utc>::from_timestamp_millis(event.received_at_ms)
@@ -152,6 +158,7 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
             InboundEvent::Message(_)
             | InboundEvent::AddressChange(_)
             | InboundEvent::MarketingPreference(_)
+            | InboundEvent::Connection(_)
             | InboundEvent::Notice { .. } => None,
         },
         kind,

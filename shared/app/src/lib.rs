@@ -10,7 +10,7 @@
 //!
 //! What the API reads and writes, and consumers with it: [`contacts`], [`tabulations`], [`lists`], [`segments`],
 //! [`merges`] contacts that are one person, [`disclosures`] what is known of a person, for them, [`erasures`] who is
-//! forgotten · [`conversations`], [`quick_replies`], [`messages`], [`media`] files, [`sessions`] · [`boards`], [`leads`].
+//! forgotten · [`connections`] · [`conversations`], [`quick_replies`], [`messages`], [`media`] files, [`sessions`] · [`boards`], [`leads`].
 //!
 //! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
 
@@ -21,6 +21,7 @@ pub mod boards;
 mod channels;
 pub mod cleanup;
 pub mod company;
+pub mod connections;
 pub mod contacts;
 pub mod context;
 pub mod conversations;

@@ -16,7 +16,7 @@ use domain::message::{Callback, Direction, MessageStatus, MessageType};
 use domain::{CompanyScope, ConnectionId, ConversationId, MediaId, MessageId};
 use providers::channel::content::{MediaKind, MediaSource, OutboundContent, OutboundMedia};
 use providers::channel::error::{Remedy, SendError};
-use providers::channel::{self, Accepted, Channel, MarkRead as _, SendMessage as _};
+use providers::channel::{self, Accepted, Channel, Files, MarkRead as _, SendMessage as _};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result, internal};
@@ -126,7 +126,7 @@ async fn send_file(
     let (recipient, connection) = find_ends(&mut tx, file.conversation_id).await?;
     tx.commit().await?;
     let copy = match prepare(app, scope, &connection).await {
-        Ok(channel) => sending::put_at_provider(app, scope, &connection, &channel, file.media_id).await,
+        Ok(channel) => sending::offer(app, scope, &connection, &channel, file.media_id).await,
         Err(error) => Err(NoCopy::Ours(error)),
     };
     if let Err(NoCopy::Ours(error)) = copy {
@@ -172,7 +172,7 @@ async fn deliver(
     claimed: &Claimed,
     recipient: &StoredRecipient,
     connection: Connection,
-    file: Option<String>,
+    file: Option<MediaSource>,
 ) -> Result<()> {
     let channel = match prepare(app, scope, &connection).await {
         Ok(channel) => channel,
@@ -201,7 +201,8 @@ async fn deliver(
             outcome => outcome,
         },
         Err(error) => {
-            if let (SendError::Rejected(_), Some(media_id)) = (&error, file_of(claimed.media.as_ref())) {
+            let is_rejected = matches!(error, SendError::Rejected(_)) && channel.files() == Files::Uploaded;
+            if let Some(media_id) = file_of(claimed.media.as_ref()).filter(|_| is_rejected) {
                 sending::forget_copy(app, scope, connection.id, media_id).await?;
             }
             refused(app, scope, claimed, error).await
@@ -271,7 +272,7 @@ async fn prepare(app: &App, scope: CompanyScope, connection: &Connection) -> Res
 fn provider_message(
     claimed: &Claimed,
     recipient: &StoredRecipient,
-    file: Option<String>,
+    file: Option<MediaSource>,
 ) -> std::result::Result<channel::Message, ProviderFault> {
     if recipient.is_group {
         return Err(unsendable("group_send_unsupported", "This channel does not send to groups"));
@@ -290,19 +291,19 @@ fn unsendable(code: &str, title: &str) -> ProviderFault {
     ProviderFault { code: code.to_owned(), title: title.to_owned(), detail: None }
 }
 
-/// The content of a stored message as the Cloud API takes it; `None` for what it does not take. `file` is what a message of
-/// a file has beside it, and what the provider calls that.
+/// The content of a stored message as channels take it; `None` for what none takes. `file` is what a message of a file has
+/// beside it, and where the provider finds that.
 pub(crate) fn content_of(
     kind: MessageType,
     text: Option<&str>,
     content: Option<&Value>,
-    file: Option<(&Attachment, String)>,
+    file: Option<(&Attachment, MediaSource)>,
 ) -> Option<OutboundContent> {
     let media = |kind| {
-        let (attachment, provider_id) = file?;
+        let (attachment, source) = file?;
         Some(OutboundContent::Media(OutboundMedia {
             kind,
-            source: MediaSource::Id(provider_id),
+            source,
             caption: text.map(str::to_owned),
             filename: attachment.filename.clone(),
             voice: attachment.voice,
@@ -325,6 +326,7 @@ pub(crate) fn content_of(
         MessageType::Reaction => Some(OutboundContent::Reaction {
             message_id: content?["message_id"].as_str()?.to_owned(),
             emoji: content?["emoji"].as_str().unwrap_or_default().to_owned(),
+            of_ours: content?["of_ours"].as_bool().unwrap_or(false),
         }),
         MessageType::Button
         | MessageType::Order
@@ -336,7 +338,7 @@ pub(crate) fn content_of(
     }
 }
 
-fn content(claimed: &Claimed, file: Option<String>) -> Option<OutboundContent> {
+fn content(claimed: &Claimed, file: Option<MediaSource>) -> Option<OutboundContent> {
     let attachment = claimed.media.as_ref().map(Attachment::read);
     let file = attachment.as_ref().zip(file);
     content_of(claimed.message_type, claimed.text.as_deref(), claimed.content.as_ref(), file)
@@ -414,6 +416,9 @@ async fn refused(app: &App, scope: CompanyScope, claimed: &Claimed, error: SendE
     tracing::warn!(message.id = %claimed.id, provider.code = fault.code, "provider did not take the message");
     let pause = match error.remedy() {
         Remedy::Unknown => return finish(app, scope, claimed, MessageStatus::Unknown, Some(&fault)).await,
+        Remedy::GiveUp if matches!(error, SendError::OptedOut(_)) => {
+            return opted_out(app, scope, claimed, &fault).await;
+        }
         Remedy::WaitForWindow | Remedy::FixAndResend | Remedy::GiveUp => {
             return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await;
         }
@@ -429,6 +434,25 @@ async fn refused(app: &App, scope: CompanyScope, claimed: &Claimed, error: SendE
     }
     finish(app, scope, claimed, MessageStatus::Queued, Some(&fault)).await?;
     Err(Error::RetryLater { after: pause.min(LONGEST_PAUSE), source: error.into() })
+}
+
+/// The message failed, and nobody shall try another one: both are written down together.
+async fn opted_out(app: &App, scope: CompanyScope, claimed: &Claimed, fault: &ProviderFault) -> Result<()> {
+    let wire = json!({"code": fault.code, "title": fault.title, "detail": fault.detail});
+    let (sending, failed) = ([MessageStatus::Sending], MessageStatus::Failed);
+    let mut outgoing = Outgoing::default();
+    let mut tx = app.db().await?.begin(scope).await?;
+    let recipient = db::conversations::find_recipient(&mut tx, claimed.conversation_id)
+        .await?
+        .ok_or(Error::NotFound("conversation"))?;
+    let changed =
+        delivery::set_status(&mut tx, claimed.id, &sending, failed, Some(wire), app.clock.now()).await?;
+    if let Some(changed) = changed {
+        outgoing.event(scope, inbound::changed_event(changed))?;
+    }
+    let contact_id = recipient.contact_id;
+    inbound::write_down_refused(app, &mut tx, claimed.id, contact_id, fault, &mut outgoing).await?;
+    outbox::commit(app, tx, outgoing).await
 }
 
 fn backoff(base: u32, attempt: u32) -> Duration {

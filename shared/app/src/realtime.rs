@@ -191,6 +191,8 @@ fn is_for_browsers(event: &Event) -> bool {
         | Event::ConversationChanged { .. }
         | Event::SessionChanged { .. }
         | Event::SessionNeedsHuman { .. }
+        | Event::ConnectionChanged { .. }
+        | Event::ConnectionCode { .. }
         | Event::BoardChanged { .. }
         | Event::BoardDeleted { .. }
         | Event::LeadCreated { .. }

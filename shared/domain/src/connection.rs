@@ -60,6 +60,24 @@ impl fmt::Display for ConnectionKind {
     }
 }
 
+/// How a connection stands, as its provider says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum ConnectionState {
+    /// Nobody said anything yet.
+    #[default]
+    Unknown,
+    /// It is being linked: a person has to act, or wait.
+    Connecting,
+    /// It works.
+    Connected,
+    /// It works, but not as it should.
+    Degraded,
+    /// It does not work.
+    Down,
+}
+
 /// The text names no kind of connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no kind of connection")]

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{CompanyId, ConversationId, ErasureId, InvitationId, MediaId, MessageId, TurnId, UserId};
+use crate::{
+    CompanyId, ConnectionId, ConversationId, ErasureId, InvitationId, MediaId, MessageId, TurnId, UserId,
+};
 
 /// Version of the forms that travel on queues and bus. A change that an older release would read wrongly raises it.
 pub const ENVELOPE_VERSION: u32 = 1;
@@ -14,7 +16,7 @@ pub const ENVELOPE_VERSION: u32 = 1;
 pub enum Queue {
     /// Provider events, FIFO by customer.
     Inbound,
-    /// Calls to messaging providers, FIFO by conversation.
+    /// Calls to messaging providers, FIFO by conversation, or by connection where they are about that.
     Outbound,
     /// Turns that may be complete; standard, delayed.
     Turns,
@@ -59,6 +61,12 @@ pub enum Job {
         conversation_id: ConversationId,
         /// Show the typing indicator too.
         typing: bool,
+    },
+    /// Makes a connection known where webhooks and the provider look for it, as it stands now, or forgets one that was
+    /// removed.
+    SetUpConnection {
+        /// Which.
+        connection_id: ConnectionId,
     },
     /// Goes on with the erasure of a person.
     EraseContact {
@@ -131,7 +139,9 @@ impl Job {
         match self {
             Self::CloseTurn { .. } => Queue::Turns,
             Self::AnswerTurn { .. } => Queue::AiReply,
-            Self::SendMessage { .. } | Self::MarkRead { .. } => Queue::Outbound,
+            Self::SendMessage { .. } | Self::MarkRead { .. } | Self::SetUpConnection { .. } => {
+                Queue::Outbound
+            }
             Self::SendMail { .. } => Queue::Mail,
             Self::FetchMedia { .. } | Self::MakeThumbnail { .. } | Self::DeleteFiles { .. } => Queue::Media,
             Self::EraseContact { .. } => Queue::Erasures,
@@ -151,6 +161,7 @@ impl Job {
             Self::SendMessage { conversation_id, .. } | Self::MarkRead { conversation_id, .. } => {
                 Some(conversation_id.to_string())
             }
+            Self::SetUpConnection { connection_id } => Some(connection_id.to_string()),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::inbox::Inbox;
 const IN_PATHS: &[(&str, &str)] = &[
     ("api-keys", "api_key"),
     ("auth/sessions", "login_session"),
+    ("connections", "connection"),
     ("contact-fields", "contact_field"),
     ("contacts", "contact"),
     ("contacts/by-phone", "phone"),
@@ -101,6 +102,14 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
     ),
     ("POST /api/v1/conversations/{id}/assign", "agent_id", 422, r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/conversations/{id}/assign", "department_id", 422, r#"{ "department_id": "$department" }"#),
+    ("PATCH /api/v1/connections/{id}", "persona_id", 404, r#"{ "persona_id": "$persona" }"#),
+    (
+        "POST /api/v1/connections",
+        "persona_id",
+        404,
+        r#"{ "kind": "evolution", "name": "Loja", "persona_id": "$persona", "base_url": "https://evolution.example.com",
+             "instance": "loja", "api_key": "chave" }"#,
+    ),
     ("POST /api/v1/contacts/{id}/merge", "into", 422, r#"{ "into": "$contact" }"#),
     ("POST /api/v1/departments", "member_ids", 422, r#"{ "name": "Compras", "member_ids": ["$member"] }"#),
     ("PATCH /api/v1/leads/{id}", "contact_id", 422, r#"{ "contact_id": "$contact" }"#),
@@ -209,6 +218,11 @@ impl Company {
         let quick_reply = make("quick-replies", json!({ "shortcut": "oi", "text": "Oi!" })).await;
         let picture = json!({ "file_name": "foto.jpg", "mime_type": "image/jpeg", "size": 1000 });
         let media = make("media", picture).await;
+        let persona: uuid::Uuid = sqlx::query_scalar("SELECT id FROM personas WHERE company_id = $1")
+            .bind(inbox.tenant.company_id)
+            .fetch_one(&inbox.stack.admin())
+            .await
+            .unwrap();
         let id = |of: &Value| of.as_str().unwrap().to_owned();
         let ids = BTreeMap::from([
             ("api_key", id(&key["id"])),
@@ -227,6 +241,7 @@ impl Company {
             ("member", id(&on_laptop["user"]["id"])),
             ("message", id(&message["id"])),
             ("note", id(&note["id"])),
+            ("persona", persona.to_string()),
             ("phone", id(&contact["phone"])),
             ("other_lead", id(&other_lead["id"])),
             ("quick_reply", id(&quick_reply["id"])),

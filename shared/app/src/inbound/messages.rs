@@ -81,8 +81,9 @@ pub(super) async fn store(
         )?;
     }
     let own = brought.iter().zip(&placed).filter(|(_, placed)| placed.message.group_id.is_none());
-    let fresh = own.map(|(message, _)| message).filter(|message| stored.contains(&message.id));
-    opt_outs::write_down(app, tx, fresh, outgoing).await?;
+    let fresh = own.filter(|(message, _)| stored.contains(&message.id));
+    let said = fresh.map(|(message, placed)| (message, placed.message.keyword));
+    opt_outs::write_down(app, tx, said, outgoing).await?;
     note_files(tx, scope, &placed, &stored, now, outgoing).await?;
     open_turns(app, tx, &placed, &conversations, &sessions, outgoing).await
 }
@@ -262,7 +263,8 @@ async fn open_turns(
         .iter()
         .filter(|placed| {
             let message = placed.message;
-            !message.echo && message.group_id.is_none() && message.message_type.asks_for_answer()
+            let is_ours_to_answer = message.keyword.is_none() && !message.echo && message.group_id.is_none();
+            is_ours_to_answer && message.message_type.asks_for_answer()
         })
         .collect();
     if asking.is_empty() {

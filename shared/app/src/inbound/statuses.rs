@@ -170,6 +170,7 @@ mod tests {
             status,
             at: DateTime::UNIX_EPOCH + TimeDelta::seconds(second),
             error: None,
+            opted_out: false,
             recipient: Vec::new(),
             billing: Value::Null,
         }

@@ -24,6 +24,8 @@ pub enum OutboundContent {
         message_id: String,
         /// One emoji; empty takes the reaction back.
         emoji: String,
+        /// It is about a message of ours: gateways ask.
+        of_ours: bool,
     },
     /// `{latitude, longitude, name?, address?}`.
     Location(Value),

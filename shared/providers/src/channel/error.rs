@@ -159,6 +159,11 @@ impl SendError {
         Self::Rejected(own_fault("no_address", "This contact has no address on this channel", None))
     }
 
+    /// The channel does not send this type of content.
+    pub(crate) fn unsendable() -> Self {
+        Self::Rejected(own_fault("unsendable_type", "This type cannot be sent", None))
+    }
+
     /// A success that cannot be read: sent, but we do not know as what.
     pub(crate) fn unreadable(detail: String) -> Self {
         Self::Unknown(own_fault("unreadable", "the answer cannot be read", Some(detail)))

@@ -1,17 +1,23 @@
 //! One way to speak with every messaging provider: narrow traits by capability, and [`Channel`], which is the `match` from
 //! the kind of a connection to its client.
 //!
-//! Rooms: [`content`] what messages hold · [`error`] how calls fail, in one enum for all of them. Each provider's module
+//! Rooms: [`content`] what messages hold · [`error`] how calls fail, in one enum for all of them · [`event`] events on their
+//! way from webhooks to the queue · `gateway` calls of self-hosted gateways. Each provider's module
 //! implements the capabilities that it has, and normalises its webhooks into `domain::inbound`; nobody else reads its
 //! words.
 
 pub mod content;
 pub mod error;
+pub mod event;
+
+pub(crate) mod gateway;
 
 use bytes::Bytes;
+use domain::connection::ConnectionState;
 use domain::inbound::Address;
+use secrecy::SecretString;
 
-use crate::whatsapp_cloud;
+use crate::{evolution, twilio, uazapi, whatsapp_cloud};
 use content::OutboundContent;
 use error::SendError;
 
@@ -113,11 +119,95 @@ pub trait FetchFile {
     ) -> impl Future<Output = Result<Fetched, SendError>> + Send;
 }
 
+/// How an account stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// How.
+    pub state: ConnectionState,
+    /// A stable word for why, where it is not as it should be.
+    pub reason: Option<String>,
+    /// The name that customers see, or that the provider knows it by.
+    pub name: Option<String>,
+    /// The number as the provider writes it.
+    pub number: Option<String>,
+}
+
+/// Says how the account stands; also proof that the credentials work.
+pub trait ReportCondition {
+    /// Asks.
+    ///
+    /// # Errors
+    /// [`SendError`]; any that may pass may be tried again here.
+    fn condition(&self) -> impl Future<Output = Result<Condition, SendError>> + Send;
+}
+
+/// Whether somebody on WhatsApp has a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberCheck {
+    /// As it was asked for.
+    pub number: String,
+    /// What WhatsApp calls them; `None` for nobody.
+    pub address: Option<Address>,
+}
+
+/// Knows who is on WhatsApp.
+pub trait CheckNumbers {
+    /// Asks of numbers, as digits.
+    ///
+    /// # Errors
+    /// [`SendError`]; an unknown outcome may be tried again here.
+    fn check_numbers(
+        &self,
+        numbers: &[String],
+    ) -> impl Future<Output = Result<Vec<NumberCheck>, SendError>> + Send;
+}
+
+/// What links a phone with an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkCode {
+    /// How the account stands: connected ones have no code.
+    pub state: ConnectionState,
+    /// A picture to scan, as a `data:` address.
+    pub image: Option<String>,
+    /// What the picture says.
+    pub text: Option<String>,
+    /// Eight characters to type instead.
+    pub pairing_code: Option<String>,
+}
+
+/// Is linked with a phone.
+pub trait LinkDevice {
+    /// Begins to link, or goes on; harmless to repeat.
+    ///
+    /// # Errors
+    /// [`SendError`]; an unknown outcome may be tried again here.
+    fn link_code(&self) -> impl Future<Output = Result<LinkCode, SendError>> + Send;
+}
+
+/// Posts what happens to an address of ours.
+pub trait ReceiveWebhooks {
+    /// Has webhooks posted to `url`, proved by `secret` where the provider can; harmless to repeat.
+    ///
+    /// # Errors
+    /// [`SendError`]; an unknown outcome may be tried again here.
+    fn receive_webhooks(
+        &self,
+        url: &str,
+        secret: &SecretString,
+    ) -> impl Future<Output = Result<(), SendError>> + Send;
+}
+
 /// A connection's account at its provider, ready to be called.
 #[derive(Clone, Debug)]
 pub enum Channel {
     /// A number at Meta's WhatsApp Cloud API.
     WhatsAppCloud(whatsapp_cloud::Number),
+    /// An instance of an Evolution API gateway.
+    Evolution(evolution::Instance),
+    /// An instance of a UAZapi gateway.
+    Uazapi(uazapi::Instance),
+    /// A sender of SMS at Twilio.
+    Twilio(twilio::Sender),
 }
 
 impl Channel {
@@ -125,6 +215,31 @@ impl Channel {
     pub fn files(&self) -> Files {
         match self {
             Self::WhatsAppCloud(_) => Files::Uploaded,
+            Self::Evolution(_) | Self::Uazapi(_) | Self::Twilio(_) => Files::Linked,
+        }
+    }
+
+    /// As [`LinkDevice`]; `None` for what is linked with no phone.
+    ///
+    /// # Errors
+    /// As [`LinkDevice::link_code`].
+    pub async fn link_code(&self) -> Result<Option<LinkCode>, SendError> {
+        match self {
+            Self::Evolution(instance) => instance.link_code().await.map(Some),
+            Self::Uazapi(instance) => instance.link_code().await.map(Some),
+            Self::WhatsAppCloud(_) | Self::Twilio(_) => Ok(None),
+        }
+    }
+
+    /// As [`ReceiveWebhooks`]; nothing where a person does it at the provider.
+    ///
+    /// # Errors
+    /// As [`ReceiveWebhooks::receive_webhooks`].
+    pub async fn receive_webhooks(&self, url: &str, secret: &SecretString) -> Result<(), SendError> {
+        match self {
+            Self::Evolution(instance) => instance.receive_webhooks(url, secret).await,
+            Self::Uazapi(instance) => instance.receive_webhooks(url, secret).await,
+            Self::WhatsAppCloud(_) | Self::Twilio(_) => Ok(()),
         }
     }
 }
@@ -133,22 +248,31 @@ impl SendMessage for Channel {
     async fn send(&self, message: &Message) -> Result<Accepted, SendError> {
         match self {
             Self::WhatsAppCloud(number) => SendMessage::send(number, message).await,
+            Self::Evolution(instance) => instance.send(message).await,
+            Self::Uazapi(instance) => instance.send(message).await,
+            Self::Twilio(sender) => sender.send(message).await,
         }
     }
 }
 
 impl MarkRead for Channel {
+    /// Nobody sees whether an SMS was read: nothing is done.
     async fn mark_read(&self, customer: &Address, id: &str, typing: bool) -> Result<(), SendError> {
         match self {
             Self::WhatsAppCloud(number) => number.mark_read(customer, id, typing).await,
+            Self::Evolution(instance) => instance.mark_read(customer, id, typing).await,
+            Self::Uazapi(instance) => instance.mark_read(customer, id, typing).await,
+            Self::Twilio(_) => Ok(()),
         }
     }
 }
 
 impl UploadFile for Channel {
+    /// Refused by channels whose files are [`Files::Linked`].
     async fn upload(&self, bytes: Bytes, mime_type: &str, filename: &str) -> Result<String, SendError> {
         match self {
             Self::WhatsAppCloud(number) => number.upload(bytes, mime_type, filename).await,
+            Self::Evolution(_) | Self::Uazapi(_) | Self::Twilio(_) => Err(SendError::unsendable()),
         }
     }
 }
@@ -157,6 +281,20 @@ impl FetchFile for Channel {
     async fn fetch(&self, provider_media_id: &str, largest: usize) -> Result<Fetched, SendError> {
         match self {
             Self::WhatsAppCloud(number) => number.fetch(provider_media_id, largest).await,
+            Self::Evolution(instance) => instance.fetch(provider_media_id, largest).await,
+            Self::Uazapi(instance) => instance.fetch(provider_media_id, largest).await,
+            Self::Twilio(sender) => sender.fetch(provider_media_id, largest).await,
+        }
+    }
+}
+
+impl ReportCondition for Channel {
+    async fn condition(&self) -> Result<Condition, SendError> {
+        match self {
+            Self::WhatsAppCloud(number) => number.condition().await,
+            Self::Evolution(instance) => instance.condition().await,
+            Self::Uazapi(instance) => instance.condition().await,
+            Self::Twilio(sender) => sender.condition().await,
         }
     }
 }

@@ -63,7 +63,7 @@ impl OutboundContent {
             Self::Media(media) => (media.kind.as_str(), media.to_wire()),
             Self::Template(template) => ("template", template.clone()),
             Self::Interactive(interactive) => ("interactive", interactive.clone()),
-            Self::Reaction { message_id, emoji } => {
+            Self::Reaction { message_id, emoji, .. } => {
                 ("reaction", json!({ "message_id": message_id, "emoji": emoji }))
             }
             Self::Location(location) => ("location", location.clone()),

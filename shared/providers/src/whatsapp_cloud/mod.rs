@@ -15,9 +15,10 @@ pub mod signature;
 pub mod usage;
 pub mod webhook;
 
-mod lenient;
 mod message;
 mod raw;
+
+use crate::lenient;
 
 pub use channel::Number;
 pub use client::{Accepted, Credentials, NumberInfo, WhatsAppCloud};
