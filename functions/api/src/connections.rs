@@ -212,7 +212,7 @@ pub struct ChangeConnection {
     #[serde(default, deserialize_with = "runtime::http::body::nullable")]
     #[schema(value_type = Option<Uuid>)]
     persona_id: Option<Option<PersonaId>>,
-    /// `whatsapp_cloud`: Meta's id of the number.
+    /// `whatsapp_cloud`: Meta's id of the number, which cannot be another one.
     phone_number_id: Option<String>,
     /// `whatsapp_cloud`: the WhatsApp Business Account.
     waba_id: Option<String>,

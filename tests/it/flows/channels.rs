@@ -319,6 +319,74 @@ async fn an_sms_is_a_text_or_a_file_and_not_too_long() {
     flow.end().await;
 }
 
+/// The file of the newest message over a line, when it is settled.
+async fn settled(flow: &Flow, line: &Line) -> Value {
+    let path = format!("conversations/{}/messages", line.conversation(flow).await["id"].as_str().unwrap());
+    flow.until("the file to be settled", async || {
+        let mut messages = flow.api(Method::GET, &path, None).await.expect_status(200).body;
+        Some(messages["items"][0]["media"].take()).filter(|media| media["state"] != "waiting")
+    })
+    .await
+}
+
+#[tokio::test]
+async fn files_come_and_go_by_every_channel() {
+    let flow = Flow::start(TenantOptions::default()).await;
+    let bytes = super::media::picture(40, 40, image::ImageFormat::Jpeg);
+    let file = super::media::bring(&flow, "foto.jpg", "image/jpeg", &bytes).await;
+    for (kind, name) in
+        [("evolution", "messages_upsert_image_caption.json"), ("uazapi", "messages_image.json")]
+    {
+        let line = Line::open(&flow, kind).await;
+        let mut said = fixture(kind, name);
+        let secret = line.account.trim_start_matches("loja-");
+        (said["instance"], said["token"]) = (line.account.clone().into(), secret.into());
+        assert_eq!(deliver(&flow, &line, name, &said).await.status, 200);
+        flow.step(Queue::Inbound).await;
+        assert_eq!(settled(&flow, &line).await["state"], "ready", "{kind}");
+        let conversation = line.conversation(&flow).await;
+        let new = json!({
+            "conversation_id": conversation["id"], "type": "image", "media_id": file, "text": "Assim?",
+        });
+        let sent = flow.api(Method::POST, "messages", Some(&new)).await.expect_status(202).body;
+        reaches(&flow, &sent["id"], "read").await;
+        let accepted = line.accepted(&flow).await;
+        let body = &accepted[0]["body"];
+        let link = body["media"].as_str().or(body["file"].as_str()).unwrap();
+        let fetched = testkit::http_client().get(link).send().await.unwrap().error_for_status().unwrap();
+        assert_eq!(
+            fetched.headers()["content-type"],
+            "image/jpeg",
+            "{kind}: the provider can follow the link"
+        );
+        assert_eq!(body["caption"].as_str().or(body["text"].as_str()), Some("Assim?"));
+    }
+    let line = Line::open(&flow, "twilio_sms").await;
+    let server = flow.stack.sandbox_url.trim_end_matches('/');
+    for (place, state) in [("ME1", "ready"), ("ME0", "gone")] {
+        let link = format!("{server}/twilio/2010-04-01/Accounts/{}/Messages/MM1/Media/{place}", line.account);
+        let form = format!(
+            "MessageSid=MM{place}&From=%2B16505550123&To=&Body=&NumMedia=1&MediaContentType0=image%2Fjpeg&MediaUrl0={link}"
+        );
+        let path = format!("{}/messages", line.webhook_path);
+        let url = format!("{}{path}", flow.stack.webhook_urls.meta);
+        let token = SecretString::from(line.account.trim_start_matches("AC").to_owned());
+        let signature = providers::twilio::signature::sign(&token, &url, form.as_bytes());
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("x-twilio-signature", signature.as_str()),
+        ];
+        assert_eq!(flow.call_webhook(&path, &headers, form).await.status, 200);
+        flow.step(Queue::Inbound).await;
+        assert_eq!(settled(&flow, &line).await["state"], state, "{place}");
+    }
+    flow.until("reports to be over", async || {
+        (flow.step(Queue::Inbound).await == Step::Nothing).then_some(())
+    })
+    .await;
+    flow.end().await;
+}
+
 #[tokio::test]
 async fn connections_are_made_changed_and_removed_and_their_secrets_never_shown() {
     let flow = Flow::start(TenantOptions::default()).await;
@@ -375,6 +443,9 @@ async fn connections_are_made_changed_and_removed_and_their_secrets_never_shown(
         (&changed["name"], changed["version"].as_i64() > cloud.body["version"].as_i64()),
         (&json!("Cloud 2"), true)
     );
+    let other = json!({ "phone_number_id": "1" });
+    let refused = flow.api(Method::PATCH, &path, Some(&other)).await.expect_problem(422, "invalid");
+    assert_eq!(refused["errors"][0]["field"], "phone_number_id");
     flow.pump().await;
 
     assert_eq!(flow.api(Method::DELETE, &path, None).await.status, 204);

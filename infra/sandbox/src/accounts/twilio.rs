@@ -21,6 +21,7 @@ use crate::world::Sandbox;
 pub(super) fn routes() -> Router<Arc<Sandbox>> {
     Router::new()
         .route("/twilio/2010-04-01/Accounts/{account}/Messages.json", post(send))
+        .route("/twilio/2010-04-01/Accounts/{account}/Messages/{sid}/Media/{media}", get(media))
         .route("/twilio/2010-04-01/Accounts/{account}", get(account))
 }
 
@@ -82,6 +83,24 @@ async fn send(State(sandbox): Shared, Path(name): Path<String>, headers: HeaderM
     })
     .await
 }
+
+/// A file of an MMS: a picture, or nothing for `ME0`.
+async fn media(
+    State(sandbox): Shared,
+    Path((name, _sid, media)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    match authorised(&sandbox, &name, &headers) {
+        None => error(StatusCode::UNAUTHORIZED, 20003, "Authenticate"),
+        Some(_) if media == "ME0" => {
+            error(StatusCode::NOT_FOUND, 20404, "The requested resource was not found")
+        }
+        Some(_) => ([(header::CONTENT_TYPE, "image/jpeg")], PICTURE).into_response(),
+    }
+}
+
+/// The beginning of a JPEG.
+const PICTURE: &[u8] = b"\xff\xd8\xff\xe0\x00\x10JFIF";
 
 fn form(fields: &[(&str, &str)]) -> Body {
     Body::Form(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())

@@ -197,7 +197,10 @@ pub(super) fn changed(app: &App, known: &Connection, given: &Given) -> Result<Ac
     }
     match known.kind {
         ConnectionKind::WhatsappCloud => {
-            account.id = plain("phone_number_id", &known.provider_account);
+            // Routes of webhooks lead from a number to its connection.
+            if plain("phone_number_id", &known.provider_account) != known.provider_account {
+                return Err(Error::invalid("phone_number_id", "cannot be changed: make another connection"));
+            }
             account.waba_id = given.waba_id.clone().or(account.waba_id);
             account.access_token = given.access_token.clone();
             account.app_secret = given.app_secret.clone();

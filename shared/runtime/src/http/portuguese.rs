@@ -208,6 +208,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "a number in E.164, or a messaging service of Twilio's, MG…",
         "um número em E.164, ou um serviço de mensagens da Twilio, MG…",
     ),
+    ("cannot be changed: make another connection", "não pode ser alterado: crie outra conexão"),
     ("digits", "dígitos"),
     ("an address with https", "um endereço com https"),
     ("an address without a query", "um endereço sem query"),
