@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use db::connections::Connection;
 use domain::connection::{ConnectionKind, ConnectionState};
+use domain::user::Permission;
 use domain::{ConnectionId, PersonaId};
 use providers::channel::LinkCode;
 use runtime::http::{
@@ -64,7 +65,8 @@ pub struct ConnectionBody {
     state_reason: Option<String>,
     state_since: Option<DateTime<Utc>>,
     /// Where the provider posts what happens. Gateways are told by us; at Meta a person sets it, and at Twilio, with
-    /// `/messages` behind it. `null` where this installation does not know.
+    /// `/messages#rc=5&rp=5xx,ct,rt` behind it: so that it repeats what was not taken. `null` where this installation does
+    /// not know.
     webhook_url: Option<String>,
     /// Grows with every change.
     version: i32,
@@ -303,6 +305,7 @@ async fn list(
     caller: Caller,
     ValidQuery(query): ValidQuery<ConnectionQuery>,
 ) -> Result<Json<PageBody<ConnectionBody>>, ApiError> {
+    caller.require(Permission::ReadInbox)?;
     let page = PageQuery { limit: query.limit, cursor: query.cursor };
     let (position, limit) = (page.position(LIST)?, page.limit()?);
     let found = connections::list(&app, caller.identity(), query.kind, position, limit).await?;
