@@ -6,7 +6,7 @@
 #   infra/deploy.sh staging network          one of: network, database, application, observability
 #
 # The application needs PUBLIC_URL (https://app.example.com), OPENAI_KEY_SECRET_ARN, MAIL_FROM and MAIL_IDENTITY_ARN, and
-# takes ALLOWED_ORIGINS, GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET_ARN, FACEBOOK_APP_ID, FACEBOOK_APP_SECRET_ARN;
+# takes ALLOWED_ORIGINS, WEBHOOKS_URL, GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET_ARN, FACEBOOK_APP_ID, FACEBOOK_APP_SECRET_ARN;
 # observability takes ALARM_EMAIL. What is taken and not set stays as it was; set to nothing, it is taken away.
 # REGION defaults to us-east-1. What a stack needs of another one is read from that one's outputs.
 set -euo pipefail
@@ -80,6 +80,7 @@ main() {
             database_secret=$(output database DatabaseSecretArn)
             system_secret=$(output database SystemDatabaseSecretArn)
             take AllowedOrigins ALLOWED_ORIGINS
+            take WebhooksUrl WEBHOOKS_URL
             take GoogleClientId GOOGLE_CLIENT_ID
             take GoogleClientSecretArn GOOGLE_CLIENT_SECRET_ARN
             take FacebookAppId FACEBOOK_APP_ID

@@ -12,6 +12,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use db::conversations::inbox::Filter;
 use db::messages::Within;
+use domain::connection::ConnectionKind;
 use domain::user::Permission;
 use domain::{ConnectionId, ContactId, ConversationId, DepartmentId, UserId};
 use runtime::http::{ApiError, Caller, PageBody, PageQuery, PathId, Problem, ValidQuery};
@@ -75,6 +76,10 @@ pub struct ContactSummary {
 
 impl From<Listed> for ConversationBody {
     fn from(Listed { conversation, last_message }: Listed) -> Self {
+        let channel: Result<ConnectionKind, _> = conversation.channel.parse();
+        let has_window = channel.is_ok_and(ConnectionKind::has_service_window);
+        let window_expires_at =
+            conversation.last_inbound_at.filter(|_| has_window).map(|at| at + SERVICE_WINDOW);
         Self {
             id: conversation.id,
             contact_id: conversation.contact_id,
@@ -89,7 +94,7 @@ impl From<Listed> for ConversationBody {
             unread_count: conversation.unread_count,
             last_message: last_message.map(MessageBody::from),
             last_inbound_at: conversation.last_inbound_at,
-            window_expires_at: conversation.last_inbound_at.map(|at| at + SERVICE_WINDOW),
+            window_expires_at,
             assignee_id: conversation.assignee_id,
             department_id: conversation.department_id,
             tags: conversation.tags,

@@ -33,6 +33,7 @@ const OWN_PAGE: &str =
     tags(
         (name = "auth", description = "Accounts of people: registration, log-in, sessions, forgotten passwords"),
         (name = "company", description = "The company, its people, departments and API keys, and who did what"),
+        (name = "connections", description = "Accounts with messaging providers"),
         (name = "contacts", description = "The customers"),
         (name = "inbox", description = "Conversations with customers"),
         (name = "media", description = "Files: brought, sent and received"),

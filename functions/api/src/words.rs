@@ -55,6 +55,8 @@ words! {
     ClosedSessions: of::<domain::session::ClosedSessions>(),
         "What a customer's message does when their last session is over: `stay_closed` keeps it, and nothing automatic \
          happens.";
+    ConnectionKind: of::<domain::connection::ConnectionKind>(), "What a connection is to.";
+    ConnectionState: of::<domain::connection::ConnectionState>(), "How a connection stands.";
     AddressKind: of::<domain::inbound::AddressKind>(), "Whose form an address has.";
     FieldType: of::<domain::contact::FieldType>(), "What a field of the company's own holds.";
     ConversationStatus: of::<crate::conversations::ConversationStatus>(), "Where a conversation stands.";

@@ -128,6 +128,8 @@ pub async fn deploy(
         ("FacebookBaseUrl", sandbox::facebook_url(ports)),
         ("FacebookGraphBaseUrl", sandbox::facebook_url(ports)),
         ("GraphBaseUrl", sandbox::graph_url(ports)),
+        ("TwilioBaseUrl", sandbox::twilio_url(ports)),
+        ("WebhooksUrl", format!("http://127.0.0.1:{}/webhooks", ports.front_door)),
         ("OpenAiBaseUrl", sandbox::openai_url(ports)),
         ("WebSocketEndpoint", websocket_url(template, &endpoint)?),
     ];

@@ -45,6 +45,11 @@ pub fn openai_url(ports: Ports) -> String {
     format!("{}/openai/v1", url(ports))
 }
 
+/// Where it stands in for Twilio.
+pub fn twilio_url(ports: Ports) -> String {
+    format!("{}/twilio", url(ports))
+}
+
 /// Where it stands in for Google's log-in.
 pub fn google_url(ports: Ports) -> String {
     format!("{}/google", url(ports))

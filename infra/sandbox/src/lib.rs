@@ -7,6 +7,7 @@
 //! | `world` | everything remembered: customers, messages, media, log. In memory, bounded |
 //! | `graph` | WhatsApp Cloud API (Graph v23.0): messages, media, numbers, templates |
 //! | `webhooks` | bodies as Meta writes them, signed, delivered with retries |
+//! | `accounts` | Twilio, Evolution API and UAZapi: sends, states, and webhooks as each proves them |
 //! | `openai` | chat completions and embeddings |
 //! | `identity` | Google and Facebook where people log in |
 //! | `script` | faults that a test orders in advance |
@@ -20,6 +21,7 @@ pub mod config;
 pub mod number;
 pub mod server;
 
+mod accounts;
 mod clock;
 mod control;
 mod graph;

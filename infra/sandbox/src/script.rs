@@ -52,6 +52,15 @@ pub(crate) enum Target {
     /// `GET /facebook/me`.
     #[serde(rename = "facebook.me")]
     FacebookMe,
+    /// A call of Twilio's API; `contains` is looked for in the form.
+    #[serde(rename = "twilio")]
+    Twilio,
+    /// A call of Evolution API; `contains` is looked for in the path and the body.
+    #[serde(rename = "evolution")]
+    Evolution,
+    /// A call of UAZapi; `contains` is looked for in the path and the body.
+    #[serde(rename = "uazapi")]
+    Uazapi,
     /// A webhook on its way to the product.
     #[serde(rename = "webhook")]
     Webhook,
@@ -72,6 +81,9 @@ impl Target {
             Self::FacebookDialog => "facebook.dialog",
             Self::FacebookToken => "facebook.token",
             Self::FacebookMe => "facebook.me",
+            Self::Twilio => "twilio",
+            Self::Evolution => "evolution",
+            Self::Uazapi => "uazapi",
             Self::Webhook => "webhook",
         }
     }
@@ -220,6 +232,10 @@ fn scripted(target: Target, rule: &Rule, request: &[u8]) -> Response {
             }
             Target::GoogleAuth | Target::GoogleToken | Target::GoogleCerts => {
                 Fault::of_status(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)).into_response()
+            }
+            Target::Twilio | Target::Evolution | Target::Uazapi => {
+                let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                (status, axum::Json(serde_json::json!({ "error": "scripted" }))).into_response()
             }
             Target::GraphMessages
             | Target::GraphMedia

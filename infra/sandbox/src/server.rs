@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
 use crate::world::Sandbox;
-use crate::{Config, control, graph, identity, openai, phone};
+use crate::{Config, accounts, control, graph, identity, openai, phone};
 
 /// The largest body taken: Meta's 100 MB document and some room for its envelope.
 const BODY_LIMIT: usize = 105 * 1024 * 1024;
@@ -76,6 +76,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
 fn router(sandbox: Arc<Sandbox>) -> Router {
     Router::new()
         .merge(graph::routes())
+        .merge(accounts::routes())
         .merge(openai::routes())
         .merge(identity::routes())
         .merge(control::routes())

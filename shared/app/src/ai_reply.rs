@@ -18,7 +18,7 @@ use providers::openai::{self, ChatError, ChatMessage, ChatRequest, Role};
 
 use crate::error::{Error, Result};
 use crate::outbox::{self, Outgoing};
-use crate::{App, turns};
+use crate::{App, channels, turns};
 
 /// How many of the latest messages the model sees.
 const HISTORY: i64 = 30;
@@ -27,9 +27,6 @@ const HISTORY: i64 = 30;
 /// all have, a third remains for instructions and answer. Portuguese has about four characters a token.
 const SHOWN_OF_ONE: usize = 8_000;
 const SHOWN_OF_ALL: usize = 40_000;
-
-/// What one message of the channel holds, in characters (WhatsApp Cloud API: `text.body`).
-const LONGEST_PART: usize = 4096;
 
 /// How long to wait before a configuration that refuses us is tried again.
 const CONFIGURATION_PAUSE: Duration = Duration::from_secs(60);
@@ -209,7 +206,8 @@ async fn store(app: &App, scope: CompanyScope, question: Question, text: &str) -
         return Ok(());
     }
     let mut outgoing = Outgoing::default();
-    for (part, text) in (0..).zip(split(text, LONGEST_PART)) {
+    let channel = question.recipient.channel;
+    for (part, text) in (0..).zip(split(text, channels::longest_text(channel))) {
         let message_id = MessageId(app.clock.new_id());
         let message = Written {
             id: message_id,
@@ -219,8 +217,8 @@ async fn store(app: &App, scope: CompanyScope, question: Question, text: &str) -
             contact_id: question.recipient.contact_id,
             author: Author::Ai,
             message_type: MessageType::Text,
+            content: channels::text_content(channel, &text),
             text: Some(text),
-            content: None,
             media: None,
             reply_to_id: None,
             status: MessageStatus::Queued,

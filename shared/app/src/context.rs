@@ -71,6 +71,14 @@ pub struct Settings {
     pub websocket_endpoint: String,
     /// WhatsApp Cloud API.
     pub graph_base_url: String,
+    /// Twilio.
+    pub twilio_base_url: String,
+    /// Where webhooks of the WhatsApp Cloud API are received, to be followed by a slug.
+    pub meta_webhook_url: String,
+    /// Where webhooks of Twilio are. Of the function itself: what the world calls it by, if that is not its own address.
+    pub twilio_webhook_url: String,
+    /// Where webhooks of gateways are, to be followed by the provider and a slug.
+    pub gateway_webhook_url: String,
     /// OpenAI-compatible API, with its `/v1`.
     pub openai_base_url: String,
     /// Our applications at identity providers.
@@ -302,6 +310,18 @@ impl App {
         })
     }
 
+    /// The rule for addresses that customers give: the public internet alone, and a stand-in for Graph where that is on this
+    /// machine.
+    ///
+    /// # Errors
+    /// When Graph's own address is none.
+    pub fn guard(&self) -> Result<Guard> {
+        let stand_in = Url::parse(&self.settings.graph_base_url).map_err(internal)?;
+        let guard = Guard::default();
+        // Of what is elsewhere nothing is excepted.
+        Ok(guard.clone().allowing(&[stand_in]).unwrap_or(guard))
+    }
+
     /// The HTTP client for addresses that come out of answers and webhooks: it reaches the public internet alone, and a
     /// stand-in for Graph where that is on this machine.
     ///
@@ -311,11 +331,7 @@ impl App {
         if let Some(client) = self.lazy.guarded_http.get() {
             return Ok(client);
         }
-        let stand_in = Url::parse(&self.settings.graph_base_url).map_err(internal)?;
-        let guard = Guard::default();
-        // Of what is elsewhere nothing is excepted.
-        let guard = guard.clone().allowing(&[stand_in]).unwrap_or(guard);
-        let client = guard.client().map_err(internal)?;
+        let client = self.guard()?.client().map_err(internal)?;
         Ok(self.lazy.guarded_http.get_or_init(|| client))
     }
 }

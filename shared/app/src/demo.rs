@@ -4,6 +4,7 @@ use cloud::routes::WebhookRoute;
 use db::api_keys::ApiKey;
 use db::connections::NewConnection;
 use db::users::User;
+use domain::connection::ConnectionKind;
 use domain::persona::Persona;
 use domain::user::{Locale, Permission, Role};
 use domain::{ApiKeyId, CompanyId, CompanyScope, ConnectionId, UserId};
@@ -66,7 +67,7 @@ pub struct DemoConnection {
 pub async fn seed(app: &App, demo: &Demo) -> Result<()> {
     let scope = CompanyScope::assert_verified(demo.company_id);
     let slug_key = meta::route_key(&demo.connection.slug);
-    let number_key = meta::number_key(&demo.connection.phone_number_id);
+    let number_key = meta::number_key(demo.company_id, &demo.connection.phone_number_id);
     for route_key in [slug_key, number_key] {
         put_route(app, demo, route_key).await?;
     }
@@ -107,7 +108,7 @@ pub async fn seed(app: &App, demo: &Demo) -> Result<()> {
     db::api_keys::insert(&mut tx, &api_key, &hash_secret(key)).await?;
     db::personas::insert(&mut tx, &demo.persona).await?;
     let connection = sealed_connection(app, demo).await?;
-    db::connections::insert(&mut tx, &connection).await?;
+    db::connections::insert(&mut tx, &connection, now).await?;
     Ok(tx.commit().await?)
 }
 
@@ -136,11 +137,12 @@ async fn sealed_connection(app: &App, demo: &Demo) -> Result<NewConnection> {
     };
     Ok(NewConnection {
         id: connection.id,
-        kind: "whatsapp_cloud".to_owned(),
+        kind: ConnectionKind::WhatsappCloud,
         name: connection.name.clone(),
         slug: connection.slug.clone(),
         provider_account: connection.phone_number_id.clone(),
         waba_id: Some(connection.waba_id.clone()),
+        settings: serde_json::json!({}),
         access_token: seal("access_token", &connection.access_token).await?,
         app_secret: seal("app_secret", &connection.app_secret).await?,
         verify_token: seal("verify_token", &connection.verify_token).await?,

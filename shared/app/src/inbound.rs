@@ -12,23 +12,24 @@ use chrono::{DateTime, Utc};
 use cloud::overflow::OverflowError;
 use db::TenantTx;
 use db::journal::Entry;
+use domain::connection::ConnectionKind;
 use domain::inbound::{InboundEvent, MarketingPreference};
 use domain::job::InboundEnvelope;
 use domain::{CompanyScope, ConnectionId};
 
-use crate::App;
 use crate::error::{Error, Result, internal};
 use crate::outbox::{self, Outgoing};
+use crate::{App, connections};
 
 pub(crate) use identity::learn;
+pub(crate) use opt_outs::write_down_refused;
 pub(crate) use statuses::{changed_event, replay_for};
-
-/// The provider whose events these are, and the channel that they come by.
-pub(crate) const CHANNEL: &str = "whatsapp_cloud";
 
 /// One event with the connection that it came in by.
 struct Arrived<'a, T> {
     connection_id: ConnectionId,
+    /// What the connection is to: the provider whose words these are, and the channel of their conversation.
+    kind: ConnectionKind,
     event: &'a T,
 }
 
@@ -43,7 +44,10 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
         .zip(&payloads)
         .map(|(event, payload)| match &event.kept_raw {
             Some(reason) => InboundEvent::Notice { field: "unknown".to_owned(), reason: reason.clone() },
-            None => normalise(&event.provider, payload),
+            None => match event.provider.parse() {
+                Ok(kind) => normalise(kind, payload),
+                Err(_) => unknown_provider(&event.provider),
+            },
         })
         .collect();
     let entries: Vec<_> = events
@@ -63,9 +67,15 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
     let mut arrived_statuses = Vec::new();
     for position in fresh {
         let connection_id = entries[position].connection_id;
+        // What an unknown provider says is a notice, whatever this says.
+        let kind = events[position].provider.parse().unwrap_or(ConnectionKind::WhatsappCloud);
         match &parsed[position] {
-            InboundEvent::Message(event) => arrived_messages.push(Arrived { connection_id, event: &**event }),
-            InboundEvent::Status(event) => arrived_statuses.push(Arrived { connection_id, event: &**event }),
+            InboundEvent::Message(event) => {
+                arrived_messages.push(Arrived { connection_id, kind, event: &**event });
+            }
+            InboundEvent::Status(event) => {
+                arrived_statuses.push(Arrived { connection_id, kind, event: &**event });
+            }
             InboundEvent::AddressChange(change) => {
                 // What came before it belongs to the old address, and may be what makes the contact.
                 let before = std::mem::take(&mut arrived_messages);
@@ -73,7 +83,11 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
                 identity::learn_change(&mut tx, connection_id, change, app.clock.now()).await?;
             }
             InboundEvent::MarketingPreference(preference) => {
-                set_marketing_preference(app, &mut tx, preference, &mut outgoing).await?;
+                set_marketing_preference(app, &mut tx, kind, preference, &mut outgoing).await?;
+            }
+            InboundEvent::Connection(update) => {
+                let at = entries[position].received_at;
+                connections::note(&mut tx, connection_id, update, at, &mut outgoing).await?;
             }
             InboundEvent::Notice { field, reason } => {
                 tracing::info!(
@@ -86,6 +100,7 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
     }
     messages::store(app, &mut tx, &arrived_messages, &mut outgoing).await?;
     statuses::apply(&mut tx, &arrived_statuses, &mut outgoing).await?;
+    opt_outs::write_down_told(app, &mut tx, &arrived_statuses, &mut outgoing).await?;
     outbox::commit(app, tx, outgoing).await
 }
 
@@ -110,13 +125,18 @@ async fn load_payloads(app: &App, events: &[InboundEnvelope]) -> Result<Vec<Stri
 }
 
 /// Reads a payload in the words of the provider that sent it.
-pub(crate) fn normalise(provider: &str, payload: &str) -> InboundEvent {
-    match provider {
-        CHANNEL => providers::whatsapp_cloud::normalise::normalise(payload),
-        other => {
-            InboundEvent::Notice { field: "unknown".to_owned(), reason: format!("unknown_provider: {other}") }
-        }
+pub(crate) fn normalise(kind: ConnectionKind, payload: &str) -> InboundEvent {
+    match kind {
+        ConnectionKind::WhatsappCloud => providers::whatsapp_cloud::normalise::normalise(payload),
+        ConnectionKind::Evolution => providers::evolution::normalise::normalise(payload),
+        ConnectionKind::Uazapi => providers::uazapi::normalise::normalise(payload),
+        ConnectionKind::TwilioSms => providers::twilio::normalise::normalise(payload),
+        ConnectionKind::WhatsappWeb | ConnectionKind::Retell => unknown_provider(kind.as_str()),
     }
+}
+
+fn unknown_provider(name: &str) -> InboundEvent {
+    InboundEvent::Notice { field: "unknown".to_owned(), reason: format!("unknown_provider: {name}") }
 }
 
 fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Result<Entry> {
@@ -125,6 +145,7 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
         InboundEvent::Status(_) => ("status", None),
         InboundEvent::AddressChange(_) => ("address_change", None),
         InboundEvent::MarketingPreference(_) => ("marketing_preference", None),
+        InboundEvent::Connection(_) => ("connection", None),
         InboundEvent::Notice { field, reason } => ("notice", Some(format!("{field}: {reason}"))),
     };
     let received_at = DateTime::<Utc>::from_timestamp_millis(event.received_at_ms)
@@ -137,6 +158,7 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
             InboundEvent::Message(_)
             | InboundEvent::AddressChange(_)
             | InboundEvent::MarketingPreference(_)
+            | InboundEvent::Connection(_)
             | InboundEvent::Notice { .. } => None,
         },
         kind,
@@ -150,10 +172,11 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
 async fn set_marketing_preference(
     app: &App,
     tx: &mut TenantTx,
+    kind: ConnectionKind,
     preference: &MarketingPreference,
     outgoing: &mut Outgoing,
 ) -> Result<()> {
-    let contacts = identity::resolve(app, tx, &[&preference.customer], CHANNEL, outgoing).await?;
+    let contacts = identity::resolve(app, tx, &[(&preference.customer, kind)], outgoing).await?;
     for whose in contacts {
         let MarketingPreference { stopped, at, .. } = *preference;
         db::contacts::set_marketing_opt_out(tx, whose.contact_id, stopped, at, app.clock.now()).await?;

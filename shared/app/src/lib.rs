@@ -4,14 +4,14 @@
 //! causes leave together · [`inbound`] a provider's event becomes messages and statuses · [`turns`] a customer's burst
 //! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
 //! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
-//! [`mail`] what people are written · [`text`] what they write into fields · [`idempotency`] what they ask for twice ·
+//! `channels` the client of a connection · [`mail`] what people are written · [`text`] what they write into fields · [`idempotency`] what they ask for twice ·
 //! [`sealed`] secrets of connections · [`cleanup`] what has had its time goes · [`demo`] the company that a new
 //! installation begins with.
 //!
 //! What the API reads and writes, and consumers with it: [`contacts`], [`tabulations`], [`lists`], [`segments`],
 //! [`imports`] out of files, [`exports`] into files, [`merges`] contacts that are one person, [`disclosures`] what is
-//! known of a person, for them, [`erasures`] who is forgotten · [`conversations`], [`quick_replies`], [`messages`],
-//! [`media`] files, [`sessions`] · [`boards`], [`leads`].
+//! known of a person, for them, [`erasures`] who is forgotten · [`connections`] · [`conversations`], [`quick_replies`],
+//! [`messages`], [`media`] files, [`sessions`] · [`boards`], [`leads`].
 //!
 //! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
 
@@ -19,8 +19,10 @@ pub mod ai_reply;
 pub mod audit;
 pub mod auth;
 pub mod boards;
+mod channels;
 pub mod cleanup;
 pub mod company;
+pub mod connections;
 pub mod contacts;
 pub mod context;
 pub mod conversations;

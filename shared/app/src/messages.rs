@@ -6,12 +6,14 @@ use db::conversations::Recipient;
 use db::messages::write::Written;
 use db::messages::{Filter, Message, Within, delivery};
 use db::sessions::Wanted;
+use domain::connection::ConnectionKind;
 use domain::event::Event;
 use domain::job::Job;
 use domain::media::Attachment;
 use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::session::{SessionStatus, StartedBy};
 use domain::{CompanyScope, ConnectionId, ContactId, ConversationId, MediaId, MessageId, SessionId};
+use providers::channel::content::MediaSource;
 use serde_json::{Value, json};
 
 use crate::auth::Identity;
@@ -21,7 +23,7 @@ use crate::idempotency::{self, IdempotencyKey};
 use crate::inbound::changed_event;
 use crate::media::sending;
 use crate::outbox::{self, Outgoing};
-use crate::{App, Page, Position, contacts, outbound};
+use crate::{App, Page, Position, channels, contacts, outbound};
 
 /// How long after a customer's message the business may write freely (WhatsApp's customer service window).
 pub const SERVICE_WINDOW: TimeDelta = TimeDelta::hours(24);
@@ -169,6 +171,7 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
     if recipient.contact_erased && !recipient.is_group {
         return Err(contacts::erased());
     }
+    check_channel(&new, recipient.channel)?;
     check_window(app, &new, &recipient)?;
     let mut outgoing = Outgoing::default();
     let author = new.author.unwrap_or(caller.author());
@@ -185,6 +188,7 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
     }
     let content = match new.message_type {
         MessageType::Reaction => Some(reaction_content(&mut tx, conversation_id, &new).await?),
+        MessageType::Text => beside_text(&new, recipient.channel),
         _ => new.content.clone(),
     };
     let message = Written {
@@ -261,7 +265,7 @@ fn check_content(new: &NewMessage, attachment: Option<&Attachment>) -> Result<()
         return Ok(());
     }
     // What the provider will call the file nobody knows yet, and nothing depends on it.
-    let file = attachment.map(|attachment| (attachment, "file".to_owned()));
+    let file = attachment.map(|attachment| (attachment, MediaSource::Id("file".to_owned())));
     let content = outbound::content_of(new.message_type, new.text.as_deref(), new.content.as_ref(), file);
     let Some(content) = content else {
         return Err(Error::invalid("type", "this type of message cannot be sent, or its content is missing"));
@@ -274,6 +278,34 @@ fn check_content(new: &NewMessage, attachment: Option<&Attachment>) -> Result<()
         let field = if is_text { "text".to_owned() } else { error.field };
         Error::invalid(field, message)
     })
+}
+
+/// What the channel alone refuses; [`check_content`] has seen the rest.
+fn check_channel(new: &NewMessage, channel: ConnectionKind) -> Result<()> {
+    // What is only recorded went another way.
+    if !new.send_external {
+        return Ok(());
+    }
+    if !channels::sends(channel, new.message_type) {
+        return Err(Error::invalid("type", "this channel does not send this type of message"));
+    }
+    let longest = channels::longest_text(channel);
+    if new.text.as_deref().is_some_and(|text| text.chars().count() > longest) {
+        return Err(Error::invalid("text", format!("up to {longest} characters")));
+    }
+    Ok(())
+}
+
+/// What was asked to stand beside a text, and what the channel says of it.
+fn beside_text(new: &NewMessage, channel: ConnectionKind) -> Option<Value> {
+    let told = channels::text_content(channel, new.text.as_deref().unwrap_or_default());
+    match (new.content.clone(), told) {
+        (Some(Value::Object(mut content)), Some(Value::Object(told))) => {
+            content.extend(told);
+            Some(Value::Object(content))
+        }
+        (content, told) => told.or(content),
+    }
 }
 
 /// What a repetition of the request must have in common with it.
@@ -315,6 +347,9 @@ fn check_window(app: &App, new: &NewMessage, recipient: &Recipient) -> Result<()
             code: "group_send_unsupported",
             message: "this channel cannot send to groups".to_owned(),
         });
+    }
+    if !recipient.channel.has_service_window() {
+        return Ok(());
     }
     let open = recipient.last_inbound_at.is_some_and(|at| app.clock.now() < at + SERVICE_WINDOW);
     if open || !new.send_external || new.message_type == MessageType::Template {
@@ -386,5 +421,9 @@ async fn reaction_content(
         .provider_message_id
         .ok_or(Error::Conflict("the message to react to has not reached the provider"))?;
     let emoji = content.and_then(|content| content["emoji"].as_str()).unwrap_or_default();
-    Ok(json!({ "message_id": provider_id, "emoji": emoji }))
+    let mut content = json!({ "message_id": provider_id, "emoji": emoji });
+    if message.direction == Direction::Outbound {
+        content["of_ours"] = true.into();
+    }
+    Ok(content)
 }

@@ -10,23 +10,20 @@ use chrono::{DateTime, Utc};
 use db::connections::Connection;
 use db::conversations::Recipient as StoredRecipient;
 use db::messages::delivery::{self, Changed, Claimed};
-use domain::inbound::{Address, AddressKind, ProviderFault};
+use domain::inbound::ProviderFault;
 use domain::media::Attachment;
 use domain::message::{Callback, Direction, MessageStatus, MessageType};
 use domain::{CompanyScope, ConnectionId, ConversationId, MediaId, MessageId};
-use providers::whatsapp_cloud::client::{Accepted, Credentials, WhatsAppCloud};
-use providers::whatsapp_cloud::content::{
-    MediaKind, MediaSource, OutboundContent, OutboundMedia, OutboundMessage, Recipient,
-};
-use providers::whatsapp_cloud::error::SendError;
+use providers::channel::content::{MediaKind, MediaSource, OutboundContent, OutboundMedia};
+use providers::channel::error::{Remedy, SendError};
+use providers::channel::{self, Accepted, Channel, Files, MarkRead as _, SendMessage as _};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result, internal};
-use crate::inbound::{CHANNEL, replay_for};
+use crate::inbound::replay_for;
 use crate::media::sending::{self, NoCopy};
 use crate::outbox::{self, Outgoing};
-use crate::sealed::{self, Place};
-use crate::{App, inbound};
+use crate::{App, channels, inbound};
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(900);
@@ -39,12 +36,6 @@ const GIVE_UP_AFTER: u32 = 10;
 
 /// How long the record of an accepted message is tried while the database is away.
 const RECORD_ATTEMPTS: u32 = 5;
-
-/// What the provider is called with.
-struct Prepared {
-    client: WhatsAppCloud,
-    credentials: Credentials,
-}
 
 /// Sends one queued message, and before it those of its conversation whose own jobs are late. Safe to run twice.
 ///
@@ -135,10 +126,7 @@ async fn send_file(
     let (recipient, connection) = find_ends(&mut tx, file.conversation_id).await?;
     tx.commit().await?;
     let copy = match prepare(app, scope, &connection).await {
-        Ok(prepared) => {
-            let Prepared { client, credentials } = prepared;
-            sending::put_at_provider(app, scope, &connection, &client, &credentials, file.media_id).await
-        }
+        Ok(channel) => sending::offer(app, scope, &connection, &channel, file.media_id).await,
         Err(error) => Err(NoCopy::Ours(error)),
     };
     if let Err(NoCopy::Ours(error)) = copy {
@@ -184,10 +172,10 @@ async fn deliver(
     claimed: &Claimed,
     recipient: &StoredRecipient,
     connection: Connection,
-    file: Option<String>,
+    file: Option<MediaSource>,
 ) -> Result<()> {
-    let prepared = match prepare(app, scope, &connection).await {
-        Ok(prepared) => prepared,
+    let channel = match prepare(app, scope, &connection).await {
+        Ok(channel) => channel,
         Err(error) if error.retryable() => {
             finish(app, scope, claimed, MessageStatus::Queued, None).await?;
             return Err(error);
@@ -203,8 +191,8 @@ async fn deliver(
         Ok(message) => message,
         Err(fault) => return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await,
     };
-    match prepared.client.send(&prepared.credentials, &message).await {
-        Ok(accepted) => match record(app, scope, claimed, recipient, &accepted).await {
+    match channel.send(&message).await {
+        Ok(accepted) => match record(app, scope, claimed, recipient, &connection, &accepted).await {
             // It went out; what cannot be recorded the provider's statuses will tell.
             Err(error) if !error.retryable() => {
                 let fault = unsendable(error.code(), "It went out, and could not be recorded");
@@ -213,7 +201,8 @@ async fn deliver(
             outcome => outcome,
         },
         Err(error) => {
-            if let (SendError::Rejected(_), Some(media_id)) = (&error, file_of(claimed.media.as_ref())) {
+            let is_rejected = matches!(error, SendError::Rejected(_)) && channel.files() == Files::Uploaded;
+            if let Some(media_id) = file_of(claimed.media.as_ref()).filter(|_| is_rejected) {
                 sending::forget_copy(app, scope, connection.id, media_id).await?;
             }
             refused(app, scope, claimed, error).await
@@ -275,36 +264,23 @@ async fn find_connection(tx: &mut db::TenantTx, id: ConnectionId) -> Result<Conn
     db::connections::find(tx, id).await?.ok_or(Error::NotFound("connection"))
 }
 
-async fn prepare(app: &App, scope: CompanyScope, connection: &Connection) -> Result<Prepared> {
-    let place = Place::connection(scope.company_id(), connection.id, "access_token");
-    let access_token = sealed::open_text(app, &connection.access_token, &place).await?;
-    Ok(Prepared {
-        client: WhatsAppCloud::new(&app.settings.graph_base_url, app.http().clone()),
-        credentials: Credentials { phone_number_id: connection.provider_account.clone(), access_token },
-    })
+async fn prepare(app: &App, scope: CompanyScope, connection: &Connection) -> Result<Channel> {
+    channels::open(app, scope, connection, app.http()).await
 }
 
-/// The message in the provider's words, or why there are none.
+/// The message as channels take it, or why there is none.
 fn provider_message(
     claimed: &Claimed,
     recipient: &StoredRecipient,
-    file: Option<String>,
-) -> std::result::Result<OutboundMessage, ProviderFault> {
+    file: Option<MediaSource>,
+) -> std::result::Result<channel::Message, ProviderFault> {
     if recipient.is_group {
         return Err(unsendable("group_send_unsupported", "This channel does not send to groups"));
     }
-    let to = match recipient.address.kind {
-        AddressKind::WaId => Recipient::WaId(recipient.address.value.clone()),
-        AddressKind::E164 => Recipient::E164(recipient.address.value.clone()),
-        AddressKind::Bsuid => Recipient::Bsuid(recipient.address.value.clone()),
-        AddressKind::Lid | AddressKind::Email | AddressKind::External => {
-            return Err(unsendable("no_address", "This contact has no address on this channel"));
-        }
-    };
     let content =
         content(claimed, file).ok_or_else(|| unsendable("unsendable_type", "This type cannot be sent"))?;
-    Ok(OutboundMessage {
-        to,
+    Ok(channel::Message {
+        to: recipient.address.clone(),
         content,
         reply_to: claimed.reply_to_provider_id.clone(),
         callback: Callback { message_id: claimed.id, journey: claimed.journey }.to_string(),
@@ -315,19 +291,19 @@ fn unsendable(code: &str, title: &str) -> ProviderFault {
     ProviderFault { code: code.to_owned(), title: title.to_owned(), detail: None }
 }
 
-/// The content of a stored message as the Cloud API takes it; `None` for what it does not take. `file` is what a message of
-/// a file has beside it, and what the provider calls that.
+/// The content of a stored message as channels take it; `None` for what none takes. `file` is what a message of a file has
+/// beside it, and where the provider finds that.
 pub(crate) fn content_of(
     kind: MessageType,
     text: Option<&str>,
     content: Option<&Value>,
-    file: Option<(&Attachment, String)>,
+    file: Option<(&Attachment, MediaSource)>,
 ) -> Option<OutboundContent> {
     let media = |kind| {
-        let (attachment, provider_id) = file?;
+        let (attachment, source) = file?;
         Some(OutboundContent::Media(OutboundMedia {
             kind,
-            source: MediaSource::Id(provider_id),
+            source,
             caption: text.map(str::to_owned),
             filename: attachment.filename.clone(),
             voice: attachment.voice,
@@ -350,6 +326,7 @@ pub(crate) fn content_of(
         MessageType::Reaction => Some(OutboundContent::Reaction {
             message_id: content?["message_id"].as_str()?.to_owned(),
             emoji: content?["emoji"].as_str().unwrap_or_default().to_owned(),
+            of_ours: content?["of_ours"].as_bool().unwrap_or(false),
         }),
         MessageType::Button
         | MessageType::Order
@@ -361,7 +338,7 @@ pub(crate) fn content_of(
     }
 }
 
-fn content(claimed: &Claimed, file: Option<String>) -> Option<OutboundContent> {
+fn content(claimed: &Claimed, file: Option<MediaSource>) -> Option<OutboundContent> {
     let attachment = claimed.media.as_ref().map(Attachment::read);
     let file = attachment.as_ref().zip(file);
     content_of(claimed.message_type, claimed.text.as_deref(), claimed.content.as_ref(), file)
@@ -374,11 +351,12 @@ async fn record(
     scope: CompanyScope,
     claimed: &Claimed,
     recipient: &StoredRecipient,
+    connection: &Connection,
     accepted: &Accepted,
 ) -> Result<()> {
     let mut pause = Duration::from_millis(200);
     for _ in 1..RECORD_ATTEMPTS {
-        match try_record(app, scope, claimed, recipient, accepted).await {
+        match try_record(app, scope, claimed, recipient, connection, accepted).await {
             Err(error) if error.retryable() => {
                 tracing::warn!(message.id = %claimed.id, error = error.chain(), "accepted message not recorded yet");
                 tokio::time::sleep(pause).await;
@@ -387,7 +365,7 @@ async fn record(
             outcome => return outcome,
         }
     }
-    try_record(app, scope, claimed, recipient, accepted).await
+    try_record(app, scope, claimed, recipient, connection, accepted).await
 }
 
 async fn try_record(
@@ -395,15 +373,16 @@ async fn try_record(
     scope: CompanyScope,
     claimed: &Claimed,
     recipient: &StoredRecipient,
+    connection: &Connection,
     accepted: &Accepted,
 ) -> Result<()> {
     let now = app.clock.now();
-    let connection_id = recipient.connection_id;
+    let connection_id = connection.id;
     let provider_id = &accepted.provider_message_id;
     let mut tx = app.db().await?.begin(scope).await?;
     delivery::lock_provider_ids(&mut tx, connection_id, std::slice::from_ref(provider_id)).await?;
     let recorded = delivery::record_accepted(&mut tx, claimed.id, provider_id, now).await?;
-    let replayed = replay_for(&mut tx, connection_id, CHANNEL, provider_id).await?;
+    let replayed = replay_for(&mut tx, connection_id, connection.kind, provider_id).await?;
     learn_address(&mut tx, claimed, recipient, accepted, now).await?;
     announce(app, scope, tx, replayed.or(recorded)).await
 }
@@ -416,18 +395,17 @@ async fn learn_address(
     accepted: &Accepted,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let Some(wa_id) = &accepted.wa_id else { return Ok(()) };
-    let address = Address { kind: AddressKind::WaId, value: wa_id.clone() };
-    if address == recipient.address {
+    let Some(address) = &accepted.customer else { return Ok(()) };
+    if *address == recipient.address {
         return Ok(());
     }
-    let own = inbound::learn(tx, recipient.side_id, std::slice::from_ref(&address), now).await?;
+    let own = inbound::learn(tx, recipient.side_id, std::slice::from_ref(address), now).await?;
     if own.is_empty() {
         // Somebody else's: what is answered there would be filed under them.
         return Ok(());
     }
     let used = &recipient.address;
-    Ok(db::conversations::replace_address(tx, claimed.conversation_id, used, &address, now).await?)
+    Ok(db::conversations::replace_address(tx, claimed.conversation_id, used, address, now).await?)
 }
 
 /// Does what the class of the provider's refusal asks for.
@@ -436,25 +414,45 @@ async fn refused(app: &App, scope: CompanyScope, claimed: &Claimed, error: SendE
     let attempt = u32::try_from(claimed.attempts).unwrap_or_default();
     let fault = error.fault().clone();
     tracing::warn!(message.id = %claimed.id, provider.code = fault.code, "provider did not take the message");
-    let pause = match &error {
-        SendError::Unknown(_) => {
-            return finish(app, scope, claimed, MessageStatus::Unknown, Some(&fault)).await;
+    let pause = match error.remedy() {
+        Remedy::Unknown => return finish(app, scope, claimed, MessageStatus::Unknown, Some(&fault)).await,
+        Remedy::GiveUp if matches!(error, SendError::OptedOut(_)) => {
+            return opted_out(app, scope, claimed, &fault).await;
         }
-        SendError::WindowClosed(_)
-        | SendError::Reauthorise(_)
-        | SendError::SenderBlocked(_)
-        | SendError::Rejected(_) => {
+        Remedy::WaitForWindow | Remedy::FixAndResend | Remedy::GiveUp => {
             return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await;
         }
-        SendError::Retry { after, .. } => after.unwrap_or_else(|| backoff(2, attempt)),
-        // Meta asks for 4^X seconds on the X-th refusal of a pair.
-        SendError::PairLimited(_) => backoff(4, attempt),
+        Remedy::RetryAfter => match &error {
+            SendError::Retry { after: Some(after), .. } => *after,
+            // Meta asks for 4^X seconds on the X-th refusal of a pair.
+            SendError::PairLimited(_) => backoff(4, attempt),
+            _ => backoff(2, attempt),
+        },
     };
     if attempt >= GIVE_UP_AFTER {
         return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await;
     }
     finish(app, scope, claimed, MessageStatus::Queued, Some(&fault)).await?;
     Err(Error::RetryLater { after: pause.min(LONGEST_PAUSE), source: error.into() })
+}
+
+/// The message failed, and nobody shall try another one: both are written down together.
+async fn opted_out(app: &App, scope: CompanyScope, claimed: &Claimed, fault: &ProviderFault) -> Result<()> {
+    let wire = json!({"code": fault.code, "title": fault.title, "detail": fault.detail});
+    let (sending, failed) = ([MessageStatus::Sending], MessageStatus::Failed);
+    let mut outgoing = Outgoing::default();
+    let mut tx = app.db().await?.begin(scope).await?;
+    let recipient = db::conversations::find_recipient(&mut tx, claimed.conversation_id)
+        .await?
+        .ok_or(Error::NotFound("conversation"))?;
+    let changed =
+        delivery::set_status(&mut tx, claimed.id, &sending, failed, Some(wire), app.clock.now()).await?;
+    if let Some(changed) = changed {
+        outgoing.event(scope, inbound::changed_event(changed))?;
+    }
+    let contact_id = recipient.contact_id;
+    inbound::write_down_refused(app, &mut tx, claimed.id, contact_id, fault, &mut outgoing).await?;
+    outbox::commit(app, tx, outgoing).await
 }
 
 fn backoff(base: u32, attempt: u32) -> Duration {
@@ -505,11 +503,12 @@ pub async fn mark_read(
     let connection = find_connection(&mut tx, recipient.connection_id).await?;
     tx.commit().await?;
 
-    let prepared = prepare(app, scope, &connection).await?;
-    match prepared.client.mark_read(&prepared.credentials, &provider_id, typing).await {
+    let channel = prepare(app, scope, &connection).await?;
+    match channel.mark_read(&recipient.address, &provider_id, typing).await {
         Ok(()) => Ok(()),
-        Err(error @ (SendError::Retry { .. } | SendError::PairLimited(_) | SendError::Unknown(_)))
-            if attempt < READ_RECEIPT_ATTEMPTS =>
+        Err(error)
+            if matches!(error.remedy(), Remedy::RetryAfter | Remedy::Unknown)
+                && attempt < READ_RECEIPT_ATTEMPTS =>
         {
             Err(Error::RetryLater { after: backoff(2, attempt), source: error.into() })
         }

@@ -193,6 +193,8 @@ fn is_for_browsers(event: &Event) -> bool {
         | Event::ImportProgress { .. }
         | Event::ExportProgress { .. }
         | Event::SessionNeedsHuman { .. }
+        | Event::ConnectionChanged { .. }
+        | Event::ConnectionCode { .. }
         | Event::BoardChanged { .. }
         | Event::BoardDeleted { .. }
         | Event::LeadCreated { .. }

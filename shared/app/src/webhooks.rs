@@ -1,17 +1,26 @@
 //! Webhooks: whose is this call, is it genuine, and onto the queue with what it brings. Nothing here touches PostgreSQL:
 //! a customer's message is taken also while the database is away.
+//!
+//! Rooms: [`meta`] the WhatsApp Cloud API · [`twilio`] SMS · [`gateway`] the gateways to WhatsApp.
+
+pub mod gateway;
+pub mod twilio;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use cloud::queue::{MAX_MESSAGE_BYTES, QueueMessage};
 use cloud::routes::WebhookRoute;
 use cloud::seal::Sealed;
+use domain::CompanyId;
+use domain::connection::ConnectionKind;
 use domain::job::{ENVELOPE_VERSION, InboundEnvelope};
-use providers::whatsapp_cloud::{self, webhook::SplitEvent};
+use providers::channel::event::Event;
+use providers::whatsapp_cloud;
 use secrecy::SecretString;
 use serde_json::value::RawValue;
-use std::time::Duration;
 
 use crate::error::{Error, Result, internal};
-use crate::inbound::CHANNEL;
 use crate::sealed::{self, Place};
 use crate::{App, trace};
 
@@ -27,9 +36,9 @@ pub mod meta {
         format!("meta#{slug}")
     }
 
-    /// The route key of a number.
-    pub fn number_key(phone_number_id: &str) -> String {
-        format!("meta-number#{phone_number_id}")
+    /// The route key of a number of a company: what another company says of a number is nothing to this one.
+    pub fn number_key(company_id: CompanyId, phone_number_id: &str) -> String {
+        format!("meta-number#{company_id}#{phone_number_id}")
     }
 
     /// Answers Meta's verification call (its raw query string): the challenge, when the token is this connection's.
@@ -37,7 +46,7 @@ pub mod meta {
     /// # Errors
     /// `NotFound` for an unknown slug, `Forbidden` for anything that is not a verification with our token.
     pub async fn verify(app: &App, slug: &str, query: &str) -> Result<String> {
-        let route = find(app, slug).await?;
+        let route = find(app, &route_key(slug)).await?;
         let expected = open(app, &route, "verify_token", &route.verify_token).await?;
         whatsapp_cloud::signature::verify_challenge(query, &expected)
             .map_err(|_| Error::Forbidden("subscribe this webhook"))
@@ -50,7 +59,7 @@ pub mod meta {
     /// that is no JSON object, `Internal` when an event could not be enqueued: the provider then sends all again,
     /// and what was enqueued already is recognised.
     pub async fn receive(app: &App, slug: &str, body: &[u8], signature: Option<&str>) -> Result<usize> {
-        let route = find(app, slug).await?;
+        let route = find(app, &route_key(slug)).await?;
         let app_secret = open(app, &route, "app_secret", &route.app_secret).await?;
         whatsapp_cloud::signature::verify(&app_secret, body, signature)
             .map_err(|_| Error::Unauthenticated)?;
@@ -60,7 +69,14 @@ pub mod meta {
         let mut messages = Vec::with_capacity(count);
         for event in events {
             let owner = owner(app, &route, event.phone_number_id.as_deref()).await?;
-            messages.push(message(app, &route, owner.as_deref(), event).await?);
+            let event = Event {
+                key: event.key,
+                group: event.group,
+                accounts: event.phone_number_id.into_iter().collect(),
+                payload: event.payload,
+            };
+            let kind = ConnectionKind::WhatsappCloud;
+            messages.push(message(app, kind, &route, owner.as_deref(), event).await?);
         }
         app.queues.send_batch(&app.settings.inbound_queue_url, messages).await.map_err(internal)?;
         Ok(count)
@@ -70,14 +86,14 @@ pub mod meta {
     /// event decides; `None` when it is none of this company's.
     async fn owner(
         app: &App,
-        route: &std::sync::Arc<WebhookRoute>,
+        route: &Arc<WebhookRoute>,
         phone_number_id: Option<&str>,
-    ) -> Result<Option<std::sync::Arc<WebhookRoute>>> {
+    ) -> Result<Option<Arc<WebhookRoute>>> {
         let Some(number) = phone_number_id.filter(|number| route.provider_account.as_deref() != Some(number))
         else {
             return Ok(Some(route.clone()));
         };
-        let key = number_key(number);
+        let key = number_key(route.company_id, number);
         let other = match app.routes.find(&key).await.map_err(internal)? {
             Some(known) => Some(known),
             // What is not there may have been made a moment ago, and its messages are not to be set aside.
@@ -85,23 +101,58 @@ pub mod meta {
         };
         Ok(other.filter(|other| other.company_id == route.company_id))
     }
-
-    async fn find(app: &App, slug: &str) -> Result<std::sync::Arc<WebhookRoute>> {
-        app.routes.find(&route_key(slug)).await.map_err(internal)?.ok_or(Error::NotFound("webhook"))
-    }
 }
 
 async fn open(app: &App, route: &WebhookRoute, field: &'static str, sealed: &Sealed) -> Result<SecretString> {
     sealed::open(app, sealed, &Place::route(route.company_id, &route.route_key, field)).await
 }
 
+async fn find(app: &App, route_key: &str) -> Result<Arc<WebhookRoute>> {
+    app.routes.find(route_key).await.map_err(internal)?.ok_or(Error::NotFound("webhook"))
+}
+
+/// The route of a call, and what `check` makes of the call with the route's secret. A secret may have been changed a moment
+/// ago, and not every provider asks again: what it does not fit is held against the secret as it is now, too.
+async fn proved<T>(
+    app: &App,
+    route_key: &str,
+    check: impl Fn(&SecretString) -> Option<T>,
+) -> Result<(Arc<WebhookRoute>, T)> {
+    let route = find(app, route_key).await?;
+    if let Some(proved) = check(&open(app, &route, "app_secret", &route.app_secret).await?) {
+        return Ok((route, proved));
+    }
+    let now = app.routes.find_now(route_key).await.map_err(internal)?.ok_or(Error::NotFound("webhook"))?;
+    if now.app_secret == route.app_secret {
+        return Err(Error::Unauthenticated);
+    }
+    let proved = check(&open(app, &now, "app_secret", &now.app_secret).await?);
+    Ok((now, proved.ok_or(Error::Unauthenticated)?))
+}
+
+/// Puts the events of one account on the queue; how many there are. One that came to another account than the connection's
+/// is kept, and not acted upon: whoever set two accounts to one address did not mean to mix their customers.
+async fn enqueue(app: &App, route: &WebhookRoute, kind: ConnectionKind, events: Vec<Event>) -> Result<usize> {
+    let count = events.len();
+    let mut messages = Vec::with_capacity(count);
+    for event in events {
+        let own = route.provider_account.as_deref().is_none_or(|own| {
+            event.accounts.is_empty() || event.accounts.iter().any(|account| account == own)
+        });
+        messages.push(message(app, kind, route, own.then_some(route), event).await?);
+    }
+    app.queues.send_batch(&app.settings.inbound_queue_url, messages).await.map_err(internal)?;
+    Ok(count)
+}
+
 /// Wraps one event for the inbound queue; a large one goes to the bucket and a pointer on the queue. An event without
 /// an `owner` is kept under the connection whose address it came to.
 async fn message(
     app: &App,
+    kind: ConnectionKind,
     route: &WebhookRoute,
     owner: Option<&WebhookRoute>,
-    event: SplitEvent,
+    event: Event,
 ) -> Result<QueueMessage> {
     let now = app.clock.now();
     let kept_raw = owner.is_none().then(|| "other_number".to_owned());
@@ -110,7 +161,7 @@ async fn message(
         v: ENVELOPE_VERSION,
         company_id: route.company_id,
         connection_id: route.connection_id,
-        provider: CHANNEL.to_owned(),
+        provider: kind.to_string(),
         key: event.key,
         received_at_ms: now.timestamp_millis(),
         trace: trace::current(),

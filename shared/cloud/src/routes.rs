@@ -244,6 +244,16 @@ impl CachedRoutes {
         self.routes.replace_sealed(&self.table, old, new).await
     }
 
+    /// Removes a route, and forgets what was remembered of it.
+    ///
+    /// # Errors
+    /// As [`WebhookRoutes::delete`].
+    pub async fn delete(&self, route_key: &str) -> Result<(), TableError> {
+        self.routes.delete(&self.table, route_key).await?;
+        self.forget(route_key);
+        Ok(())
+    }
+
     /// Forgets one key: the next [`find`](Self::find) asks the table, for instance after a signature that did not match.
     pub fn forget(&self, route_key: &str) {
         self.cache.forget(route_key);

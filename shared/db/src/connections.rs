@@ -1,32 +1,20 @@
 //! Connections: the company's accounts with messaging providers. Secrets stay sealed here.
 
+use chrono::{DateTime, Utc};
+use domain::connection::{ConnectionKind, ConnectionState};
 use domain::{CompanyId, ConnectionId, PersonaId};
+use serde_json::Value;
 
 use crate::error::OnConstraint;
 use crate::{Result, SystemTx, TenantTx};
 
-/// A connection as sending and answering need it.
+/// A connection.
 #[derive(Clone, Debug)]
 pub struct Connection {
     /// Its id.
     pub id: ConnectionId,
-    /// `whatsapp_cloud`, …
-    pub kind: String,
-    /// The provider's id of the account.
-    pub provider_account: String,
-    /// Sealed access token.
-    pub access_token: String,
-    /// Who answers for it.
-    pub persona_id: Option<PersonaId>,
-}
-
-/// A connection to be made.
-#[derive(Clone, Debug)]
-pub struct NewConnection {
-    /// Its id.
-    pub id: ConnectionId,
-    /// `whatsapp_cloud`, …
-    pub kind: String,
+    /// What it is to.
+    pub kind: ConnectionKind,
     /// What people call it.
     pub name: String,
     /// Its place in webhook addresses.
@@ -35,6 +23,49 @@ pub struct NewConnection {
     pub provider_account: String,
     /// The WhatsApp Business Account.
     pub waba_id: Option<String>,
+    /// What calls of the account need besides secrets.
+    pub settings: Value,
+    /// Sealed: what opens the account.
+    pub access_token: String,
+    /// Sealed: what proves webhooks.
+    pub app_secret: String,
+    /// Sealed: what the provider says when it asks whether the address is ours.
+    pub verify_token: String,
+    /// Who answers for it.
+    pub persona_id: Option<PersonaId>,
+    /// How it stands.
+    pub state: ConnectionState,
+    /// Why, where it is not as it should be.
+    pub state_reason: Option<String>,
+    /// Since when.
+    pub state_since: Option<DateTime<Utc>>,
+    /// When the provider last said so.
+    pub state_told_at: Option<DateTime<Utc>>,
+    /// Grows with every change.
+    pub version: i32,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A connection to be made.
+#[derive(Clone, Debug)]
+pub struct NewConnection {
+    /// Its id.
+    pub id: ConnectionId,
+    /// What it is to.
+    pub kind: ConnectionKind,
+    /// What people call it.
+    pub name: String,
+    /// Its place in webhook addresses.
+    pub slug: String,
+    /// The provider's id of the account.
+    pub provider_account: String,
+    /// The WhatsApp Business Account.
+    pub waba_id: Option<String>,
+    /// What calls of the account need besides secrets.
+    pub settings: Value,
     /// Sealed.
     pub access_token: String,
     /// Sealed.
@@ -45,35 +76,40 @@ pub struct NewConnection {
     pub persona_id: Option<PersonaId>,
 }
 
+/// The account is connected already, by another connection of the company.
+const CONNECTED: &str = "this account is connected already";
+
 /// Makes a connection.
 ///
 /// # Errors
-/// `Conflict` when the slug is taken.
-pub async fn insert(tx: &mut TenantTx, new: &NewConnection) -> Result<()> {
+/// `Conflict` when the slug is taken, or the account is connected already.
+pub async fn insert(tx: &mut TenantTx, new: &NewConnection, now: DateTime<Utc>) -> Result<()> {
     let company_id = tx.company_id();
     sqlx::query!(
-        "INSERT INTO connections (company_id, id, kind, name, slug, provider_account, waba_id, access_token,
-                                  app_secret, verify_token, persona_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO connections (company_id, id, kind, name, slug, provider_account, waba_id, settings, access_token,
+                                  app_secret, verify_token, persona_id, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)",
         company_id.0,
         new.id.0,
-        new.kind,
+        new.kind as _,
         new.name,
         new.slug,
         new.provider_account,
         new.waba_id,
+        new.settings,
         new.access_token,
         new.app_secret,
         new.verify_token,
-        new.persona_id as _
+        new.persona_id as _,
+        now
     )
     .execute(tx.connection())
     .await
-    .on_constraint("connections_slug_key", "this slug is in use")?;
+    .on_constraint("connections_account_key", CONNECTED)?;
     Ok(())
 }
 
-/// Finds a connection.
+/// Finds a connection that was not removed.
 ///
 /// # Errors
 /// Database errors only.
@@ -81,14 +117,182 @@ pub async fn find(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Connecti
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Connection,
-        r#"SELECT id AS "id: ConnectionId", kind, provider_account, access_token,
-                  persona_id AS "persona_id: PersonaId"
-           FROM connections WHERE company_id = $1 AND id = $2"#,
+        r#"SELECT id AS "id: ConnectionId", kind AS "kind: ConnectionKind", name, slug, provider_account, waba_id,
+                  settings, access_token, app_secret, verify_token, persona_id AS "persona_id: PersonaId",
+                  state AS "state: ConnectionState", state_reason, state_since, state_told_at, version, created_at,
+                  updated_at
+           FROM connections WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL"#,
         company_id.0,
         id.0
     )
     .fetch_optional(tx.connection())
     .await?)
+}
+
+/// As [`find`], and keeps others from changing it.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_for_update(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Connection>> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "SELECT id FROM connections WHERE company_id = $1 AND id = $2 FOR NO KEY UPDATE",
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    find(tx, id).await
+}
+
+/// Where the webhooks of a connection came, also of one that was removed.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_address(
+    tx: &mut TenantTx,
+    id: ConnectionId,
+) -> Result<Option<(ConnectionKind, String, String)>> {
+    let company_id = tx.company_id();
+    let row = sqlx::query!(
+        r#"SELECT kind AS "kind: ConnectionKind", slug, provider_account FROM connections
+           WHERE company_id = $1 AND id = $2"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(row.map(|row| (row.kind, row.slug, row.provider_account)))
+}
+
+/// Lists connections, newest first, from behind `before`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list(
+    tx: &mut TenantTx,
+    kind: Option<ConnectionKind>,
+    before: Option<(DateTime<Utc>, uuid::Uuid)>,
+    limit: i64,
+) -> Result<Vec<Connection>> {
+    let company_id = tx.company_id();
+    let (before_at, before_id) = before.unzip();
+    Ok(sqlx::query_as!(
+        Connection,
+        r#"SELECT id AS "id: ConnectionId", kind AS "kind: ConnectionKind", name, slug, provider_account, waba_id,
+                  settings, access_token, app_secret, verify_token, persona_id AS "persona_id: PersonaId",
+                  state AS "state: ConnectionState", state_reason, state_since, state_told_at, version, created_at,
+                  updated_at
+           FROM connections
+           WHERE company_id = $1 AND deleted_at IS NULL AND ($2::text IS NULL OR kind = $2)
+             AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4))
+           ORDER BY created_at DESC, id DESC LIMIT $5"#,
+        company_id.0,
+        kind as _,
+        before_at,
+        before_id,
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Writes what people may change of a connection.
+///
+/// # Errors
+/// `Conflict` when the account is connected already.
+pub async fn update(tx: &mut TenantTx, connection: &Connection, now: DateTime<Utc>) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE connections SET name = $3, provider_account = $4, waba_id = $5, settings = $6, access_token = $7,
+                app_secret = $8, verify_token = $9, persona_id = $10, version = version + 1, updated_at = $11
+         WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL",
+        company_id.0,
+        connection.id.0,
+        connection.name,
+        connection.provider_account,
+        connection.waba_id,
+        connection.settings,
+        connection.access_token,
+        connection.app_secret,
+        connection.verify_token,
+        connection.persona_id as _,
+        now
+    )
+    .execute(tx.connection())
+    .await
+    .on_constraint("connections_account_key", CONNECTED)?;
+    Ok(())
+}
+
+/// Removes a connection; its secrets become `nothing`, which is sealed. Whether there was one.
+///
+/// # Errors
+/// Database errors only.
+pub async fn delete(
+    tx: &mut TenantTx,
+    id: ConnectionId,
+    nothing: [&str; 3],
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let company_id = tx.company_id();
+    let done = sqlx::query!(
+        "UPDATE connections SET deleted_at = $3, access_token = $4, app_secret = $5, verify_token = $6,
+                state = 'down', state_reason = 'deleted', state_since = $3, version = version + 1, updated_at = $3
+         WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL",
+        company_id.0,
+        id.0,
+        now,
+        nothing[0],
+        nothing[1],
+        nothing[2]
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// What a connection's provider says of it.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Which connection.
+    pub id: ConnectionId,
+    /// How it stands.
+    pub state: ConnectionState,
+    /// Why, where it is not as it should be.
+    pub reason: Option<String>,
+    /// When it said so.
+    pub at: DateTime<Utc>,
+}
+
+/// Writes down how a connection stands; its new version when that is news. What was said earlier than what is known
+/// changes nothing.
+///
+/// # Errors
+/// Database errors only.
+pub async fn set_state(tx: &mut TenantTx, told: &Told) -> Result<Option<i32>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query!(
+        r#"WITH known AS (
+               SELECT id, (state, state_reason) IS DISTINCT FROM ($3::text, $4::text) AS news FROM connections
+               WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL
+                 AND coalesce(state_told_at, '-infinity') <= $5
+               FOR NO KEY UPDATE)
+           UPDATE connections c SET state = $3::text, state_reason = $4::text, state_told_at = $5,
+                  state_since = CASE WHEN c.state IS DISTINCT FROM $3::text THEN $5 ELSE c.state_since END,
+                  version = c.version + CASE WHEN known.news THEN 1 ELSE 0 END
+           FROM known WHERE c.company_id = $1 AND c.id = known.id
+           RETURNING c.version, known.news AS "news!""#,
+        company_id.0,
+        told.id.0,
+        told.state as _,
+        told.reason,
+        told.at
+    )
+    .fetch_optional(tx.connection())
+    .await?
+    .filter(|row| row.news)
+    .map(|row| row.version))
 }
 
 /// The connections of a kind.

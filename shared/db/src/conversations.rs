@@ -5,6 +5,7 @@ pub mod inbox;
 pub mod search;
 
 use chrono::{DateTime, Utc};
+use domain::connection::ConnectionKind;
 use domain::inbound::{Address, AddressKind};
 use domain::{ConnectionId, ContactId, ConversationId, MessageId, SessionId, UserId};
 use uuid::Uuid;
@@ -422,6 +423,8 @@ pub struct Recipient {
     pub contact_erased: bool,
     /// The provider's own address.
     pub address: Address,
+    /// What the connection is to.
+    pub channel: ConnectionKind,
     /// When the customer last wrote: the 24-hour window counts from then.
     pub last_inbound_at: Option<DateTime<Utc>>,
     /// A group chat; `address` is one member's.
@@ -438,7 +441,7 @@ pub async fn find_recipient(tx: &mut TenantTx, id: ConversationId) -> Result<Opt
         r#"SELECT c.connection_id AS "connection_id: ConnectionId", c.contact_id AS "contact_id: ContactId",
                   CASE WHEN c.is_group THEN c.contact_id ELSE c.thread_key::uuid END AS "side_id!: ContactId",
                   p.erased_at IS NOT NULL AS "contact_erased!", c.address_kind AS "address_kind: AddressKind",
-                  c.address_value, c.last_inbound_at, c.is_group
+                  c.address_value, c.channel AS "channel: ConnectionKind", c.last_inbound_at, c.is_group
            FROM conversations c JOIN contacts p ON p.company_id = c.company_id AND p.id = c.contact_id
            WHERE c.company_id = $1 AND c.id = $2"#,
         company_id.0,
@@ -452,6 +455,7 @@ pub async fn find_recipient(tx: &mut TenantTx, id: ConversationId) -> Result<Opt
         side_id: row.side_id,
         contact_erased: row.contact_erased,
         address: Address { kind: row.address_kind, value: row.address_value },
+        channel: row.channel,
         last_inbound_at: row.last_inbound_at,
         is_group: row.is_group,
     }))

@@ -15,7 +15,7 @@ pub struct Entry {
     pub key: String,
     /// The provider's id of the message that a status is about.
     pub about: Option<String>,
-    /// `message`, `status`, `address_change`, `marketing_preference` or `notice`.
+    /// `message`, `status`, `address_change`, `marketing_preference`, `connection` or `notice`.
     pub kind: &'static str,
     /// Why it is kept without being acted upon.
     pub reason: Option<String>,

@@ -5,7 +5,7 @@ pub mod write;
 
 use chrono::{DateTime, Utc};
 use domain::message::{Author, Direction, MessageStatus, MessageType};
-use domain::{ContactId, ConversationId, MessageId, SessionId};
+use domain::{ConnectionId, ContactId, ConversationId, MessageId, SessionId};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -123,6 +123,43 @@ pub async fn list(
         }
     };
     Ok(messages?)
+}
+
+/// A message that a provider names.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// What the provider calls it.
+    pub provider_message_id: String,
+    /// Its id.
+    pub id: MessageId,
+    /// The customer.
+    pub contact_id: ContactId,
+}
+
+/// Which messages of ours providers mean.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_by_provider_ids(tx: &mut TenantTx, named: &[(ConnectionId, String)]) -> Result<Vec<Named>> {
+    let company_id = tx.company_id();
+    let connections: Vec<_> = named.iter().map(|(connection, _)| connection.0).collect();
+    let ids: Vec<_> = named.iter().map(|(_, id)| id.clone()).collect();
+    Ok(sqlx::query_as!(
+        Named,
+        r#"SELECT m.connection_id AS "connection_id: ConnectionId", m.provider_message_id AS "provider_message_id!",
+                  m.id AS "id: MessageId", m.contact_id AS "contact_id: ContactId"
+           FROM unnest($2::uuid[], $3::text[]) AS named (connection_id, provider_message_id)
+           JOIN messages m ON m.company_id = $1 AND m.connection_id = named.connection_id
+                          AND m.provider_message_id = named.provider_message_id
+           WHERE m.direction = 'outbound'"#,
+        company_id.0,
+        &connections,
+        &ids
+    )
+    .fetch_all(tx.connection())
+    .await?)
 }
 
 /// Which messages to list.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::message::{Direction, MessageStatus};
 use crate::transfer::TransferState;
 use crate::{
-    ApiKeyId, BoardId, CompanyId, ContactId, ConversationId, ExportId, ImportId, LeadId, LoginSessionId,
-    MessageId, SessionId, StageId, UserId,
+    ApiKeyId, BoardId, CompanyId, ConnectionId, ContactId, ConversationId, ExportId, ImportId, LeadId,
+    LoginSessionId, MessageId, SessionId, StageId, UserId,
 };
 
 /// One thing that happened.
@@ -120,6 +120,20 @@ pub enum Event {
         session_id: SessionId,
         /// Its conversation.
         conversation_id: ConversationId,
+    },
+    /// A connection was made, changed or removed, or stands otherwise than before.
+    #[serde(rename = "connection.changed")]
+    ConnectionChanged {
+        /// The connection.
+        connection_id: ConnectionId,
+        /// Grows with every change of the connection; a listener drops what is older than what it has.
+        version: i32,
+    },
+    /// There is a new code with which a connection's phone can be linked; it holds for less than a minute.
+    #[serde(rename = "connection.code")]
+    ConnectionCode {
+        /// The connection.
+        connection_id: ConnectionId,
     },
     /// A board was made, or it or its stages changed. Leads that changed with a stage have no events of their own.
     #[serde(rename = "board.changed")]
@@ -249,6 +263,8 @@ impl Event {
             Self::ConversationRead { .. } => "conversation.read",
             Self::ConversationChanged { .. } => "conversation.changed",
             Self::SessionChanged { .. } => "session.changed",
+            Self::ConnectionChanged { .. } => "connection.changed",
+            Self::ConnectionCode { .. } => "connection.code",
             Self::BoardChanged { .. } => "board.changed",
             Self::BoardDeleted { .. } => "board.deleted",
             Self::LeadCreated { .. } => "lead.created",
@@ -281,6 +297,8 @@ impl Event {
             | Self::ContactDeleted { .. }
             | Self::ContactOptedOut { .. }
             | Self::ContactOptedIn { .. }
+            | Self::ConnectionChanged { .. }
+            | Self::ConnectionCode { .. }
             | Self::BoardChanged { .. }
             | Self::BoardDeleted { .. }
             | Self::LeadCreated { .. }
@@ -329,6 +347,8 @@ mod tests {
             Event::ContactDeleted { contact_id: ContactId(Uuid::nil()) },
             Event::ContactOptedOut { contact_id: ContactId(Uuid::nil()) },
             Event::ContactOptedIn { contact_id: ContactId(Uuid::nil()) },
+            Event::ConnectionChanged { connection_id: ConnectionId(Uuid::nil()), version: 2 },
+            Event::ConnectionCode { connection_id: ConnectionId(Uuid::nil()) },
             Event::BoardChanged { board_id, version: 2 },
             Event::BoardDeleted { board_id },
             Event::LeadCreated { lead_id, board_id, stage_id, version: 1 },

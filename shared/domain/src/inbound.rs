@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::connection::ConnectionState;
 use crate::message::{MessageStatus, MessageType};
 
 /// How a provider addresses a customer. One contact has many.
@@ -86,6 +87,21 @@ pub struct InboundMessage {
     pub echo: bool,
     /// Group chat id, if it was written in a group.
     pub group_id: Option<String>,
+    /// The provider took it for a word of its own, and acts and answers: nobody else shall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyword: Option<Keyword>,
+}
+
+/// A word that a provider acts upon before us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keyword {
+    /// No more messages, please.
+    Stop,
+    /// Messages again, please.
+    Start,
+    /// Who are you?
+    Help,
 }
 
 /// How far one of our messages got.
@@ -101,6 +117,9 @@ pub struct StatusUpdate {
     pub at: DateTime<Utc>,
     /// Why it failed.
     pub error: Option<ProviderFault>,
+    /// It failed because the recipient told the provider that they want no more messages.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opted_out: bool,
     /// The recipient's addresses that the status names; may be empty.
     pub recipient: Vec<Address>,
     /// Pricing and conversation objects, verbatim; `null` when there are none.
@@ -140,6 +159,17 @@ pub struct MarketingPreference {
     pub at: DateTime<Utc>,
 }
 
+/// How a connection stands, as its provider reports without being asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionUpdate {
+    /// How.
+    pub state: ConnectionState,
+    /// A stable word for why, where it is not as it should be.
+    pub reason: Option<String>,
+    /// There is a code with which the device can be linked.
+    pub has_code: bool,
+}
+
 /// One event, after normalising.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -152,6 +182,8 @@ pub enum InboundEvent {
     AddressChange(AddressChange),
     /// A customer stopped or resumed marketing.
     MarketingPreference(MarketingPreference),
+    /// The connection's own state changed.
+    Connection(ConnectionUpdate),
     /// Something else that the provider reports: kept in the journal with its field and the reason why it is
     /// not acted upon.
     Notice {

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    CompanyId, ConversationId, ErasureId, ExportId, ImportId, InvitationId, MediaId, MessageId, TurnId,
-    UserId,
+    CompanyId, ConnectionId, ConversationId, ErasureId, ExportId, ImportId, InvitationId, MediaId, MessageId,
+    TurnId, UserId,
 };
 
 /// Version of the forms that travel on queues and bus. A change that an older release would read wrongly raises it.
@@ -17,7 +17,7 @@ pub const ENVELOPE_VERSION: u32 = 1;
 pub enum Queue {
     /// Provider events, FIFO by customer.
     Inbound,
-    /// Calls to messaging providers, FIFO by conversation.
+    /// Calls to messaging providers, FIFO by conversation, or by connection where they are about that.
     Outbound,
     /// Turns that may be complete; standard, delayed.
     Turns,
@@ -64,6 +64,12 @@ pub enum Job {
         conversation_id: ConversationId,
         /// Show the typing indicator too.
         typing: bool,
+    },
+    /// Makes a connection known where webhooks and the provider look for it, as it stands now, or forgets one that was
+    /// removed.
+    SetUpConnection {
+        /// Which.
+        connection_id: ConnectionId,
     },
     /// Goes on with the erasure of a person.
     EraseContact {
@@ -150,7 +156,9 @@ impl Job {
         match self {
             Self::CloseTurn { .. } => Queue::Turns,
             Self::AnswerTurn { .. } => Queue::AiReply,
-            Self::SendMessage { .. } | Self::MarkRead { .. } => Queue::Outbound,
+            Self::SendMessage { .. } | Self::MarkRead { .. } | Self::SetUpConnection { .. } => {
+                Queue::Outbound
+            }
             Self::SendMail { .. } => Queue::Mail,
             Self::FetchMedia { .. } | Self::MakeThumbnail { .. } | Self::DeleteFiles { .. } => Queue::Media,
             Self::EraseContact { .. } => Queue::Erasures,
@@ -173,6 +181,7 @@ impl Job {
             }
             // One at a time: two would wait for each other's contacts.
             Self::ImportContacts { .. } | Self::ExportContacts { .. } => Some(company_id.to_string()),
+            Self::SetUpConnection { connection_id } => Some(connection_id.to_string()),
         }
     }
 }

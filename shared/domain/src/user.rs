@@ -40,6 +40,8 @@ pub enum Permission {
     ManageDepartments,
     /// Make, change and remove boards and stages.
     ManageBoards,
+    /// Make, change, check and remove connections with providers.
+    ManageConnections,
     /// Make and revoke API keys.
     ManageApiKeys,
     /// See who did what.
@@ -59,6 +61,7 @@ const TABLE: &[(Permission, [bool; 5])] = &[
     (Permission::ManageMembers, [true, true, false, false, false]),
     (Permission::ManageDepartments, [true, true, true, false, false]),
     (Permission::ManageBoards, [true, true, true, false, false]),
+    (Permission::ManageConnections, [true, true, false, false, false]),
     (Permission::ManageApiKeys, [true, true, false, false, false]),
     (Permission::ReadAuditLog, [true, true, false, false, false]),
     (Permission::TransferOwnership, [true, false, false, false, false]),
@@ -118,6 +121,7 @@ impl Permission {
             Self::ManageMembers => "manage members",
             Self::ManageDepartments => "manage departments",
             Self::ManageBoards => "manage boards",
+            Self::ManageConnections => "manage connections",
             Self::ManageApiKeys => "manage API keys",
             Self::ReadAuditLog => "read the audit log",
             Self::TransferOwnership => "transfer the ownership",
@@ -135,6 +139,7 @@ impl Permission {
             Self::ManageMembers => "manage_members",
             Self::ManageDepartments => "manage_departments",
             Self::ManageBoards => "manage_boards",
+            Self::ManageConnections => "manage_connections",
             Self::ManageApiKeys => "manage_api_keys",
             Self::ReadAuditLog => "read_audit_log",
             Self::TransferOwnership => "transfer_ownership",

@@ -33,6 +33,10 @@ pub fn settings() -> Settings {
         },
         websocket_endpoint: variable("WEBSOCKET_ENDPOINT"),
         graph_base_url: variable_or("GRAPH_BASE_URL", "https://graph.facebook.com"),
+        twilio_base_url: variable_or("TWILIO_BASE_URL", "https://api.twilio.com"),
+        meta_webhook_url: variable("META_WEBHOOK_URL"),
+        twilio_webhook_url: variable("TWILIO_WEBHOOK_URL"),
+        gateway_webhook_url: variable("GATEWAY_WEBHOOK_URL"),
         openai_base_url: variable_or("OPENAI_BASE_URL", "https://api.openai.com/v1"),
         google: Application {
             client_id: variable("GOOGLE_CLIENT_ID"),

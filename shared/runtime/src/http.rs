@@ -24,7 +24,7 @@ use tracing::Instrument as _;
 
 pub use body::{PathId, ValidJson, ValidQuery};
 pub use caller::Caller;
-pub use client::Client;
+pub use client::{CalledHost, Client};
 pub use cookies::OwnPage;
 pub use idempotency::{Idempotency, IdempotencyHeader};
 pub use page::{Cursor, PageBody, PageQuery};

@@ -97,12 +97,14 @@ impl Flow {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         stack.webhook_urls.meta = format!("http://{address}");
+        stack.webhook_urls.twilio = format!("http://{address}/twilio");
+        stack.webhook_urls.gateway = format!("http://{address}/gateway");
         let tenant = Tenant::seed_with(&stack, &cloud, options).await;
         let queues = Queues::make(&cloud).await;
         let clock = Arc::new(FlowClock::ahead());
         let (settings, aws) = (settings(&stack, &cloud, &queues), cloud.aws().clone());
         let process = Process::start(&stack, &tenant, clock.clone(), settings.clone(), &aws).await;
-        let router = runtime::http::finish(webhooks::meta::router(), process.app.clone());
+        let router = runtime::http::finish(all_webhooks(), process.app.clone());
         let server = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("the listener stays open");
         });
@@ -153,6 +155,24 @@ impl Flow {
     pub async fn deliver(&self, body: &str) -> Answer {
         let signature = crate::webhook::sign(&self.tenant.app_secret, body.as_bytes());
         self.webhook(body, Some(&signature)).await
+    }
+
+    /// A call of any webhook: `/<slug>…` of Meta's, `/twilio/<slug>…`, `/gateway/<provider>/<slug>`.
+    ///
+    /// # Panics
+    /// When a header fits into no request.
+    pub async fn call_webhook(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
+        let mut request = Request::post(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.into())).expect("a request");
+        self.call(all_webhooks(), request).await
     }
 
     /// A call of the HTTP API with the company's key; `path` below `/api/v1/`.
@@ -345,6 +365,13 @@ impl Flow {
     }
 }
 
+/// The webhooks of all functions, each below the path by which the flow's address has it.
+fn all_webhooks() -> Router<App> {
+    webhooks::meta::router()
+        .nest("/twilio", webhooks::twilio::router())
+        .nest("/gateway", webhooks::gateway::router())
+}
+
 /// Boxed: the AWS SDK's futures nest deeper than the compiler lays out in one go.
 async fn handle(app: App, queue: Queue, event: SqsEvent) -> SqsBatchResponse {
     match queue {
@@ -382,6 +409,10 @@ fn settings(stack: &Stack, cloud: &Cloud, queues: &Queues) -> Settings {
         overflow_bucket: output("OverflowBucketName"),
         media: cloud::media::Location { bucket: output("MediaBucketName"), ..Default::default() },
         graph_base_url: format!("{sandbox}/graph"),
+        twilio_base_url: format!("{sandbox}/twilio"),
+        meta_webhook_url: stack.webhook_urls.meta.clone(),
+        twilio_webhook_url: stack.webhook_urls.twilio.clone(),
+        gateway_webhook_url: stack.webhook_urls.gateway.clone(),
         openai_base_url: format!("{sandbox}/openai/v1"),
         environment: "local".to_owned(),
         ..Settings::default()

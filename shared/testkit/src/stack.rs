@@ -36,6 +36,10 @@ pub struct Stack {
 pub struct WebhookUrls {
     /// The WhatsApp Cloud API's.
     pub meta: String,
+    /// Twilio's.
+    pub twilio: String,
+    /// That of the gateways.
+    pub gateway: String,
 }
 
 /// The demo company.

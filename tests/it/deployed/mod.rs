@@ -1,6 +1,7 @@
 //! The whole: a customer's phone at one end, a browser at the other.
 
 mod answer;
+mod channels;
 mod files;
 mod imports;
 mod outage;

@@ -47,7 +47,7 @@ async fn complete(flow: &Flow, media: &Value) -> Answer {
 }
 
 /// Brings a file; its id.
-async fn bring(flow: &Flow, file_name: &str, mime_type: &str, bytes: &[u8]) -> String {
+pub(super) async fn bring(flow: &Flow, file_name: &str, mime_type: &str, bytes: &[u8]) -> String {
     let media = announce(flow, file_name, mime_type, bytes.len()).await.expect_status(201).body;
     assert_eq!(put(&media, bytes).await, 200);
     let media = complete(flow, &media).await.expect_status(200).body;

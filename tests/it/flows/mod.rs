@@ -3,6 +3,7 @@
 
 mod board;
 mod boards;
+mod channels;
 mod consents;
 mod contact_lists;
 mod contacts;

@@ -71,6 +71,39 @@ fn those_of_the_webhook_are_genuine() {
 }
 
 #[test]
+fn those_of_twilio_and_the_gateways_are_genuine() {
+    let at = chrono::DateTime::from_timestamp(1_768_053_650, 0).unwrap();
+    // The secrets of the documented vectors and captures.
+    let auth_token = SecretString::from("0".repeat(32));
+    for (path, text) in of("webhook-twilio") {
+        let event: Value = serde_json::from_str(&text).unwrap();
+        let request = lambda_http::request::from_str(&text).unwrap();
+        let Body::Binary(body) = request.body() else { panic!("{}: forms come in base64", path.display()) };
+        let url = format!(
+            "https://{}{}",
+            event["requestContext"]["domainName"].as_str().unwrap(),
+            event["rawPath"].as_str().unwrap()
+        );
+        let signed = request.headers()["x-twilio-signature"].to_str().unwrap();
+        providers::twilio::signature::verify(&auth_token, &url, true, body, Some(signed)).unwrap();
+    }
+    let jwt_key = SecretString::from("jwt-key-exemplo".to_owned());
+    let token = SecretString::from("00000000-0000-0000-0000-000000000000".to_owned());
+    for (path, text) in of("webhook-gateway") {
+        let request = lambda_http::request::from_str(&text).unwrap();
+        let Body::Text(body) = request.body() else { panic!("{}: no text", path.display()) };
+        let events = match request.headers().get("authorization") {
+            Some(header) => {
+                providers::evolution::signature::verify(&jwt_key, header.to_str().ok(), at).unwrap();
+                providers::evolution::webhook::split(body.as_bytes(), at).unwrap()
+            }
+            None => providers::uazapi::webhook::split(&token, body.as_bytes(), at).unwrap(),
+        };
+        assert!(!events.is_empty(), "{}", path.display());
+    }
+}
+
+#[test]
 fn those_of_the_api_are_documented_routes() {
     let documented = super::routes::documented();
     for (function, cases) in events().into_iter().filter(|(function, _)| function.starts_with("api-")) {

@@ -92,9 +92,11 @@ fn only_schedules_have_the_system_role() {
         let has = !function["Environment"]["Variables"]["SYSTEM_DATABASE_SECRET"].is_null();
         assert_eq!(has, id.starts_with("Schedule"), "{id}");
     }
-    let webhook = template.resource("WebhookMetaFunction");
-    assert!(
-        webhook["Environment"]["Variables"]["DATABASE_SECRET"].is_null(),
-        "webhooks do not touch PostgreSQL"
-    );
+    for id in ["WebhookMetaFunction", "WebhookTwilioFunction", "WebhookGatewayFunction"] {
+        let webhook = template.resource(id);
+        assert!(
+            webhook["Environment"]["Variables"]["DATABASE_SECRET"].is_null(),
+            "webhooks do not touch PostgreSQL"
+        );
+    }
 }

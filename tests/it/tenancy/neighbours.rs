@@ -14,6 +14,7 @@ use crate::inbox::Inbox;
 const IN_PATHS: &[(&str, &str)] = &[
     ("api-keys", "api_key"),
     ("auth/sessions", "login_session"),
+    ("connections", "connection"),
     ("contact-fields", "contact_field"),
     ("contacts", "contact"),
     ("contacts/by-phone", "phone"),
@@ -103,6 +104,14 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
     ),
     ("POST /api/v1/conversations/{id}/assign", "agent_id", 422, r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/conversations/{id}/assign", "department_id", 422, r#"{ "department_id": "$department" }"#),
+    ("PATCH /api/v1/connections/{id}", "persona_id", 404, r#"{ "persona_id": "$persona" }"#),
+    (
+        "POST /api/v1/connections",
+        "persona_id",
+        404,
+        r#"{ "kind": "evolution", "name": "Loja", "persona_id": "$persona", "base_url": "https://evolution.example.com",
+             "instance": "loja", "api_key": "chave" }"#,
+    ),
     ("POST /api/v1/contacts/{id}/merge", "into", 422, r#"{ "into": "$contact" }"#),
     ("POST /api/v1/contacts/exports", "filter.list_id", 404, r#"{ "filter": { "list_id": "$list" } }"#),
     (
@@ -229,6 +238,11 @@ impl Company {
         let import = json!({ "media_id": file["id"], "mapping": { "Fone": "phone" }, "list_id": list["id"] });
         let import = owner.post("contacts/imports", &import).await.expect_status(202).body;
         let export = owner.post("contacts/exports", &json!({})).await.expect_status(202).body;
+        let persona: uuid::Uuid = sqlx::query_scalar("SELECT id FROM personas WHERE company_id = $1")
+            .bind(inbox.tenant.company_id)
+            .fetch_one(&inbox.stack.admin())
+            .await
+            .unwrap();
         let id = |of: &Value| of.as_str().unwrap().to_owned();
         let ids = BTreeMap::from([
             ("api_key", id(&key["id"])),
@@ -250,6 +264,7 @@ impl Company {
             ("member", id(&on_laptop["user"]["id"])),
             ("message", id(&message["id"])),
             ("note", id(&note["id"])),
+            ("persona", persona.to_string()),
             ("phone", id(&contact["phone"])),
             ("other_lead", id(&other_lead["id"])),
             ("quick_reply", id(&quick_reply["id"])),
@@ -443,8 +458,9 @@ async fn lists_hold_nothing_of_another_company() {
         }
         seen_by_owner += &ours.owner.get(&path).await.expect_status(200).body.to_string();
     }
-    // An upload that is not there yet stands in no list, and neither do exports.
-    for (thing, id) in ours.ids.iter().filter(|(thing, _)| !["export", "media"].contains(thing)) {
+    // An upload that is not there yet stands in no list, neither do exports, and of personas there is none.
+    let in_no_list = ["export", "media", "persona"];
+    for (thing, id) in ours.ids.iter().filter(|(thing, _)| !in_no_list.contains(thing)) {
         assert!(seen_by_owner.contains(id), "the owner sees the company's {thing} in no list");
     }
     for &(route, name, thing) in IN_QUERIES {

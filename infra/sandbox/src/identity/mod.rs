@@ -54,6 +54,9 @@ pub(crate) fn scripted(target: Target, error: &str, request: &[u8]) -> Response 
         | Target::GraphStatus
         | Target::OpenAiChat
         | Target::OpenAiEmbeddings
+        | Target::Twilio
+        | Target::Evolution
+        | Target::Uazapi
         | Target::Webhook => Fault::named(error).into_response(),
     }
 }

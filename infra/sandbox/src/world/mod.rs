@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 use tokio::sync::{Semaphore, broadcast};
 
+use crate::accounts::Accounts;
 use crate::identity::keys::Keys;
 use crate::openai::scripted::Replies;
 use crate::script::Script;
@@ -69,6 +70,8 @@ pub(crate) struct World {
     pub(crate) messages: Messages,
     /// Uploaded by the business or sent by a customer.
     pub(crate) media: MediaStore,
+    /// Of Twilio and the gateways.
+    pub(crate) accounts: Accounts,
     /// What was received, accepted and delivered.
     pub(crate) log: Log,
     /// Faults ordered.
@@ -92,6 +95,7 @@ impl World {
             chats: Chats::default(),
             messages: Messages::default(),
             media: MediaStore::default(),
+            accounts: Accounts::default(),
             log: Log::default(),
             script: Script::default(),
             replies: Replies::default(),
@@ -130,12 +134,14 @@ impl Sandbox {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets everything but the lines and the keys.
+    /// Forgets everything but the lines, the accounts and the keys.
     pub(crate) fn reset(&self) {
         let mut world = self.world();
         let lines = std::mem::take(&mut world.lines);
+        let accounts = std::mem::take(&mut world.accounts).without_messages();
         *world = World::new(self.config.line.clone(), world.generation + 1);
         world.lines = lines;
+        world.accounts = accounts;
         drop(world);
         self.tell(serde_json::json!({ "kind": "reset" }));
     }

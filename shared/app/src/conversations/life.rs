@@ -5,7 +5,6 @@ use db::TenantTx;
 use db::conversations::{Conversation, Standing};
 use db::sessions::Session;
 use domain::event::Event;
-use domain::inbound::{Address, AddressKind};
 use domain::session::SessionStatus;
 use domain::{ConnectionId, ContactId, ConversationId, DepartmentId, UserId};
 
@@ -15,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::idempotency::{self, IdempotencyKey};
 use crate::outbox::{self, Outgoing};
 use crate::sessions::life::{self, Assignee, Holder};
-use crate::{App, text};
+use crate::{App, channels, text};
 
 /// Tags of one conversation at most, and characters of one.
 const TAGS: usize = 50;
@@ -75,24 +74,22 @@ pub(crate) async fn find_or_open(
     let contact_id = contact.merged_into_id.unwrap_or(contact_id);
     let connection = db::connections::find(tx, connection_id).await?.ok_or(Error::NotFound("connection"))?;
     let addresses = db::contacts::list_addresses(tx, &[contact_id]).await?;
-    let address = preferred(addresses.into_iter().map(|known| known.address)).ok_or(Error::Rule {
+    let addresses = addresses.into_iter().map(|known| known.address);
+    let address = channels::preferred(connection.kind, addresses).ok_or(Error::Rule {
         code: "no_address",
         message: "this contact has no address on this channel".to_owned(),
     })?;
     let now = app.clock.now();
-    Ok(db::conversations::open(tx, new_id, contact_id, connection_id, &connection.kind, &address, now)
-        .await?)
-}
-
-/// The provider's own address first; the number that people use when there is none.
-fn preferred(addresses: impl Iterator<Item = Address>) -> Option<Address> {
-    let rank = |address: &Address| match address.kind {
-        AddressKind::WaId => Some(0),
-        AddressKind::E164 => Some(1),
-        AddressKind::Bsuid => Some(2),
-        AddressKind::Lid | AddressKind::Email | AddressKind::External => None,
-    };
-    addresses.filter(|address| rank(address).is_some()).min_by_key(rank)
+    Ok(db::conversations::open(
+        tx,
+        new_id,
+        contact_id,
+        connection_id,
+        connection.kind.as_str(),
+        &address,
+        now,
+    )
+    .await?)
 }
 
 /// Changes a conversation, and its session that is not over with it.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use db::TenantTx;
 use db::contacts::{Found, KnownAddress, NewContact};
+use domain::connection::ConnectionKind;
 use domain::event::Event;
 use domain::inbound::{Address, AddressChange, AddressKind, Customer};
 use domain::{ConnectionId, ContactId};
@@ -22,20 +23,19 @@ pub(super) struct Whose {
     pub(super) side_id: ContactId,
 }
 
-/// Finds or makes the contact of each customer, in the same order, and learns the addresses that are new.
+/// Finds or makes the contact of each customer, by the channel that they came by, in the same order, and learns the addresses that are new.
 ///
 /// An event that names addresses of two contacts belongs to the contact of the first address, the provider's own;
 /// the other address stays where it was. Merging is for people to decide.
 pub(super) async fn resolve(
     app: &App,
     tx: &mut TenantTx,
-    customers: &[&Customer],
-    source: &str,
+    customers: &[(&Customer, ConnectionKind)],
     outgoing: &mut Outgoing,
 ) -> Result<Vec<Whose>> {
     let now = app.clock.now();
     let mut known = Known::default();
-    let wanted = distinct(customers.iter().flat_map(|customer| &customer.addresses));
+    let wanted = distinct(customers.iter().flat_map(|(customer, _)| &customer.addresses));
     known.learn(db::contacts::hold_by_addresses(tx, &wanted).await?);
 
     let unknown: Vec<_> =
@@ -51,7 +51,7 @@ pub(super) async fn resolve(
     let mut addresses = Vec::new();
     let mut filled = Vec::new();
     let mut contacts = Vec::with_capacity(customers.len());
-    for customer in customers {
+    for &(customer, source) in customers {
         let whose = match known.whose(customer) {
             Some(whose) => {
                 let contact_id = whose.contact_id;
@@ -158,13 +158,13 @@ fn distinct<'a>(addresses: impl Iterator<Item = &'a Address>) -> Vec<Address> {
     addresses.filter(|address| seen.insert(*address)).cloned().collect()
 }
 
-fn contact_of(id: ContactId, customer: &Customer, source: &str) -> NewContact {
+fn contact_of(id: ContactId, customer: &Customer, source: ConnectionKind) -> NewContact {
     let phone = customer.addresses.iter().find(|address| address.kind == AddressKind::E164);
     NewContact {
         id,
         name: super::messages::clean(customer.name.as_deref().unwrap_or_default()),
         phone: phone.map(|address| address.value.clone()),
         username: customer.username.clone(),
-        source: source.to_owned(),
+        source: source.to_string(),
     }
 }

@@ -18,7 +18,7 @@ use domain::{CompanyScope, ConnectionId, ConversationId, MediaId, MessageId, Ses
 use serde_json::Value;
 
 use super::identity::{self, Whose};
-use super::{Arrived, CHANNEL, opt_outs};
+use super::{Arrived, opt_outs};
 use crate::error::{Result, internal};
 use crate::outbox::Outgoing;
 use crate::{App, media};
@@ -46,8 +46,8 @@ pub(super) async fn store(
     }
     let now = app.clock.now();
     let scope = CompanyScope::assert_verified(tx.company_id());
-    let customers: Vec<_> = arrived.iter().map(|arrived| &arrived.event.customer).collect();
-    let contacts = identity::resolve(app, tx, &customers, CHANNEL, outgoing).await?;
+    let customers: Vec<_> = arrived.iter().map(|arrived| (&arrived.event.customer, arrived.kind)).collect();
+    let contacts = identity::resolve(app, tx, &customers, outgoing).await?;
 
     let (placed, activities) = place(app, arrived, &contacts, now);
     let conversations = db::conversations::record_activity(tx, &activities, now).await?;
@@ -81,8 +81,9 @@ pub(super) async fn store(
         )?;
     }
     let own = brought.iter().zip(&placed).filter(|(_, placed)| placed.message.group_id.is_none());
-    let fresh = own.map(|(message, _)| message).filter(|message| stored.contains(&message.id));
-    opt_outs::write_down(app, tx, fresh, outgoing).await?;
+    let fresh = own.filter(|(message, _)| stored.contains(&message.id));
+    let said = fresh.map(|(message, placed)| (message, placed.message.keyword));
+    opt_outs::write_down(app, tx, said, outgoing).await?;
     note_files(tx, scope, &placed, &stored, now, outgoing).await?;
     open_turns(app, tx, &placed, &conversations, &sessions, outgoing).await
 }
@@ -124,7 +125,7 @@ fn place<'a>(
     let mut activities: Vec<Activity> = Vec::new();
     let mut placed = Vec::with_capacity(arrived.len());
     for (arrived, &whose) in arrived.iter().zip(contacts) {
-        let Arrived { connection_id, event: message } = *arrived;
+        let Arrived { connection_id, kind, event: message } = *arrived;
         let id = MessageId(app.clock.new_id());
         let media_id = MediaId(app.clock.new_id());
         // A provider's clock may run ahead; nothing may stand in the future of the conversation.
@@ -142,7 +143,7 @@ fn place<'a>(
                 connection_id,
                 thread_key,
                 contact_id: whose.contact_id,
-                channel: CHANNEL.to_owned(),
+                channel: kind.to_string(),
                 address: own_address(message),
                 address_at: occurred_at,
                 is_group: message.group_id.is_some(),
@@ -262,7 +263,8 @@ async fn open_turns(
         .iter()
         .filter(|placed| {
             let message = placed.message;
-            !message.echo && message.group_id.is_none() && message.message_type.asks_for_answer()
+            let is_ours_to_answer = message.keyword.is_none() && !message.echo && message.group_id.is_none();
+            is_ours_to_answer && message.message_type.asks_for_answer()
         })
         .collect();
     if asking.is_empty() {

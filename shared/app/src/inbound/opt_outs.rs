@@ -1,59 +1,139 @@
-//! Customers who say that they want no more messages, by a message of a keyword alone.
+//! Customers who say that they want no more messages: to us, by a message of a keyword alone, or to the provider.
 
+use chrono::{DateTime, Utc};
 use db::TenantTx;
 use db::contacts::consents::Consent;
 use db::messages::write::Brought;
-use domain::CompanyScope;
 use domain::contact::{OPT_OUT_KEYWORDS, keyword};
+use domain::inbound::{Keyword, ProviderFault, StatusUpdate};
 use domain::message::{Direction, MessageType};
+use domain::{CompanyScope, ContactId, MessageId};
 
+use super::Arrived;
 use crate::App;
 use crate::contacts::consents;
 use crate::error::Result;
 use crate::outbox::Outgoing;
 
-/// Where the company heard it.
-const SOURCE: &str = "keyword";
+/// Where the company heard it: in a message of a keyword, or from the provider to which the customer said it.
+const KEYWORD: &str = "keyword";
+const PROVIDER: &str = "provider";
 
-/// Writes down what those of `messages` say that are new. What was said in a group was said to others.
+/// Writes down what those of `messages` say that are new; where the provider knows a word for one of its own, what that
+/// means to it. What was said in a group was said to others.
 pub(super) async fn write_down<'a>(
     app: &App,
     tx: &mut TenantTx,
-    messages: impl Iterator<Item = &'a Brought>,
+    messages: impl Iterator<Item = (&'a Brought, Option<Keyword>)>,
     outgoing: &mut Outgoing,
 ) -> Result<()> {
-    let said: Vec<_> = messages.filter_map(|message| Some((message, keyword_of(message)?))).collect();
-    if said.is_empty() {
-        return Ok(());
+    let mut consents = Vec::new();
+    let mut said = Vec::new();
+    for (message, word) in messages {
+        match word {
+            Some(Keyword::Stop) => consents.push(consent(app, message, true, PROVIDER)),
+            Some(Keyword::Start) => consents.push(consent(app, message, false, PROVIDER)),
+            Some(Keyword::Help) => {}
+            None => said.extend(keyword_of(message).map(|word| (message, word))),
+        }
     }
     let own = match said.iter().all(|(_, word)| OPT_OUT_KEYWORDS.contains(&word.as_str())) {
         true => Vec::new(),
         false => own_keywords(tx).await?,
     };
     let is_opt_out = |word: &String| OPT_OUT_KEYWORDS.contains(&word.as_str()) || own.contains(word);
-    let opt_outs: Vec<_> = said
-        .into_iter()
-        .filter(|(_, word)| is_opt_out(word))
-        .map(|(message, _)| Consent {
-            id: app.clock.new_id(),
-            contact_id: message.contact_id,
-            is_opt_out: true,
-            source: SOURCE.to_owned(),
-            proof: message.text.clone(),
-            message_id: Some(message.id),
-            actor_kind: "customer",
-            actor_id: None,
-            at: message.occurred_at,
-        })
-        .collect();
-    if opt_outs.is_empty() {
+    let opt_outs = said.into_iter().filter(|(_, word)| is_opt_out(word));
+    consents.extend(opt_outs.map(|(message, _)| consent(app, message, true, KEYWORD)));
+    insert(app, tx, &consents, outgoing).await
+}
+
+fn consent(app: &App, message: &Brought, is_opt_out: bool, source: &str) -> Consent {
+    Consent {
+        id: app.clock.new_id(),
+        contact_id: message.contact_id,
+        is_opt_out,
+        source: source.to_owned(),
+        proof: message.text.clone(),
+        message_id: Some(message.id),
+        actor_kind: "customer",
+        actor_id: None,
+        at: message.occurred_at,
+    }
+}
+
+async fn insert(app: &App, tx: &mut TenantTx, consents: &[Consent], outgoing: &mut Outgoing) -> Result<()> {
+    if consents.is_empty() {
         return Ok(());
     }
     let scope = CompanyScope::assert_verified(tx.company_id());
-    for contact_id in db::contacts::consents::insert_many(tx, &opt_outs, app.clock.now()).await? {
-        consents::tell(scope, contact_id, true, outgoing)?;
+    for contact_id in db::contacts::consents::insert_many(tx, consents, app.clock.now()).await? {
+        let last = consents.iter().filter(|consent| consent.contact_id == contact_id);
+        let is_opt_out = last.max_by_key(|consent| consent.at).is_some_and(|consent| consent.is_opt_out);
+        consents::tell(scope, contact_id, is_opt_out, outgoing)?;
     }
     Ok(())
+}
+
+/// Writes down whose messages failed because they told the provider that they want no more of them.
+pub(super) async fn write_down_told(
+    app: &App,
+    tx: &mut TenantTx,
+    statuses: &[Arrived<'_, StatusUpdate>],
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    let told: Vec<_> = statuses.iter().filter(|arrived| arrived.event.opted_out).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<_> = told
+        .iter()
+        .map(|arrived| (arrived.connection_id, arrived.event.provider_message_id.clone()))
+        .collect();
+    let ours = db::messages::list_by_provider_ids(tx, &named).await?;
+    let opt_outs: Vec<_> = ours
+        .into_iter()
+        .filter_map(|ours| {
+            let named = (ours.connection_id, &ours.provider_message_id);
+            let arrived =
+                told.iter().find(|it| (it.connection_id, &it.event.provider_message_id) == named)?;
+            let StatusUpdate { error, at, .. } = arrived.event;
+            Some(refusal(app, ours.id, ours.contact_id, error.as_ref(), *at))
+        })
+        .collect();
+    insert(app, tx, &opt_outs, outgoing).await
+}
+
+/// Writes down that a provider did not take a message of ours because its recipient told it that they want no more.
+pub(crate) async fn write_down_refused(
+    app: &App,
+    tx: &mut TenantTx,
+    message_id: MessageId,
+    contact_id: ContactId,
+    fault: &ProviderFault,
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    let consent = refusal(app, message_id, contact_id, Some(fault), app.clock.now());
+    insert(app, tx, &[consent], outgoing).await
+}
+
+fn refusal(
+    app: &App,
+    message_id: MessageId,
+    contact_id: ContactId,
+    fault: Option<&ProviderFault>,
+    at: DateTime<Utc>,
+) -> Consent {
+    Consent {
+        id: app.clock.new_id(),
+        contact_id,
+        is_opt_out: true,
+        source: PROVIDER.to_owned(),
+        proof: fault.map(|fault| format!("{}: {}", fault.code, fault.title)),
+        message_id: Some(message_id),
+        actor_kind: "customer",
+        actor_id: None,
+        at,
+    }
 }
 
 fn keyword_of(message: &Brought) -> Option<String> {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use db::TenantTx;
 use db::messages::delivery::{Applied, Changed, Report};
+use domain::connection::ConnectionKind;
 use domain::event::Event;
 use domain::inbound::{InboundEvent, StatusUpdate};
 use domain::message::MessageStatus;
@@ -57,13 +58,13 @@ pub(super) async fn apply(
 pub(crate) async fn replay_for(
     tx: &mut TenantTx,
     connection_id: ConnectionId,
-    provider: &str,
+    kind: ConnectionKind,
     provider_message_id: &str,
 ) -> Result<Option<Changed>> {
     let payloads = db::journal::list_statuses(tx, connection_id, provider_message_id).await?;
     let updates: Vec<_> = payloads
         .iter()
-        .filter_map(|payload| match normalise(provider, payload) {
+        .filter_map(|payload| match normalise(kind, payload) {
             InboundEvent::Status(update) => Some(update),
             _ => None,
         })
@@ -169,6 +170,7 @@ mod tests {
             status,
             at: DateTime::UNIX_EPOCH + TimeDelta::seconds(second),
             error: None,
+            opted_out: false,
             recipient: Vec::new(),
             billing: Value::Null,
         }

@@ -14,17 +14,15 @@ use domain::inbound::InboundMessage;
 use domain::job::Job;
 use domain::media::{self as rules, Attachment, MediaReason, MediaState, Purpose};
 use domain::{CompanyScope, ConnectionId, MediaId, MessageId};
-use providers::whatsapp_cloud::client::{Credentials, WhatsAppCloud};
-use providers::whatsapp_cloud::error::SendError;
-use providers::whatsapp_cloud::media::TOO_LARGE;
+use providers::channel::error::{Remedy, SendError};
+use providers::channel::{self, FetchFile as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{key_of, sniff, store};
-use crate::App;
 use crate::error::{Error, Result, internal};
 use crate::outbox::{self, Outgoing};
-use crate::sealed::{self, Place};
+use crate::{App, channels};
 
 /// Meta keeps a file that a customer sent for seven days.
 const KEPT_FOR: TimeDelta = TimeDelta::days(7);
@@ -121,46 +119,24 @@ async fn from_provider(
     media: &Media,
     connection: Connection,
 ) -> Result<Fetched> {
-    let place = Place::connection(scope.company_id(), connection.id, "access_token");
     // Credentials that cannot be read are replaced when a person connects the number again, which may be in time.
-    let access_token = sealed::open_text(app, &connection.access_token, &place).await.map_err(later)?;
-    let credentials = Credentials { phone_number_id: connection.provider_account, access_token };
-    let client = WhatsAppCloud::new(&app.settings.graph_base_url, app.guarded_http()?.clone());
+    let channel = channels::open(app, scope, &connection, app.guarded_http()?).await.map_err(later)?;
     let provider_id = media.provider_media_id.as_deref().unwrap_or_default();
     let largest = usize::try_from(rules::LARGEST_INBOUND).unwrap_or(usize::MAX);
-    // A link lives for five minutes, and may have run out on its way: the second one is fresh.
-    for is_last in [false, true] {
-        let location = match client.media_url(&credentials, provider_id).await {
-            Ok(location) => location,
-            Err(SendError::Rejected(fault)) => {
-                tracing::info!(media.id = %media.id, provider.code = fault.code, "provider has the file no longer");
-                return Ok(Fetched::Nothing(MediaState::Gone, MediaReason::Expired));
-            }
-            Err(error) => return Err(refused(error)),
-        };
-        if location.file_size.is_some_and(|size| size > largest as u64) {
-            return Ok(Fetched::Nothing(MediaState::Refused, MediaReason::TooLarge));
+    match channel.fetch(provider_id, largest).await.map_err(refused)? {
+        channel::Fetched::File { bytes, .. } if bytes.is_empty() => {
+            Ok(Fetched::Nothing(MediaState::Refused, MediaReason::Empty))
         }
-        match client.download(&credentials, &location.url, largest).await {
-            Ok(download) if download.bytes.is_empty() => {
-                return Ok(Fetched::Nothing(MediaState::Refused, MediaReason::Empty));
-            }
-            Ok(download) => {
-                check(&download.bytes, location.sha256.as_deref())?;
-                return Ok(Fetched::Bytes(download.bytes));
-            }
-            Err(SendError::Rejected(fault)) if fault.code == TOO_LARGE => {
-                return Ok(Fetched::Nothing(MediaState::Refused, MediaReason::TooLarge));
-            }
-            Err(SendError::Rejected(fault)) if is_last => {
-                tracing::info!(media.id = %media.id, provider.code = fault.code, "provider gives no bytes of the file");
-                return Ok(Fetched::Nothing(MediaState::Gone, MediaReason::Expired));
-            }
-            Err(SendError::Rejected(_)) => {}
-            Err(error) => return Err(refused(error)),
+        channel::Fetched::File { bytes, sha256 } => {
+            check(&bytes, sha256.as_deref())?;
+            Ok(Fetched::Bytes(bytes))
+        }
+        channel::Fetched::TooLarge => Ok(Fetched::Nothing(MediaState::Refused, MediaReason::TooLarge)),
+        channel::Fetched::Gone(fault) => {
+            tracing::info!(media.id = %media.id, provider.code = fault.code, "provider has the file no longer");
+            Ok(Fetched::Nothing(MediaState::Gone, MediaReason::Expired))
         }
     }
-    Ok(Fetched::Nothing(MediaState::Gone, MediaReason::Expired))
 }
 
 /// Bytes that are not those that the provider has broke on their way.
@@ -174,13 +150,10 @@ fn check(bytes: &[u8], sha256: Option<&str>) -> Result<()> {
 
 /// All of these pass: also a token that is refused, when a person connects the number again.
 fn refused(error: SendError) -> Error {
-    let after = match &error {
-        SendError::Retry { after, .. } => after.unwrap_or_default(),
-        SendError::Reauthorise(_) | SendError::SenderBlocked(_) => LONGEST_PAUSE,
-        SendError::PairLimited(_)
-        | SendError::WindowClosed(_)
-        | SendError::Rejected(_)
-        | SendError::Unknown(_) => Duration::ZERO,
+    let after = match (&error, error.remedy()) {
+        (SendError::Retry { after, .. }, _) => after.unwrap_or_default(),
+        (_, Remedy::FixAndResend) => LONGEST_PAUSE,
+        _ => Duration::ZERO,
     };
     Error::RetryLater { after, source: error.into() }
 }

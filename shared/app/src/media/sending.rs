@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use cloud::media::MediaError;
+use cloud::media::{MediaError, Served};
 use db::TenantTx;
 use db::connections::Connection;
 use db::media::Media;
@@ -12,8 +12,9 @@ use domain::inbound::ProviderFault;
 use domain::media::{self as rules, Attachment, MediaState, Purpose};
 use domain::message::MessageType;
 use domain::{CompanyScope, MediaId};
-use providers::whatsapp_cloud::client::{Credentials, WhatsAppCloud};
-use providers::whatsapp_cloud::error::SendError;
+use providers::channel::content::MediaSource;
+use providers::channel::error::SendError;
+use providers::channel::{Channel, Files, UploadFile as _};
 
 use super::{not_ready, store};
 use crate::App;
@@ -25,6 +26,9 @@ const KEPT_FOR: TimeDelta = TimeDelta::days(29);
 /// How long it may take to bring a file to the provider: the message itself goes afterwards, within the time of the same
 /// function, and other conversations wait behind it.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a provider may take to follow a link: some do it when they have answered.
+const LINK_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// Whether messages of this type are a file.
 pub(crate) fn is_file(kind: MessageType) -> bool {
@@ -101,14 +105,48 @@ pub(crate) enum NoCopy {
     Ours(Error),
 }
 
-/// Puts a file at the provider, unless it has a copy; what the provider calls it. The message is claimed by nobody yet:
+/// Offers a file to the provider: as a copy that it has, or as a link that it follows. The message is claimed by nobody yet:
 /// whoever dies here loses nothing but time.
-pub(crate) async fn put_at_provider(
+pub(crate) async fn offer(
     app: &App,
     scope: CompanyScope,
     connection: &Connection,
-    client: &WhatsAppCloud,
-    credentials: &Credentials,
+    channel: &Channel,
+    media_id: MediaId,
+) -> Result<MediaSource, NoCopy> {
+    match channel.files() {
+        Files::Uploaded => {
+            put_at_provider(app, scope, connection, channel, media_id).await.map(MediaSource::Id)
+        }
+        Files::Linked => link(app, scope, connection, media_id).await.map(MediaSource::Link),
+    }
+}
+
+/// A link to a file that holds while the provider may still ask for it.
+async fn link(
+    app: &App,
+    scope: CompanyScope,
+    connection: &Connection,
+    media_id: MediaId,
+) -> Result<String, NoCopy> {
+    let (_, media) = look_up(app, scope, connection, media_id).await.map_err(NoCopy::Ours)?;
+    let media = media.filter(|media| media.state == MediaState::Ready).ok_or(NoCopy::Gone)?;
+    let plain = media.id.to_string();
+    let served = Served {
+        content_type: &media.mime_type,
+        inline: false,
+        file_name: media.file_name.as_deref().unwrap_or(&plain),
+    };
+    let signed = app.media.sign_get(&media.key, served, LINK_LIFE).await;
+    Ok(signed.map_err(|error| NoCopy::Ours(store(error)))?.url)
+}
+
+/// Puts a file at the provider, unless it has a copy; what the provider calls it.
+async fn put_at_provider(
+    app: &App,
+    scope: CompanyScope,
+    connection: &Connection,
+    channel: &Channel,
     media_id: MediaId,
 ) -> Result<String, NoCopy> {
     let (known, media) = look_up(app, scope, connection, media_id).await.map_err(NoCopy::Ours)?;
@@ -118,7 +156,7 @@ pub(crate) async fn put_at_provider(
     let Some(media) = media.filter(|media| media.state == MediaState::Ready) else {
         return Err(NoCopy::Gone);
     };
-    let provider_id = match tokio::time::timeout(TIMEOUT, bring(app, client, credentials, &media)).await {
+    let provider_id = match tokio::time::timeout(TIMEOUT, bring(app, channel, &media)).await {
         Ok(outcome) => outcome?,
         Err(_) => return Err(harmless(too_slow())),
     };
@@ -126,12 +164,7 @@ pub(crate) async fn put_at_provider(
     Ok(provider_id)
 }
 
-async fn bring(
-    app: &App,
-    client: &WhatsAppCloud,
-    credentials: &Credentials,
-    media: &Media,
-) -> Result<String, NoCopy> {
+async fn bring(app: &App, channel: &Channel, media: &Media) -> Result<String, NoCopy> {
     let largest = rules::largest(Purpose::Message, &media.mime_type).unwrap_or_default();
     let bytes = app.media.read(&media.key, usize::try_from(largest).unwrap_or_default()).await;
     let bytes = bytes.map_err(|error| match error {
@@ -139,7 +172,7 @@ async fn bring(
         error => NoCopy::Ours(store(error)),
     })?;
     let name = media.file_name.as_deref().unwrap_or("file");
-    client.upload_media(credentials, bytes, &media.mime_type, name).await.map_err(harmless)
+    channel.upload(bytes, &media.mime_type, name).await.map_err(harmless)
 }
 
 /// A file that may be there or not is nothing that a customer sees: it is put there again.

@@ -9,114 +9,10 @@ use serde_json::Value;
 
 use super::lenient::text;
 use super::usage::Usage;
-use crate::redact;
-
-/// A call that Meta refused, or that did not get through.
-///
-/// Only [`SendError::Retry`] and [`SendError::PairLimited`] may be tried again as they are: Meta has no idempotency
-/// keys, so that repeating an [`SendError::Unknown`] may write to the customer twice.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// Certainly not sent, and the obstacle passes: try again, `after` that long if given.
-    #[error("Meta cannot take the call now ({}: {})", fault.code, fault.title)]
-    Retry {
-        /// How long Meta wants to be left alone, if it said so.
-        after: Option<Duration>,
-        /// What Meta said.
-        fault: ProviderFault,
-    },
-    /// Too many messages to this one customer: wait 4^attempt seconds, others may go on.
-    #[error("too many messages to one customer ({}: {})", _0.code, _0.title)]
-    PairLimited(ProviderFault),
-    /// The customer has been silent for 24 hours: only templates get through.
-    #[error("the 24-hour window is closed ({}: {})", _0.code, _0.title)]
-    WindowClosed(ProviderFault),
-    /// The token or its rights are gone: nothing works until a person connects the number again.
-    #[error("the connection is not authorised any more ({}: {})", _0.code, _0.title)]
-    Reauthorise(ProviderFault),
-    /// The number or account is blocked, unpaid or not registered: stop sending with it, tell a person.
-    #[error("the business number may not send ({}: {})", _0.code, _0.title)]
-    SenderBlocked(ProviderFault),
-    /// This message will never go through: wrong, unwanted, or to somebody unreachable.
-    #[error("Meta refused the call ({}: {})", _0.code, _0.title)]
-    Rejected(ProviderFault),
-    /// The request went out and no answer came back: it may have been sent. Wait for a status.
-    #[error("the outcome of the call is unknown ({}: {})", _0.code, _0.title)]
-    Unknown(ProviderFault),
-}
-
-/// The kind of a [`SendError`], for decisions and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SendClass {
-    /// See [`SendError::Retry`].
-    Retry,
-    /// See [`SendError::PairLimited`].
-    PairLimited,
-    /// See [`SendError::WindowClosed`].
-    WindowClosed,
-    /// See [`SendError::Reauthorise`].
-    Reauthorise,
-    /// See [`SendError::SenderBlocked`].
-    SenderBlocked,
-    /// See [`SendError::Rejected`].
-    Rejected,
-    /// See [`SendError::Unknown`].
-    Unknown,
-}
+pub(super) use crate::channel::error::own_fault;
+pub use crate::channel::error::{SendClass, SendError};
 
 impl SendError {
-    /// What to do about it.
-    pub fn class(&self) -> SendClass {
-        match self {
-            Self::Retry { .. } => SendClass::Retry,
-            Self::PairLimited(_) => SendClass::PairLimited,
-            Self::WindowClosed(_) => SendClass::WindowClosed,
-            Self::Reauthorise(_) => SendClass::Reauthorise,
-            Self::SenderBlocked(_) => SendClass::SenderBlocked,
-            Self::Rejected(_) => SendClass::Rejected,
-            Self::Unknown(_) => SendClass::Unknown,
-        }
-    }
-
-    /// What Meta said, or what we say in its place.
-    pub fn fault(&self) -> &ProviderFault {
-        match self {
-            Self::Retry { fault, .. } => fault,
-            Self::PairLimited(fault)
-            | Self::WindowClosed(fault)
-            | Self::Reauthorise(fault)
-            | Self::SenderBlocked(fault)
-            | Self::Rejected(fault)
-            | Self::Unknown(fault) => fault,
-        }
-    }
-
-    pub(super) fn new(class: SendClass, after: Option<Duration>, fault: ProviderFault) -> Self {
-        match class {
-            SendClass::Retry => Self::Retry { after, fault },
-            SendClass::PairLimited => Self::PairLimited(fault),
-            SendClass::WindowClosed => Self::WindowClosed(fault),
-            SendClass::Reauthorise => Self::Reauthorise(fault),
-            SendClass::SenderBlocked => Self::SenderBlocked(fault),
-            SendClass::Rejected => Self::Rejected(fault),
-            SendClass::Unknown => Self::Unknown(fault),
-        }
-    }
-
-    /// A request that got no answer. Only what failed before a connection stood is certainly not sent.
-    pub(super) fn transport(error: reqwest::Error) -> Self {
-        let (class, code, title) = if error.is_connect() {
-            (SendClass::Retry, "connect", "no connection")
-        } else if error.is_builder() {
-            (SendClass::Rejected, "request", "the request cannot be built")
-        } else if error.is_timeout() {
-            (SendClass::Unknown, "timeout", "no answer in time")
-        } else {
-            (SendClass::Unknown, "connection_lost", "the connection broke before the answer")
-        };
-        Self::new(class, None, own_fault(code, title, Some(redact::transport(error))))
-    }
-
     /// An answer that is not a success.
     pub(super) fn response(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let after = wait(headers);
@@ -139,11 +35,6 @@ impl SendError {
                 Self::new(class, after, own_fault("http", &title, None))
             }
         }
-    }
-
-    /// A success that cannot be read: sent, but we do not know as what.
-    pub(super) fn unreadable(detail: String) -> Self {
-        Self::Unknown(own_fault("unreadable", "the answer cannot be read", Some(detail)))
     }
 }
 
@@ -200,10 +91,6 @@ fn graph_fault(code: i64, error: &Value) -> ProviderFault {
             (detail, trace) => detail.or(trace),
         },
     }
-}
-
-pub(super) fn own_fault(code: &str, title: &str, detail: Option<String>) -> ProviderFault {
-    ProviderFault { code: code.to_owned(), title: title.to_owned(), detail }
 }
 
 #[cfg(test)]

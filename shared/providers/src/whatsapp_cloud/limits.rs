@@ -283,7 +283,11 @@ mod tests {
             list(SECTIONS, 1, ROW_TITLE, ROW_DESCRIPTION, LIST_BODY),
             list(1, ROWS, ROW_TITLE, 0, 1),
             OutboundContent::Template(json!({ "name": "oi", "language": { "code": "pt_BR" } })),
-            OutboundContent::Reaction { message_id: "wamid.1".to_owned(), emoji: String::new() },
+            OutboundContent::Reaction {
+                message_id: "wamid.1".to_owned(),
+                emoji: String::new(),
+                of_ours: false,
+            },
             OutboundContent::Location(json!({ "latitude": 0, "longitude": "-46.6" })),
         ] {
             assert_eq!(check(&content), Ok(()), "{content:?}");

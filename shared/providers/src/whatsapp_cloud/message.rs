@@ -55,6 +55,7 @@ pub(super) fn normalise(event: &Event<'_>, message: &Value, echo: bool) -> Norma
         media: body.media,
         content: content(message, name, message_type),
         reply_to: answered,
+        keyword: None,
         echo,
         group_id: text(message, "group_id"),
     }))))

@@ -1,9 +1,10 @@
 //! Meta's WhatsApp Cloud API, Graph v23.0.
 //!
 //! In: [`signature`] is it Meta who calls · [`webhook`] one body into single events · [`normalise`] one event into
-//! our words. Out: [`content`] what can be sent · [`limits`] what Meta would refuse · [`client`] sending ·
+//! our words. Out: [`channel`] a number as a channel · [`content`] what can be sent · [`limits`] what Meta would refuse · [`client`] sending ·
 //! [`media`] files · [`usage`] how much of the allowance is gone · [`error`] what went wrong and whether to retry.
 
+pub mod channel;
 pub mod client;
 pub mod content;
 pub mod error;
@@ -14,10 +15,12 @@ pub mod signature;
 pub mod usage;
 pub mod webhook;
 
-mod lenient;
 mod message;
 mod raw;
 
+use crate::lenient;
+
+pub use channel::Number;
 pub use client::{Accepted, Credentials, NumberInfo, WhatsAppCloud};
 pub use content::{MediaKind, MediaSource, OutboundContent, OutboundMedia, OutboundMessage, Recipient};
 pub use error::{SendClass, SendError};

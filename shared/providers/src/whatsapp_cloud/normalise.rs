@@ -117,6 +117,7 @@ impl<'a> Event<'a> {
             status: reached,
             at: self.time_of(status).unwrap_or(DateTime::UNIX_EPOCH),
             error: list(status, "errors").first().map(fault),
+            opted_out: false,
             recipient: recipient.done(),
             billing: if billing.is_empty() { Value::Null } else { Value::Object(billing) },
         }))))

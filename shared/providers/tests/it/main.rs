@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
+mod channels;
 mod guard;
 mod oauth_facebook;
 mod oauth_google;

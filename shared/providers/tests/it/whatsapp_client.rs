@@ -123,7 +123,11 @@ async fn every_content_has_its_place() {
         ),
         (media(MediaKind::Sticker, id()), "sticker", json!({ "id": "5" })),
         (
-            OutboundContent::Reaction { message_id: "wamid.1".to_owned(), emoji: String::new() },
+            OutboundContent::Reaction {
+                message_id: "wamid.1".to_owned(),
+                emoji: String::new(),
+                of_ours: false,
+            },
             "reaction",
             json!({ "message_id": "wamid.1", "emoji": "" }),
         ),

@@ -28,3 +28,17 @@ pub(crate) fn client(parts: &Parts) -> app::auth::Client {
     let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     app::auth::Client { ip: ip.unwrap_or_default(), user_agent: user_agent.unwrap_or_default().to_owned() }
 }
+
+/// The host that was called, as the platform says: it chose the function by it. `None` where it does not say.
+pub struct CalledHost(pub Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for CalledHost {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(match parts.extensions.get::<RequestContext>() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.domain_name.clone(),
+            _ => None,
+        }))
+    }
+}

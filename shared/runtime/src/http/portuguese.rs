@@ -113,6 +113,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("manage contacts", "gerenciar contatos"),
     ("manage departments", "gerenciar departamentos"),
     ("manage boards", "gerenciar kanbans"),
+    ("manage connections", "gerenciar conexões"),
     ("manage API keys", "gerenciar chaves de API"),
     ("read the audit log", "ler o registro de auditoria"),
     ("transfer the ownership", "transferir a propriedade"),
@@ -192,6 +193,31 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "the customer last wrote more than 24 hours ago: send a template",
         "a última mensagem do cliente tem mais de 24 horas: envie um modelo",
     ),
+    ("this channel does not send this type of message", "este canal não envia este tipo de mensagem"),
+    // Connections.
+    ("this account is connected already", "esta conta já está conectada"),
+    ("somebody changed it meanwhile: read it again", "alguém alterou enquanto isso: leia de novo"),
+    ("this connection is linked with no phone", "esta conexão não é vinculada a um telefone"),
+    (
+        "the credentials of this connection cannot be read: connect it again",
+        "as credenciais desta conexão não podem ser lidas: conecte-a de novo",
+    ),
+    ("connections of this kind cannot be made here", "conexões deste tipo não podem ser criadas aqui"),
+    (
+        "an account of Twilio's, AC and 32 hexadecimal digits",
+        "uma conta da Twilio, AC e 32 dígitos hexadecimais",
+    ),
+    (
+        "a number in E.164, or a messaging service of Twilio's, MG…",
+        "um número em E.164, ou um serviço de mensagens da Twilio, MG…",
+    ),
+    ("cannot be changed: make another connection", "não pode ser alterado: crie outra conexão"),
+    ("digits", "dígitos"),
+    ("an address with https", "um endereço com https"),
+    ("an address without a query", "um endereço sem query"),
+    ("an address without a password", "um endereço sem senha"),
+    ("an address of the public internet", "um endereço da internet pública"),
+    ("the gateway", "o gateway"),
     // Files.
     (
         "files of this type are not taken for this purpose",

@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 const MILLISECONDS_FROM: i64 = 100_000_000_000;
 
 /// A string or a number, as text; empty strings count as missing.
-pub(super) fn text(value: &Value, name: &str) -> Option<String> {
+pub(crate) fn text(value: &Value, name: &str) -> Option<String> {
     as_text(value.get(name)?)
 }
 
 /// See [`text`].
-pub(super) fn as_text(value: &Value) -> Option<String> {
+pub(crate) fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -24,7 +24,7 @@ pub(super) fn as_text(value: &Value) -> Option<String> {
 }
 
 /// Unix seconds (or milliseconds), as a string or a number.
-pub(super) fn instant(value: Option<&Value>) -> Option<DateTime<Utc>> {
+pub(crate) fn instant(value: Option<&Value>) -> Option<DateTime<Utc>> {
     let seconds: i64 = as_text(value?)?.parse().ok()?;
     if seconds >= MILLISECONDS_FROM {
         DateTime::from_timestamp_millis(seconds)
@@ -33,29 +33,29 @@ pub(super) fn instant(value: Option<&Value>) -> Option<DateTime<Utc>> {
     }
 }
 
-/// `true`, or the word.
-pub(super) fn flag(value: &Value, name: &str) -> bool {
+/// `true`, or the word, however it is written.
+pub(crate) fn flag(value: &Value, name: &str) -> bool {
     match value.get(name) {
         Some(Value::Bool(flag)) => *flag,
-        Some(Value::String(word)) => word == "true",
+        Some(Value::String(word)) => word.eq_ignore_ascii_case("true"),
         _ => false,
     }
 }
 
 /// The elements of a list; nothing if it is none.
-pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+pub(crate) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// The members that are not named.
-pub(super) fn without(value: &Value, names: &[&str]) -> Map<String, Value> {
+pub(crate) fn without(value: &Value, names: &[&str]) -> Map<String, Value> {
     let members = value.as_object().cloned().unwrap_or_default();
     members.into_iter().filter(|(name, _)| !names.contains(&name.as_str())).collect()
 }
 
 /// Parses JSON that people wrote through several programs: half an emoji (a lone surrogate) is no JSON string, and
 /// a NUL is refused by PostgreSQL, yet the message around it is real. Both become U+FFFD.
-pub(super) fn parse(payload: &str) -> Result<Value, serde_json::Error> {
+pub(crate) fn parse(payload: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(&storable(payload))
 }
 

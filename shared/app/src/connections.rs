@@ -1,0 +1,275 @@
+//! Connections: a company's accounts with messaging providers. What opens them comes in and never goes out again.
+//!
+//! A row is the truth. What follows from it elsewhere, the routes of webhooks and the provider's own settings, is brought
+//! about by a job of the same transaction, which reads the row as it stands then: whoever dies in between is followed by
+//! somebody who does the same again.
+//!
+//! Rooms: here what people do · [`account`] what each kind of account is made of · [`state`] how it stands · [`set_up`] what
+//! follows elsewhere.
+
+pub mod account;
+pub mod set_up;
+pub mod state;
+
+use db::TenantTx;
+use db::connections::{Connection, NewConnection};
+use domain::connection::ConnectionKind;
+use domain::event::Event;
+use domain::job::Job;
+use domain::user::Permission;
+use domain::{ConnectionId, PersonaId};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+
+use crate::audit::{self, By};
+use crate::auth::{Identity, new_secret};
+use crate::error::{Error, Result};
+use crate::idempotency::{self, IdempotencyKey};
+use crate::outbox::{self, Outgoing};
+use crate::sealed::{self, Place};
+use crate::{App, Page, Position, channels, text};
+use account::Given;
+
+pub(crate) use state::note;
+
+/// The longest name, in characters.
+const NAME_CHARS: usize = 100;
+
+/// Letters and digits of a slug: nobody guesses one.
+const SLUG_CHARS: usize = 32;
+
+/// A connection to make.
+#[derive(Clone, Debug)]
+pub struct New {
+    /// What it is to.
+    pub kind: ConnectionKind,
+    /// What people call it.
+    pub name: String,
+    /// Who answers for it.
+    pub persona_id: Option<PersonaId>,
+    /// The account.
+    pub given: Given,
+}
+
+/// What shall be true of a connection; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// What people call it.
+    pub name: Option<String>,
+    /// Who answers for it, or nobody.
+    pub persona_id: Option<Option<PersonaId>>,
+    /// What is new of the account.
+    pub given: Given,
+}
+
+/// A page of connections, newest first.
+///
+/// # Errors
+/// `Forbidden` without the permission.
+pub async fn list(
+    app: &App,
+    identity: &Identity,
+    kind: Option<ConnectionKind>,
+    before: Option<Position>,
+    limit: i64,
+) -> Result<Page<Connection>> {
+    identity.require(Permission::ReadInbox)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    let rows = db::connections::list(&mut tx, kind, before, limit + 1).await?;
+    Ok(Page::cut(rows, limit, |connection| (connection.created_at, connection.id.0)))
+}
+
+/// One connection.
+///
+/// # Errors
+/// `NotFound`; `Forbidden` without the permission.
+pub async fn find(app: &App, identity: &Identity, id: ConnectionId) -> Result<Connection> {
+    identity.require(Permission::ReadInbox)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    found(&mut tx, id).await
+}
+
+async fn found(tx: &mut TenantTx, id: ConnectionId) -> Result<Connection> {
+    db::connections::find(tx, id).await?.ok_or(Error::NotFound("connection"))
+}
+
+/// Where a connection's webhooks are received, for whoever sets the provider up.
+pub fn webhook_url(app: &App, connection: &Connection) -> Option<String> {
+    channels::webhook_url(app, connection.kind, &connection.slug)
+}
+
+/// Makes one; with a key that was used before, the one that it made then.
+///
+/// # Errors
+/// `Invalid` for a field that is missing, wrong, or none of this kind's; `NotFound` for the persona; `Conflict` for an
+/// account that is connected already; `Rule` (`idempotency_key_reused`).
+pub async fn create(
+    app: &App,
+    identity: &Identity,
+    new: New,
+    key: Option<&IdempotencyKey>,
+) -> Result<Connection> {
+    identity.require(Permission::ManageConnections)?;
+    let name = text::line("name", &new.name, NAME_CHARS)?;
+    let account = account::checked(app, new.kind, &new.given)?;
+    let id = ConnectionId(app.clock.new_id());
+    let sealed = Sealed::of(app, identity, id, &account).await?;
+    let row = NewConnection {
+        id,
+        kind: new.kind,
+        name: name.clone(),
+        slug: new_secret("").expose_secret().chars().take(SLUG_CHARS).collect(),
+        provider_account: account.id.clone(),
+        waba_id: account.waba_id.clone(),
+        settings: account.settings.clone(),
+        access_token: sealed.access_token,
+        app_secret: sealed.app_secret,
+        verify_token: sealed.verify_token,
+        persona_id: new.persona_id,
+    };
+    let now = app.clock.now();
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    let asked = json!([new.kind, name, new.persona_id, account.id, account.settings, account.secrets_hash()]);
+    if let Some(known) = idempotency::claim(&mut tx, key, "connection", &asked, id.0).await? {
+        return found(&mut tx, ConnectionId(known)).await;
+    }
+    require_persona(&mut tx, new.persona_id).await?;
+    db::connections::insert(&mut tx, &row, now).await?;
+    let detail = json!({ "kind": new.kind, "name": name });
+    let object = ("connection", Some(id.0));
+    audit::record(app, &mut tx, By::Caller(identity), "connection.created", object, detail).await?;
+    store(app, identity, tx, id).await
+}
+
+/// Changes one. Secrets that are not given stay.
+///
+/// # Errors
+/// As [`create`], and `NotFound`.
+pub async fn change(app: &App, identity: &Identity, id: ConnectionId, change: Change) -> Result<Connection> {
+    identity.require(Permission::ManageConnections)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    let known = found(&mut tx, id).await?;
+    tx.commit().await?;
+    let account = account::changed(app, &known, &change.given)?;
+    // A process may have to ask Secrets Manager: no transaction is open meanwhile.
+    let sealed = Sealed::changed(app, identity, &known, &account).await?;
+
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    let mut row =
+        db::connections::find_for_update(&mut tx, id).await?.ok_or(Error::NotFound("connection"))?;
+    if row.version != known.version && !change.given.is_empty() {
+        return Err(Error::Conflict("somebody changed it meanwhile: read it again"));
+    }
+    if let Some(name) = &change.name {
+        row.name = text::line("name", name, NAME_CHARS)?;
+    }
+    if let Some(persona_id) = change.persona_id {
+        require_persona(&mut tx, persona_id).await?;
+        row.persona_id = persona_id;
+    }
+    if !change.given.is_empty() {
+        row.provider_account.clone_from(&account.id);
+        row.waba_id.clone_from(&account.waba_id);
+        row.settings = account.settings.clone();
+        row.access_token = sealed.access_token;
+        row.app_secret = sealed.app_secret;
+        row.verify_token = sealed.verify_token;
+    }
+    db::connections::update(&mut tx, &row, app.clock.now()).await?;
+    let detail = json!({
+        "name": change.name, "persona_id": change.persona_id, "account": !change.given.is_empty(),
+    });
+    let object = ("connection", Some(id.0));
+    audit::record(app, &mut tx, By::Caller(identity), "connection.changed", object, detail).await?;
+    store(app, identity, tx, id).await
+}
+
+/// Commits with what follows from the row as it stands now.
+async fn store(app: &App, identity: &Identity, mut tx: TenantTx, id: ConnectionId) -> Result<Connection> {
+    let connection = found(&mut tx, id).await?;
+    let mut outgoing = Outgoing::default();
+    outgoing.job(identity.scope, Job::SetUpConnection { connection_id: id })?;
+    let version = connection.version;
+    outgoing.event(identity.scope, Event::ConnectionChanged { connection_id: id, version })?;
+    outbox::commit(app, tx, outgoing).await?;
+    Ok(connection)
+}
+
+/// Removes one: nothing is sent or received by it any more, and its secrets are gone. What was said over it stays.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn delete(app: &App, identity: &Identity, id: ConnectionId) -> Result<()> {
+    identity.require(Permission::ManageConnections)?;
+    let nothing = Sealed::nothing(app, identity, id).await?;
+    let now = app.clock.now();
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    let known = db::connections::find_for_update(&mut tx, id).await?.ok_or(Error::NotFound("connection"))?;
+    let columns = [nothing.access_token.as_str(), &nothing.app_secret, &nothing.verify_token];
+    db::connections::delete(&mut tx, id, columns, now).await?;
+    let detail = json!({ "kind": known.kind, "name": known.name });
+    let object = ("connection", Some(id.0));
+    audit::record(app, &mut tx, By::Caller(identity), "connection.deleted", object, detail).await?;
+    let mut outgoing = Outgoing::default();
+    outgoing.job(identity.scope, Job::SetUpConnection { connection_id: id })?;
+    let version = known.version + 1;
+    outgoing.event(identity.scope, Event::ConnectionChanged { connection_id: id, version })?;
+    outbox::commit(app, tx, outgoing).await
+}
+
+async fn require_persona(tx: &mut TenantTx, id: Option<PersonaId>) -> Result<()> {
+    let Some(id) = id else { return Ok(()) };
+    db::personas::find(tx, id).await?.ok_or(Error::NotFound("persona"))?;
+    Ok(())
+}
+
+/// The sealed columns of a connection.
+struct Sealed {
+    access_token: String,
+    app_secret: String,
+    verify_token: String,
+}
+
+impl Sealed {
+    async fn of(
+        app: &App,
+        identity: &Identity,
+        id: ConnectionId,
+        account: &account::Account,
+    ) -> Result<Self> {
+        let nothing = SecretString::default();
+        let seal = async |column, secret: &Option<SecretString>| {
+            let place = Place::connection(identity.scope.company_id(), id, column);
+            let sealed = sealed::seal(app, secret.as_ref().unwrap_or(&nothing), &place).await?;
+            Ok::<_, Error>(String::from(sealed))
+        };
+        Ok(Self {
+            access_token: seal("access_token", &account.access_token).await?,
+            app_secret: seal("app_secret", &account.app_secret).await?,
+            verify_token: seal("verify_token", &account.verify_token).await?,
+        })
+    }
+
+    /// Nothing, sealed: what a removed connection keeps.
+    async fn nothing(app: &App, identity: &Identity, id: ConnectionId) -> Result<Self> {
+        Self::of(app, identity, id, &account::Account::default()).await
+    }
+
+    /// What is new of the account, and the rest as it is.
+    async fn changed(
+        app: &App,
+        identity: &Identity,
+        known: &Connection,
+        account: &account::Account,
+    ) -> Result<Self> {
+        let new = Self::of(app, identity, known.id, account).await?;
+        let kept = |given: &Option<SecretString>, new: String, known: &str| {
+            if given.is_some() { new } else { known.to_owned() }
+        };
+        Ok(Self {
+            access_token: kept(&account.access_token, new.access_token, &known.access_token),
+            app_secret: kept(&account.app_secret, new.app_secret, &known.app_secret),
+            verify_token: kept(&account.verify_token, new.verify_token, &known.verify_token),
+        })
+    }
+}
