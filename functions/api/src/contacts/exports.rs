@@ -17,7 +17,7 @@ use crate::words;
 
 /// The routes of this room.
 pub fn router() -> Group {
-    Group::new().routes(routes!(create)).routes(routes!(find))
+    Group::new().routes(routes!(create_export)).routes(routes!(find_export))
 }
 
 /// Which contacts; what is left out does not limit them.
@@ -114,7 +114,7 @@ impl From<Exported> for ExportBody {
     (status = 404, body = Problem),
     (status = 409, description = "`idempotency_key_reused`", body = Problem),
 ))]
-async fn create(
+async fn create_export(
     State(app): State<App>,
     caller: Caller,
     Idempotency(key): Idempotency,
@@ -133,7 +133,7 @@ async fn create(
     (status = 200, body = ExportBody),
     (status = 404, body = Problem),
 ))]
-async fn find(
+async fn find_export(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId<ExportId>,

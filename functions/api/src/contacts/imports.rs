@@ -30,11 +30,11 @@ const LIST: &str = "contacts/imports";
 /// The routes of this room.
 pub fn router() -> Group {
     Group::new()
-        .routes(routes!(list, create))
-        .routes(routes!(preview))
-        .routes(routes!(find))
-        .routes(routes!(errors))
-        .routes(routes!(cancel))
+        .routes(routes!(list_imports, create_import))
+        .routes(routes!(preview_import))
+        .routes(routes!(find_import))
+        .routes(routes!(list_import_errors))
+        .routes(routes!(cancel_import))
 }
 
 /// How a file is to be read. What is left out is found out.
@@ -237,7 +237,7 @@ pub struct ErrorsQuery {
     (status = 404, body = Problem),
     (status = 409, description = "`media_not_ready`", body = Problem),
 ))]
-async fn preview(
+async fn preview_import(
     State(app): State<App>,
     caller: Caller,
     ValidJson(body): ValidJson<NewPreview>,
@@ -255,7 +255,7 @@ async fn preview(
     (status = 404, body = Problem),
     (status = 409, description = "`media_not_ready`, `idempotency_key_reused`", body = Problem),
 ))]
-async fn create(
+async fn create_import(
     State(app): State<App>,
     caller: Caller,
     Idempotency(key): Idempotency,
@@ -278,7 +278,7 @@ async fn create(
     responses(
     (status = 200, body = PageBody<ImportBody>),
 ))]
-async fn list(
+async fn list_imports(
     State(app): State<App>,
     caller: Caller,
     ValidQuery(page): ValidQuery<PageQuery>,
@@ -294,7 +294,7 @@ async fn list(
     (status = 200, body = ImportBody),
     (status = 404, body = Problem),
 ))]
-async fn find(
+async fn find_import(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId<ImportId>,
@@ -312,7 +312,7 @@ async fn find(
     )),
     (status = 404, body = Problem),
 ))]
-async fn errors(
+async fn list_import_errors(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId<ImportId>,
@@ -343,7 +343,7 @@ async fn errors(
     (status = 404, body = Problem),
     (status = 409, description = "`import_over`", body = Problem),
 ))]
-async fn cancel(
+async fn cancel_import(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId<ImportId>,
