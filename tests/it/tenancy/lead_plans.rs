@@ -79,7 +79,7 @@ async fn lists_of_leads_enter_their_indexes() {
         (in_stage, format!("'{stage}', 'c050', 51, NULL, NULL, NULL, NULL"), "leads_place", "place > 'c050'"),
         ("AS sums ON true", format!("'{board}'"), "leads_sums", "stage_id ="),
         (
-            "FROM lead_history",
+            "FROM lead_history WHERE company_id = $1 AND lead_id = $2",
             format!("'{}', now(), '{cursor}', 51", id("id")),
             "lead_history_lead",
             "lead_id =",
