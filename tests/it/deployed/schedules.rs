@@ -33,9 +33,8 @@ async fn key_ids(stack: &Stack, cloud: &Cloud, inbox: &Inbox) -> BTreeSet<String
     let mut sealed: Vec<String> = (0..3).map(|column| row.get(column)).collect();
     let routes = WebhookRoutes::new(cloud.aws().clone());
     let table = cloud.output("WebhookRoutesTableName");
-    for key in
-        [format!("meta#{}", inbox.tenant.slug), format!("meta-number#{}", inbox.tenant.phone_number_id)]
-    {
+    let (company, number) = (inbox.tenant.company_id, &inbox.tenant.phone_number_id);
+    for key in [format!("meta#{}", inbox.tenant.slug), format!("meta-number#{company}#{number}")] {
         let route = routes.find(table, &key).await.unwrap().unwrap();
         sealed.extend([String::from(route.app_secret), String::from(route.verify_token)]);
     }

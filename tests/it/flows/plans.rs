@@ -24,7 +24,7 @@ struct List {
 const AFTER: &[(usize, &str)] =
     &[(2, "'2026-01-02T00:00:00Z'"), (3, "'00000000-0000-0000-0000-000000000000'")];
 
-const LISTS: [List; 8] = [
+const LISTS: [List; 9] = [
     List {
         name: "conversations",
         words: &["FROM conversations c JOIN contacts p", "ORDER BY c.updated_at DESC, c.id DESC"],
@@ -77,6 +77,12 @@ const LISTS: [List; 8] = [
         name: "conversations by terms",
         words: &["SELECT DISTINCT t.conversation_id"],
         parameters: &["'$company'", "'{=raro}'", "'{=rarp}'"],
+        filters: &[("nothing", &[])],
+    },
+    List {
+        name: "conversations by several terms",
+        words: &["HAVING bit_or"],
+        parameters: &["'$company'", "'{@clara,@luiza}'", "'{@clarb,@luizb}'", "5001"],
         filters: &[("nothing", &[])],
     },
     List {
@@ -136,14 +142,16 @@ struct Filled {
 }
 
 /// Fills a company: every fortieth conversation held by somebody, every hundredth by one department, one in a thousand with a
-/// rare tag, every second with a common one.
+/// rare tag, every second with a common one. Half of the names have one word, half another, and one in a thousand both.
 async fn fill(admin: &PgPool, tenant: &Tenant) -> Filled {
     let company = tenant.company_id;
     let mut tx = admin.begin().await.unwrap();
     for statement in [
         "INSERT INTO departments (company_id, id, name, created_at) VALUES ($1, gen_random_uuid(), 'Vendas', now())",
         "INSERT INTO contacts (company_id, id, name, phone, source, created_at, updated_at)
-         SELECT $1, gen_random_uuid(), 'Maria ' || md5(n::text), '+5562' || (900000000 + n), 'api',
+         SELECT $1, gen_random_uuid(),
+                'Maria ' || CASE WHEN n % 1000 = 0 THEN 'Clara Luiza ' WHEN n % 2 = 0 THEN 'Clara ' ELSE 'Luiza ' END
+                    || md5(n::text), '+5562' || (900000000 + n), 'api',
                 '2026-01-01'::timestamptz + n * interval '1 s', now()
          FROM generate_series(1, 12000) AS n",
         "INSERT INTO conversations (company_id, id, connection_id, thread_key, contact_id, channel, address_kind,
@@ -269,7 +277,18 @@ async fn what_many_have_is_found_page_by_page() {
     let tenant = Tenant::seed(&stack, TenantOptions { at_sandbox: false, ..TenantOptions::default() }).await;
     let filled = fill(&stack.admin(), &tenant).await;
     let api = &tenant.api;
-    for query in ["q=maria", "q=pedidos", "q=mar%20pedido", "tag=comum", "tag=raro", "tag=raro&q=maria"] {
+    let queries = [
+        ("q=maria", 120),
+        ("q=pedidos", 120),
+        ("q=mar%20pedido", 0),
+        ("q=clara%20luiza", 8),
+        ("q=clara%20maria", 120),
+        ("tag=comum", 120),
+        ("tag=raro", 8),
+        ("tag=raro&q=maria", 8),
+        ("tag=raro&q=luiza%20clara", 8),
+    ];
+    for (query, expected) in queries {
         let mut seen = std::collections::BTreeSet::new();
         let mut last = String::from("9999");
         let mut cursor = String::new();
@@ -287,14 +306,7 @@ async fn what_many_have_is_found_page_by_page() {
                 None => break,
             }
         }
-        let expected = if query.contains("raro") {
-            8
-        } else if query.contains("%20") {
-            0
-        } else {
-            120
-        };
         assert_eq!(seen.len(), expected, "{query}");
-        assert_eq!(seen.contains(&filled.conversation), query.contains("raro"), "{query}");
+        assert_eq!(seen.contains(&filled.conversation), expected == 8, "{query}");
     }
 }

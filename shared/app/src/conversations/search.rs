@@ -1,17 +1,22 @@
 //! How a question or a tag makes a list short. What few conversations have is looked up first; what many have is met soon
-//! by walking the list, and asked of each conversation there. Either way a page costs the same in a large company.
+//! by walking the list, and asked of each conversation there. Words that many have each may be together in few, whom nobody
+//! would meet soon: these are found by what the words have in common. Each way a page costs the same in a large company.
 
 use std::collections::HashSet;
 
 use db::TenantTx;
 use db::conversations::inbox::{Filter, Narrowed};
 use db::conversations::search::{self, Question, Range};
-use domain::phone;
+use domain::{ConversationId, phone};
 
 use crate::error::{Error, Result};
 
 /// So many are few: they are looked up in less than the time that walking past them takes.
 const FEW: i64 = 5_000;
+
+/// What so many have is compared with what others have, several words at once: beyond it a page is met by walking, whatever
+/// else is asked.
+const COMPARED: i64 = 50_000;
 
 /// As [`FEW`], of conversations whose messages are read.
 const FEW_TO_READ: i64 = 1_000;
@@ -62,7 +67,7 @@ pub(super) async fn narrow(tx: &mut TenantTx, q: Option<&str>, filter: &Filter) 
 pub(crate) async fn narrow_messages(
     tx: &mut TenantTx,
     q: &str,
-) -> Result<Option<(Vec<String>, Option<Vec<domain::ConversationId>>)>> {
+) -> Result<Option<(Vec<String>, Option<Vec<ConversationId>>)>> {
     let mut words = search::read(tx, q).await?.words;
     words.truncate(WORDS);
     let ranges: Vec<_> = words.iter().map(|word| Range::word(word)).collect();
@@ -110,31 +115,61 @@ async fn find(tx: &mut TenantTx, q: &str) -> Result<Option<Narrowed>> {
     let counted: Vec<_> = counts.into_iter().zip(all).collect();
     let (of_words, rest) = counted.split_at(words.len());
     let (of_names, of_numbers) = rest.split_at(names.len());
-    // Of words that must all be there the rarest leads; of numbers each one. What nobody has is not asked for.
-    let rarest = |of: &[(i64, Range)]| {
-        of.iter().min_by_key(|(count, _)| *count).filter(|(count, _)| *count > 0).cloned()
-    };
-    let (word, name) = (rarest(of_words), rarest(of_names));
-    if word.is_none() {
+    // What nobody has is not asked for.
+    let is_somewhere =
+        |of: &[(i64, Range)]| of.iter().map(|(count, _)| *count).min().is_some_and(|least| least > 0);
+    if !is_somewhere(of_words) {
         question.words.clear();
     }
-    if name.is_none() {
+    if !is_somewhere(of_names) {
         question.names.clear();
     }
-    let numbers = of_numbers.iter().filter(|(count, _)| *count > 0).cloned();
-    let leading: Vec<_> = word.into_iter().chain(name).chain(numbers).collect();
-    if leading.is_empty() {
+    let mut ids = Vec::new();
+    // Words must all be there; of numbers each one does.
+    let together = [of_words, of_names].into_iter().filter(|of| is_somewhere(of));
+    let numbers = of_numbers.iter().filter(|(count, _)| *count > 0).map(std::slice::from_ref);
+    for terms in together.chain(numbers) {
+        let Some(found) = find_few(tx, terms).await? else {
+            return Ok(Some(Narrowed { question: Some(question), ..Narrowed::default() }));
+        };
+        ids.extend(found);
+    }
+    if ids.is_empty() {
         return Ok(None);
     }
-    if leading.iter().any(|(count, _)| *count > FEW) {
-        return Ok(Some(Narrowed { question: Some(question), ..Narrowed::default() }));
-    }
-    let ranges: Vec<_> = leading.into_iter().map(|(_, range)| range).collect();
-    let ids = search::find(tx, &ranges).await?;
-    // What the leading term does not say is asked of each.
+    ids.sort_unstable();
+    ids.dedup();
+    // What was not compared is asked of each.
     let is_said = question.words.len() <= 1 && question.names.len() <= 1;
     let question = (!is_said).then_some(question);
     Ok(Some(Narrowed { ids: Some(ids), question, ..Narrowed::default() }))
+}
+
+/// The conversations that have all of the terms, and perhaps some that do not; `None` when they are many. Each term comes
+/// with how many conversations have it, counted to one more than [`FEW`].
+async fn find_few(tx: &mut TenantTx, terms: &[(i64, Range)]) -> Result<Option<Vec<ConversationId>>> {
+    let Some((least, rarest)) = terms.iter().min_by_key(|(count, _)| *count) else {
+        return Ok(Some(Vec::new()));
+    };
+    if *least <= FEW {
+        return Ok(Some(search::find(tx, std::slice::from_ref(rarest)).await?));
+    }
+    if terms.len() == 1 {
+        return Ok(None);
+    }
+    let ranges: Vec<_> = terms.iter().map(|(_, range)| range.clone()).collect();
+    let counts = search::count(tx, &ranges, COMPARED + 1).await?;
+    let compared: Vec<_> = counts
+        .into_iter()
+        .zip(ranges)
+        .filter(|(count, _)| *count <= COMPARED)
+        .map(|(_, range)| range)
+        .collect();
+    if compared.len() < 2 {
+        return Ok(None);
+    }
+    let found = search::find_in_all(tx, &compared, FEW + 1).await?;
+    Ok(Some(found).filter(|found| found.len() as i64 <= FEW))
 }
 
 /// What a text that can only be a number, or a part of one, begins with; also as contacts have it.

@@ -135,6 +135,30 @@ pub async fn find(tx: &mut TenantTx, ranges: &[Range]) -> Result<Vec<Conversatio
     .await?)
 }
 
+/// The conversations with a term in each of the ranges, `most` of them at most, in no order. Every term of every range is
+/// read.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_in_all(tx: &mut TenantTx, ranges: &[Range], most: i64) -> Result<Vec<ConversationId>> {
+    let company_id = tx.company_id();
+    let (lows, highs) = columns(ranges);
+    Ok(sqlx::query_scalar!(
+        r#"SELECT t.conversation_id AS "id: ConversationId"
+           FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (low, high, place)
+           JOIN conversation_terms t ON t.company_id = $1 AND t.term >= wanted.low AND t.term < wanted.high
+           GROUP BY t.conversation_id
+           HAVING bit_or(1 << (wanted.place - 1)::integer) = (1 << cardinality($2::text[])) - 1
+           LIMIT $4"#,
+        company_id.0,
+        &lows,
+        &highs,
+        most
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
 fn columns(ranges: &[Range]) -> (Vec<String>, Vec<String>) {
     ranges.iter().map(|range| (range.low.clone(), range.high.clone())).unzip()
 }

@@ -106,7 +106,6 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("not allowed to {}", "sem permissão para {}"),
     ("read the inbox", "ler conversas"),
     ("write to customers", "escrever a clientes"),
-    ("manage contacts", "gerenciar contatos"),
     ("see the company", "ver a empresa"),
     ("change the company", "alterar a empresa"),
     ("manage members", "gerenciar membros"),
