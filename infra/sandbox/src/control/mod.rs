@@ -26,6 +26,7 @@ mod identity;
 pub(crate) mod inbound;
 mod media;
 mod raw;
+mod templates;
 
 type Shared = State<Arc<Sandbox>>;
 
@@ -42,6 +43,8 @@ pub(crate) fn routes() -> Router<Arc<Sandbox>> {
         .route("/_sandbox/inbound", post(inbound::post))
         .route("/_sandbox/media", post(media::keep).layer(DefaultBodyLimit::max(media::LARGEST)))
         .route("/_sandbox/media/{id}", get(media::find).delete(media::forget))
+        .route("/_sandbox/templates", get(templates::list))
+        .route("/_sandbox/templates/{id}", post(templates::decide))
         .route("/_sandbox/identity/accounts", get(identity::accounts).post(identity::put_account))
         .route("/_sandbox/identity/google/rotate", post(identity::rotate))
         .route("/_sandbox/webhook", post(raw::post))

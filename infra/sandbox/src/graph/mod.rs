@@ -16,7 +16,7 @@ pub(crate) mod media;
 mod messages;
 mod numbers;
 pub(crate) mod progress;
-mod templates;
+pub(crate) mod templates;
 mod validate;
 
 use error::GraphError;
@@ -29,12 +29,15 @@ pub(crate) fn routes() -> Router<Arc<Sandbox>> {
         .route("/{version}/{node}/media", post(media::upload))
         .route("/attachments", get(media::download))
         .route("/{version}/{node}/phone_numbers", get(numbers::of_account))
-        .route("/{version}/{node}/message_templates", get(templates::list))
+        .route(
+            "/{version}/{node}/message_templates",
+            get(templates::list).post(templates::create).delete(templates::delete),
+        )
         .route(
             "/{version}/{node}/subscribed_apps",
             get(numbers::subscriptions).post(numbers::subscribe).delete(numbers::unsubscribe),
         )
-        .route("/{version}/{node}", get(numbers::node).delete(media::delete))
+        .route("/{version}/{node}", get(numbers::node).post(numbers::change).delete(media::delete))
         .fallback(unknown);
     Router::new().nest("/graph", graph)
 }

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::error::GraphError;
-use super::{Shared, media};
+use super::{Shared, media, templates};
 use crate::Line;
 use crate::control::handshake;
 use crate::script::{self, Target};
@@ -47,6 +47,22 @@ pub(crate) async fn node(
         match media::look_up(&sandbox, &headers, &id) {
             Some(media) => Json(media).into_response(),
             None => GraphError::unknown_object("get", &id).into_response(),
+        }
+    })
+    .await
+}
+
+/// `POST /{id}`: a template is changed.
+pub(crate) async fn change(
+    State(sandbox): Shared,
+    Path((_, id)): Node,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    script::run(&sandbox, Target::GraphTemplates, &body, async {
+        match templates::edit(&sandbox, &headers, &id, &body) {
+            Ok(answer) => Json(answer).into_response(),
+            Err(error) => error.into_response(),
         }
     })
     .await

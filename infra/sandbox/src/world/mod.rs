@@ -20,6 +20,7 @@ pub(crate) mod log;
 pub(crate) mod media;
 pub(crate) mod messages;
 pub(crate) mod settings;
+pub(crate) mod templates;
 
 use chats::Chats;
 use customers::Customers;
@@ -28,6 +29,7 @@ use log::Log;
 use media::MediaStore;
 use messages::Messages;
 use settings::Settings;
+use templates::Templates;
 
 /// How many webhooks are on their way at once.
 const CONCURRENT_DELIVERIES: usize = 64;
@@ -69,6 +71,8 @@ pub(crate) struct World {
     pub(crate) messages: Messages,
     /// Uploaded by the business or sent by a customer.
     pub(crate) media: MediaStore,
+    /// Made by businesses.
+    pub(crate) templates: Templates,
     /// What was received, accepted and delivered.
     pub(crate) log: Log,
     /// Faults ordered.
@@ -92,6 +96,7 @@ impl World {
             chats: Chats::default(),
             messages: Messages::default(),
             media: MediaStore::default(),
+            templates: Templates::default(),
             log: Log::default(),
             script: Script::default(),
             replies: Replies::default(),
