@@ -2,7 +2,7 @@
 //! the answer. Those without a [`runtime::http::Caller`] are public.
 //!
 //! Rooms: [`auth`] · [`company`] · [`contacts`] with [`lists`], [`segments`], [`merges`] and [`erasures`] · [`conversations`] ·
-//! [`messages`] · [`media`] · [`sessions`] · [`boards`] with [`leads`] · [`platform`] health and the OpenAPI document, which is
+//! [`messages`] · [`media`] · [`sessions`] · [`boards`] with [`leads`] · [`connections`] with [`templates`] · [`platform`] health and the OpenAPI document, which is
 //! made from the handlers of all groups · `answers` what it says of all of them · `words` what its fields may hold · [`group`]
 //! what they are made of.
 
@@ -10,6 +10,7 @@ mod answers;
 pub mod auth;
 pub mod boards;
 pub mod company;
+pub mod connections;
 pub mod contacts;
 pub mod conversations;
 pub mod erasures;
@@ -22,6 +23,7 @@ pub mod messages;
 pub mod platform;
 pub mod segments;
 pub mod sessions;
+pub mod templates;
 mod words;
 
 use app::App;
@@ -33,11 +35,12 @@ use group::Group;
 pub const PREFIX: &str = "/api/v1";
 
 /// The groups by the names of their Lambdas; what is left is [`platform`]'s.
-pub fn groups() -> [(&'static str, Group); 8] {
+pub fn groups() -> [(&'static str, Group); 9] {
     [
         ("api-auth", auth::router()),
         ("api-boards", boards::router()),
         ("api-company", company::router()),
+        ("api-connections", connections::router()),
         ("api-contacts", contacts::router()),
         ("api-conversations", conversations::router()),
         ("api-media", media::router()),

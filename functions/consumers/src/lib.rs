@@ -2,9 +2,11 @@
 //!
 //! Rooms: [`inbound`] provider events become messages · [`turns`] bursts are complete · [`ai_reply`] they are answered ·
 //! [`outbound`] messages go out · [`media`] files come over · [`mail`] mails to people · [`erasures`] people are forgotten ·
+//! [`connections`] accounts at providers are asked ·
 //! [`push`] browsers see it live.
 
 pub mod ai_reply;
+pub mod connections;
 pub mod erasures;
 pub mod inbound;
 pub mod mail;

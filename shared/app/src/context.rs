@@ -50,6 +50,8 @@ pub struct Settings {
     pub media_queue_url: String,
     /// Queue of people to forget.
     pub erasures_queue_url: String,
+    /// Queue of what is to be asked of accounts at providers.
+    pub connections_queue_url: String,
     /// Where this consumer's hopeless messages go.
     pub dead_letter_queue_url: String,
     /// Event bus.

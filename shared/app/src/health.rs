@@ -68,6 +68,7 @@ async fn queues(app: &App) -> Result<()> {
         &settings.mail_queue_url,
         &settings.media_queue_url,
         &settings.erasures_queue_url,
+        &settings.connections_queue_url,
     ] {
         app.queues.attributes(queue_url).await.map_err(internal)?;
     }

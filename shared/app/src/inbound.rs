@@ -1,12 +1,14 @@
 //! A provider's events become messages and statuses, each once, in one transaction with the jobs that they cause.
 //!
 //! Rooms: here the journal and the order of work · [`identity`] which contact an address is · [`messages`] messages,
-//! conversations, sessions, turns · [`opt_outs`] who wants no more of them · [`statuses`] delivery reports.
+//! conversations, sessions, turns · [`opt_outs`] who wants no more of them · [`statuses`] delivery reports ·
+//! [`templates`] what became of templates.
 
 mod identity;
 mod messages;
 mod opt_outs;
 mod statuses;
+mod templates;
 
 use chrono::{DateTime, Utc};
 use cloud::overflow::OverflowError;
@@ -61,6 +63,7 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
     let mut outgoing = Outgoing::default();
     let mut arrived_messages = Vec::new();
     let mut arrived_statuses = Vec::new();
+    let mut arrived_templates = Vec::new();
     for position in fresh {
         let connection_id = entries[position].connection_id;
         match &parsed[position] {
@@ -75,6 +78,7 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
             InboundEvent::MarketingPreference(preference) => {
                 set_marketing_preference(app, &mut tx, preference, &mut outgoing).await?;
             }
+            InboundEvent::Template(event) => arrived_templates.push(Arrived { connection_id, event }),
             InboundEvent::Notice { field, reason } => {
                 tracing::info!(
                     event.field = field,
@@ -86,6 +90,7 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
     }
     messages::store(app, &mut tx, &arrived_messages, &mut outgoing).await?;
     statuses::apply(&mut tx, &arrived_statuses, &mut outgoing).await?;
+    templates::apply(&mut tx, &arrived_templates, app.clock.now(), &mut outgoing).await?;
     outbox::commit(app, tx, outgoing).await
 }
 
@@ -125,6 +130,7 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
         InboundEvent::Status(_) => ("status", None),
         InboundEvent::AddressChange(_) => ("address_change", None),
         InboundEvent::MarketingPreference(_) => ("marketing_preference", None),
+        InboundEvent::Template(_) => ("template", None),
         InboundEvent::Notice { field, reason } => ("notice", Some(format!("{field}: {reason}"))),
     };
     let received_at = DateTime::<Utc>::from_timestamp_millis(event.received_at_ms)
@@ -137,6 +143,7 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
             InboundEvent::Message(_)
             | InboundEvent::AddressChange(_)
             | InboundEvent::MarketingPreference(_)
+            | InboundEvent::Template(_)
             | InboundEvent::Notice { .. } => None,
         },
         kind,

@@ -10,7 +10,7 @@
 //!
 //! What the API reads and writes, and consumers with it: [`contacts`], [`tabulations`], [`lists`], [`segments`],
 //! [`merges`] contacts that are one person, [`disclosures`] what is known of a person, for them, [`erasures`] who is
-//! forgotten · [`conversations`], [`quick_replies`], [`messages`], [`media`] files, [`sessions`] · [`boards`], [`leads`].
+//! forgotten · [`conversations`], [`quick_replies`], [`messages`], [`templates`], [`media`] files, [`sessions`] · [`boards`], [`leads`].
 //!
 //! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
 
@@ -44,6 +44,7 @@ pub mod sealed;
 pub mod segments;
 pub mod sessions;
 pub mod tabulations;
+pub mod templates;
 mod text;
 pub mod trace;
 pub mod turns;

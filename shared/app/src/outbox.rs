@@ -264,5 +264,6 @@ fn queue_url(app: &App, queue: Queue) -> &str {
         Queue::Mail => &app.settings.mail_queue_url,
         Queue::Media => &app.settings.media_queue_url,
         Queue::Erasures => &app.settings.erasures_queue_url,
+        Queue::Connections => &app.settings.connections_queue_url,
     }
 }

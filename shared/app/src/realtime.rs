@@ -196,7 +196,10 @@ fn is_for_browsers(event: &Event) -> bool {
         | Event::LeadCreated { .. }
         | Event::LeadChanged { .. }
         | Event::LeadMoved { .. }
-        | Event::LeadDeleted { .. } => true,
+        | Event::LeadDeleted { .. }
+        | Event::TemplateChanged { .. }
+        | Event::TemplateDeleted { .. }
+        | Event::TemplatesSynced { .. } => true,
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Connection {
     pub kind: String,
     /// The provider's id of the account.
     pub provider_account: String,
+    /// The WhatsApp Business Account.
+    pub waba_id: Option<String>,
     /// Sealed access token.
     pub access_token: String,
     /// Who answers for it.
@@ -81,11 +83,30 @@ pub async fn find(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Connecti
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Connection,
-        r#"SELECT id AS "id: ConnectionId", kind, provider_account, access_token,
+        r#"SELECT id AS "id: ConnectionId", kind, provider_account, waba_id, access_token,
                   persona_id AS "persona_id: PersonaId"
            FROM connections WHERE company_id = $1 AND id = $2"#,
         company_id.0,
         id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// A connection by which an account of WhatsApp is reached, the same one every time.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_of_account(tx: &mut TenantTx, waba_id: &str) -> Result<Option<Connection>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Connection,
+        r#"SELECT id AS "id: ConnectionId", kind, provider_account, waba_id, access_token,
+                  persona_id AS "persona_id: PersonaId"
+           FROM connections WHERE company_id = $1 AND kind = 'whatsapp_cloud' AND waba_id = $2
+           ORDER BY id LIMIT 1"#,
+        company_id.0,
+        waba_id
     )
     .fetch_optional(tx.connection())
     .await?)

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{Direction, MessageStatus};
 use crate::{
-    ApiKeyId, BoardId, CompanyId, ContactId, ConversationId, LeadId, LoginSessionId, MessageId, SessionId,
-    StageId, UserId,
+    ApiKeyId, BoardId, CompanyId, ConnectionId, ContactId, ConversationId, LeadId, LoginSessionId, MessageId,
+    SessionId, StageId, TemplateId, UserId,
 };
 
 /// One thing that happened.
@@ -180,6 +180,28 @@ pub enum Event {
         /// Greater than every one before.
         version: i32,
     },
+    /// A template changed: what it holds, where it stands with Meta, or how customers take it.
+    #[serde(rename = "template.changed")]
+    TemplateChanged {
+        /// The template.
+        template_id: TemplateId,
+        /// Grows with every change of the template; a listener drops what is older than what it has.
+        version: i32,
+    },
+    /// A template is gone.
+    #[serde(rename = "template.deleted")]
+    TemplateDeleted {
+        /// The template that was.
+        template_id: TemplateId,
+    },
+    /// An account's templates were compared with ours, and some were not the same: they have no events of their own.
+    #[serde(rename = "templates.synced")]
+    TemplatesSynced {
+        /// A connection of the account.
+        connection_id: ConnectionId,
+        /// How many came, changed or went.
+        changed: u32,
+    },
     /// A person was shut out of the company: what listens for them is cut off, and hears nothing of it.
     #[serde(rename = "member.shut_out")]
     MemberShutOut {
@@ -232,6 +254,9 @@ impl Event {
             Self::LeadChanged { .. } => "lead.changed",
             Self::LeadMoved { .. } => "lead.moved",
             Self::LeadDeleted { .. } => "lead.deleted",
+            Self::TemplateChanged { .. } => "template.changed",
+            Self::TemplateDeleted { .. } => "template.deleted",
+            Self::TemplatesSynced { .. } => "templates.synced",
             Self::MemberShutOut { .. } => "member.shut_out",
             Self::LoginSessionsEnded { .. } => "login_sessions.ended",
             Self::ApiKeyRevoked { .. } => "api_key.revoked",
@@ -265,6 +290,9 @@ impl Event {
             | Self::ContactMerged { .. }
             | Self::ContactUnmerged { .. }
             | Self::ContactErased { .. }
+            | Self::TemplateChanged { .. }
+            | Self::TemplateDeleted { .. }
+            | Self::TemplatesSynced { .. }
             | Self::MemberShutOut { .. }
             | Self::LoginSessionsEnded { .. }
             | Self::ApiKeyRevoked { .. } => None,
@@ -317,6 +345,9 @@ mod tests {
             Event::ContactMerged { contact_id: ContactId(Uuid::nil()), into_id: ContactId(Uuid::nil()) },
             Event::ContactUnmerged { contact_id: ContactId(Uuid::nil()), from_id: ContactId(Uuid::nil()) },
             Event::ContactErased { contact_id: ContactId(Uuid::nil()) },
+            Event::TemplateChanged { template_id: TemplateId(Uuid::nil()), version: 2 },
+            Event::TemplateDeleted { template_id: TemplateId(Uuid::nil()) },
+            Event::TemplatesSynced { connection_id: ConnectionId(Uuid::nil()), changed: 3 },
             Event::MemberShutOut { user_id: UserId(Uuid::nil()) },
             Event::LoginSessionsEnded { session_ids: vec![LoginSessionId(Uuid::nil())] },
             Event::ApiKeyRevoked { api_key_id: ApiKeyId(Uuid::nil()) },

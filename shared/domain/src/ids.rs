@@ -77,6 +77,8 @@ ids! {
     MergeId,
     /// The forgetting of one person.
     ErasureId,
+    /// A message template.
+    TemplateId,
 }
 
 /// Proof that a company id was verified: read from a token, a signed webhook's route, or our own queue.

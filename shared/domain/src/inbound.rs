@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::message::{MessageStatus, MessageType};
+use crate::template::TemplateStatus;
 
 /// How a provider addresses a customer. One contact has many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]
@@ -140,6 +141,48 @@ pub struct MarketingPreference {
     pub at: DateTime<Utc>,
 }
 
+/// Something about a message template of the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateUpdate {
+    /// The provider's id of the template.
+    pub provider_template_id: String,
+    /// When the provider says that it happened: reports come in any order.
+    pub at: DateTime<Utc>,
+    /// What happened.
+    pub change: TemplateChange,
+}
+
+/// What may happen to a template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TemplateChange {
+    /// It may be sent, or may not be sent any more.
+    Status {
+        /// Where it stands.
+        status: TemplateStatus,
+        /// The provider's word for why.
+        reason: Option<String>,
+        /// The same in sentences.
+        detail: Option<String>,
+    },
+    /// How customers take it.
+    Quality {
+        /// `GREEN`, `YELLOW`, `RED` or `UNKNOWN`.
+        score: String,
+    },
+    /// What it is for, in the provider's eyes.
+    Category {
+        /// The category that it has now.
+        category: String,
+        /// The one that it is about to get.
+        next: Option<String>,
+        /// When it gets that.
+        next_at: Option<DateTime<Utc>>,
+    },
+    /// Its components were changed elsewhere; the event does not hold all of them.
+    Components,
+}
+
 /// One event, after normalising.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -152,6 +195,8 @@ pub enum InboundEvent {
     AddressChange(AddressChange),
     /// A customer stopped or resumed marketing.
     MarketingPreference(MarketingPreference),
+    /// A template changed.
+    Template(TemplateUpdate),
     /// Something else that the provider reports: kept in the journal with its field and the reason why it is
     /// not acted upon.
     Notice {

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{CompanyId, ConversationId, ErasureId, InvitationId, MediaId, MessageId, TurnId, UserId};
+use crate::{
+    CompanyId, ConnectionId, ConversationId, ErasureId, InvitationId, MediaId, MessageId, TemplateId, TurnId,
+    UserId,
+};
 
 /// Version of the forms that travel on queues and bus. A change that an older release would read wrongly raises it.
 pub const ENVELOPE_VERSION: u32 = 1;
@@ -26,6 +29,8 @@ pub enum Queue {
     Media,
     /// People to forget; standard.
     Erasures,
+    /// What is to be asked of, and brought over from, accounts at providers: templates, health; standard.
+    Connections,
 }
 
 /// One piece of work. The serialised form is versioned by [`JobEnvelope::v`]; a new field needs a default.
@@ -79,6 +84,21 @@ pub enum Job {
     MakeThumbnail {
         /// The file.
         media_id: MediaId,
+    },
+    /// Has Meta take a template, or the change of one.
+    SubmitTemplate {
+        /// Which.
+        template_id: TemplateId,
+    },
+    /// Has Meta delete a template.
+    DeleteTemplate {
+        /// Which.
+        template_id: TemplateId,
+    },
+    /// Compares an account's templates with ours.
+    SyncTemplates {
+        /// A connection of the account.
+        connection_id: ConnectionId,
     },
     /// Deletes the bytes of files that are gone.
     DeleteFiles {
@@ -135,6 +155,9 @@ impl Job {
             Self::SendMail { .. } => Queue::Mail,
             Self::FetchMedia { .. } | Self::MakeThumbnail { .. } | Self::DeleteFiles { .. } => Queue::Media,
             Self::EraseContact { .. } => Queue::Erasures,
+            Self::SubmitTemplate { .. } | Self::DeleteTemplate { .. } | Self::SyncTemplates { .. } => {
+                Queue::Connections
+            }
         }
     }
 
@@ -147,6 +170,9 @@ impl Job {
             | Self::FetchMedia { .. }
             | Self::MakeThumbnail { .. }
             | Self::DeleteFiles { .. }
+            | Self::SubmitTemplate { .. }
+            | Self::DeleteTemplate { .. }
+            | Self::SyncTemplates { .. }
             | Self::EraseContact { .. } => None,
             Self::SendMessage { conversation_id, .. } | Self::MarkRead { conversation_id, .. } => {
                 Some(conversation_id.to_string())

@@ -40,6 +40,10 @@ pub enum Permission {
     ManageDepartments,
     /// Make, change and remove boards and stages.
     ManageBoards,
+    /// Make, submit, change and remove message templates.
+    ManageTemplates,
+    /// Connect numbers, and check on them.
+    ManageConnections,
     /// Make and revoke API keys.
     ManageApiKeys,
     /// See who did what.
@@ -59,6 +63,8 @@ const TABLE: &[(Permission, [bool; 5])] = &[
     (Permission::ManageMembers, [true, true, false, false, false]),
     (Permission::ManageDepartments, [true, true, true, false, false]),
     (Permission::ManageBoards, [true, true, true, false, false]),
+    (Permission::ManageTemplates, [true, true, true, false, false]),
+    (Permission::ManageConnections, [true, true, false, false, false]),
     (Permission::ManageApiKeys, [true, true, false, false, false]),
     (Permission::ReadAuditLog, [true, true, false, false, false]),
     (Permission::TransferOwnership, [true, false, false, false, false]),
@@ -118,6 +124,8 @@ impl Permission {
             Self::ManageMembers => "manage members",
             Self::ManageDepartments => "manage departments",
             Self::ManageBoards => "manage boards",
+            Self::ManageTemplates => "manage templates",
+            Self::ManageConnections => "manage connections",
             Self::ManageApiKeys => "manage API keys",
             Self::ReadAuditLog => "read the audit log",
             Self::TransferOwnership => "transfer the ownership",
@@ -135,6 +143,8 @@ impl Permission {
             Self::ManageMembers => "manage_members",
             Self::ManageDepartments => "manage_departments",
             Self::ManageBoards => "manage_boards",
+            Self::ManageTemplates => "manage_templates",
+            Self::ManageConnections => "manage_connections",
             Self::ManageApiKeys => "manage_api_keys",
             Self::ReadAuditLog => "read_audit_log",
             Self::TransferOwnership => "transfer_ownership",

@@ -18,6 +18,7 @@ pub const DEAD_LETTER_QUEUES: &[&str] = &[
     "TurnsDeadQueueUrl",
     "AiReplyDeadQueueUrl",
     "ErasuresDeadQueueUrl",
+    "ConnectionsDeadQueueUrl",
     "MailDeadQueueUrl",
     "MediaDeadQueueUrl",
     "PushDeadQueueUrl",
@@ -31,6 +32,7 @@ pub const QUEUES: &[&str] = &[
     "TurnsQueueUrl",
     "AiReplyQueueUrl",
     "ErasuresQueueUrl",
+    "ConnectionsQueueUrl",
     "MailQueueUrl",
     "PushQueueUrl",
 ];

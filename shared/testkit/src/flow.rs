@@ -348,6 +348,7 @@ async fn handle(app: App, queue: Queue, event: SqsEvent) -> SqsBatchResponse {
         Queue::Mail => Box::pin(consumers::mail::handle(&app, event)).await,
         Queue::Media => Box::pin(consumers::media::handle(&app, event)).await,
         Queue::Erasures => Box::pin(consumers::erasures::handle(&app, event)).await,
+        Queue::Connections => Box::pin(consumers::connections::handle(&app, event)).await,
     }
 }
 
@@ -365,6 +366,7 @@ fn settings(stack: &Stack, cloud: &Cloud, queues: &Queues) -> Settings {
         mail_queue_url: queues.url(Queue::Mail).to_owned(),
         media_queue_url: queues.url(Queue::Media).to_owned(),
         erasures_queue_url: queues.url(Queue::Erasures).to_owned(),
+        connections_queue_url: queues.url(Queue::Connections).to_owned(),
         dead_letter_queue_url: queues.dead_letters.clone(),
         event_bus: queues.bus.clone(),
         webhook_routes_table: output("WebhookRoutesTableName"),

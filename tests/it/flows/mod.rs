@@ -29,4 +29,5 @@ mod quick_replies;
 mod segments;
 mod sessions;
 mod shuffled;
+mod templates;
 mod writing;

@@ -2,7 +2,7 @@
 //!
 //! In: [`signature`] is it Meta who calls · [`webhook`] one body into single events · [`normalise`] one event into
 //! our words. Out: [`content`] what can be sent · [`limits`] what Meta would refuse · [`client`] sending ·
-//! [`media`] files · [`usage`] how much of the allowance is gone · [`error`] what went wrong and whether to retry.
+//! [`media`] files · [`templates`] of an account · [`usage`] how much of the allowance is gone · [`error`] what went wrong and whether to retry.
 
 pub mod client;
 pub mod content;
@@ -11,9 +11,11 @@ pub mod limits;
 pub mod media;
 pub mod normalise;
 pub mod signature;
+pub mod templates;
 pub mod usage;
 pub mod webhook;
 
+mod account;
 mod lenient;
 mod message;
 mod raw;

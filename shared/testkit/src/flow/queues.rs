@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{Cloud, new_word};
 
 /// Every queue, in the order in which a message travels.
-pub(super) const ALL: [Queue; 7] = [
+pub(super) const ALL: [Queue; 8] = [
     Queue::Inbound,
     Queue::Turns,
     Queue::AiReply,
@@ -23,6 +23,7 @@ pub(super) const ALL: [Queue; 7] = [
     Queue::Mail,
     Queue::Media,
     Queue::Erasures,
+    Queue::Connections,
 ];
 
 /// What a queue of the flow has in common with the template's.
@@ -48,6 +49,7 @@ fn template(queue: Queue) -> (&'static str, i32) {
         Queue::Mail => ("MailQueueUrl", 5),
         Queue::Media => ("MediaQueueUrl", 1),
         Queue::Erasures => ("ErasuresQueueUrl", 1),
+        Queue::Connections => ("ConnectionsQueueUrl", 1),
     }
 }
 
