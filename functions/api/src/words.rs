@@ -56,6 +56,8 @@ words! {
     FieldType: of::<domain::contact::FieldType>(), "What a field of the company's own holds.";
     ConversationStatus: of::<crate::conversations::ConversationStatus>(), "Where a conversation stands.";
     StageKind: of::<domain::board::StageKind>(), "What it means to stand in a stage.";
+    ConnectionState: of::<domain::health::Health>(), "What a connection can do.";
+    Obstacle: of::<domain::health::Obstacle>(), "What stands in a connection's way.";
     TemplateStatus: of::<domain::template::TemplateStatus>(), "Where a template stands with Meta.";
     TemplateCategory: of::<domain::template::Category>(), "What a template is for.";
     ParameterFormat: of::<domain::template::ParameterFormat>(), "How the variables of a template are called.";

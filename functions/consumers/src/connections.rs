@@ -17,6 +17,9 @@ pub async fn handle(app: &App, event: SqsEvent) -> SqsBatchResponse {
         Job::SyncTemplates { connection_id } => {
             app::templates::upkeep::sync(app, scope, connection_id, attempt).await
         }
+        Job::CheckConnection { connection_id } => {
+            app::connection_health::check(app, scope, connection_id, attempt).await
+        }
         job => Err(crate::misrouted(&job)),
     })
     .await

@@ -12,7 +12,12 @@ use crate::each_time;
 pub async fn run(app: App) -> Result<(), LambdaError> {
     each_time(async |deadline| {
         let syncs = Box::pin(app::templates::upkeep::request_due(&app, deadline)).await?;
-        tracing::info!(templates.syncs = syncs, "upkeep of connections asked for");
+        let checks = Box::pin(app::connection_health::request_due(&app, deadline)).await?;
+        tracing::info!(
+            templates.syncs = syncs,
+            connections.checks = checks,
+            "upkeep of connections asked for"
+        );
         Ok(())
     })
     .await

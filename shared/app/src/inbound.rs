@@ -2,8 +2,9 @@
 //!
 //! Rooms: here the journal and the order of work · [`identity`] which contact an address is · [`messages`] messages,
 //! conversations, sessions, turns · [`opt_outs`] who wants no more of them · [`statuses`] delivery reports ·
-//! [`templates`] what became of templates.
+//! [`templates`] what became of templates · [`accounts`] what stands in the way of connections.
 
+mod accounts;
 mod identity;
 mod messages;
 mod opt_outs;
@@ -64,6 +65,7 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
     let mut arrived_messages = Vec::new();
     let mut arrived_statuses = Vec::new();
     let mut arrived_templates = Vec::new();
+    let mut arrived_accounts = Vec::new();
     for position in fresh {
         let connection_id = entries[position].connection_id;
         match &parsed[position] {
@@ -79,6 +81,7 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
                 set_marketing_preference(app, &mut tx, preference, &mut outgoing).await?;
             }
             InboundEvent::Template(event) => arrived_templates.push(Arrived { connection_id, event }),
+            InboundEvent::Account(event) => arrived_accounts.push(Arrived { connection_id, event }),
             InboundEvent::Notice { field, reason } => {
                 tracing::info!(
                     event.field = field,
@@ -91,6 +94,7 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
     messages::store(app, &mut tx, &arrived_messages, &mut outgoing).await?;
     statuses::apply(&mut tx, &arrived_statuses, &mut outgoing).await?;
     templates::apply(&mut tx, &arrived_templates, app.clock.now(), &mut outgoing).await?;
+    accounts::apply(&mut tx, &arrived_accounts, app.clock.now(), &mut outgoing).await?;
     outbox::commit(app, tx, outgoing).await
 }
 
@@ -131,6 +135,7 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
         InboundEvent::AddressChange(_) => ("address_change", None),
         InboundEvent::MarketingPreference(_) => ("marketing_preference", None),
         InboundEvent::Template(_) => ("template", None),
+        InboundEvent::Account(_) => ("account", None),
         InboundEvent::Notice { field, reason } => ("notice", Some(format!("{field}: {reason}"))),
     };
     let received_at = DateTime::<Utc>::from_timestamp_millis(event.received_at_ms)
@@ -144,6 +149,7 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
             | InboundEvent::AddressChange(_)
             | InboundEvent::MarketingPreference(_)
             | InboundEvent::Template(_)
+            | InboundEvent::Account(_)
             | InboundEvent::Notice { .. } => None,
         },
         kind,

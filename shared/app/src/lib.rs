@@ -5,7 +5,7 @@
 //! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
 //! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
 //! [`mail`] what people are written · [`text`] what they write into fields · [`idempotency`] what they ask for twice ·
-//! [`sealed`] secrets of connections · [`cleanup`] what has had its time goes · [`demo`] the company that a new
+//! [`sealed`] secrets of connections · [`connection_health`] how these fare · [`cleanup`] what has had its time goes · [`demo`] the company that a new
 //! installation begins with.
 //!
 //! What the API reads and writes, and consumers with it: [`contacts`], [`tabulations`], [`lists`], [`segments`],
@@ -20,6 +20,7 @@ pub mod auth;
 pub mod boards;
 pub mod cleanup;
 pub mod company;
+pub mod connection_health;
 pub mod contacts;
 pub mod context;
 pub mod conversations;

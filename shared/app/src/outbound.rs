@@ -26,7 +26,7 @@ use crate::inbound::{CHANNEL, replay_for};
 use crate::media::sending::{self, NoCopy};
 use crate::outbox::{self, Outgoing};
 use crate::sealed::{self, Place};
-use crate::{App, inbound};
+use crate::{App, connection_health, inbound};
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(900);
@@ -186,6 +186,9 @@ async fn deliver(
     connection: Connection,
     file: Option<String>,
 ) -> Result<()> {
+    if let Some(fault) = connection_health::obstruction(&connection) {
+        return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await;
+    }
     let prepared = match prepare(app, scope, &connection).await {
         Ok(prepared) => prepared,
         Err(error) if error.retryable() => {
@@ -210,15 +213,25 @@ async fn deliver(
                 let fault = unsendable(error.code(), "It went out, and could not be recorded");
                 finish(app, scope, claimed, MessageStatus::Unknown, Some(&fault)).await
             }
+            Ok(()) => note(connection_health::accepted(app, scope, &connection).await, connection.id),
             outcome => outcome,
         },
         Err(error) => {
+            note(connection_health::refused(app, scope, connection.id, &error).await, connection.id)?;
             if let (SendError::Rejected(_), Some(media_id)) = (&error, file_of(claimed.media.as_ref())) {
                 sending::forget_copy(app, scope, connection.id, media_id).await?;
             }
             refused(app, scope, claimed, error).await
         }
     }
+}
+
+/// The message went or did not go, whatever could not be noted about its connection.
+fn note(noted: Result<()>, connection_id: ConnectionId) -> Result<()> {
+    if let Err(error) = noted {
+        tracing::warn!(connection.id = %connection_id, error = error.chain(), "health of a connection not noted");
+    }
+    Ok(())
 }
 
 /// What a message is that was not claimed.

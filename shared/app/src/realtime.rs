@@ -199,7 +199,10 @@ fn is_for_browsers(event: &Event) -> bool {
         | Event::LeadDeleted { .. }
         | Event::TemplateChanged { .. }
         | Event::TemplateDeleted { .. }
-        | Event::TemplatesSynced { .. } => true,
+        | Event::TemplatesSynced { .. }
+        | Event::ConnectionHealth { .. }
+        | Event::ConnectionQuality { .. }
+        | Event::ConnectionTokenEnding { .. } => true,
     }
 }
 

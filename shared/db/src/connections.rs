@@ -18,8 +18,14 @@ pub struct Connection {
     pub waba_id: Option<String>,
     /// Sealed access token.
     pub access_token: String,
+    /// Sealed app secret.
+    pub app_secret: String,
+    /// The app that the token belongs to, where it is known.
+    pub app_id: Option<String>,
     /// Who answers for it.
     pub persona_id: Option<PersonaId>,
+    /// Names of what stands in its way.
+    pub obstacles: Vec<String>,
 }
 
 /// A connection to be made.
@@ -83,9 +89,26 @@ pub async fn find(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Connecti
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Connection,
-        r#"SELECT id AS "id: ConnectionId", kind, provider_account, waba_id, access_token,
-                  persona_id AS "persona_id: PersonaId"
-           FROM connections WHERE company_id = $1 AND id = $2"#,
+        r#"SELECT id AS "id: ConnectionId", kind, provider_account, waba_id, access_token, app_secret, app_id,
+                  persona_id AS "persona_id: PersonaId",
+                  ARRAY(SELECT o.kind FROM connection_obstacles o WHERE o.company_id = $1 AND o.connection_id = c.id)
+                      AS "obstacles!"
+           FROM connections c WHERE company_id = $1 AND id = $2"#,
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// What people call a connection.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_name(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<String>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        "SELECT name FROM connections WHERE company_id = $1 AND id = $2",
         company_id.0,
         id.0
     )
@@ -101,9 +124,11 @@ pub async fn find_of_account(tx: &mut TenantTx, waba_id: &str) -> Result<Option<
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Connection,
-        r#"SELECT id AS "id: ConnectionId", kind, provider_account, waba_id, access_token,
-                  persona_id AS "persona_id: PersonaId"
-           FROM connections WHERE company_id = $1 AND kind = 'whatsapp_cloud' AND waba_id = $2
+        r#"SELECT id AS "id: ConnectionId", kind, provider_account, waba_id, access_token, app_secret, app_id,
+                  persona_id AS "persona_id: PersonaId",
+                  ARRAY(SELECT o.kind FROM connection_obstacles o WHERE o.company_id = $1 AND o.connection_id = c.id)
+                      AS "obstacles!"
+           FROM connections c WHERE company_id = $1 AND kind = 'whatsapp_cloud' AND waba_id = $2
            ORDER BY id LIMIT 1"#,
         company_id.0,
         waba_id

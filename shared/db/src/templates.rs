@@ -351,7 +351,8 @@ pub struct Provided {
 }
 
 /// Writes what the provider has, and that it was not asked anything any more. `change` is what is still wanted beside that,
-/// `error` why it is not done. The version now; `None` when the template is gone, or nobody waits for an answer.
+/// `error` why it is not done. What was told of
+/// its status since `asked_at` is newer, and stays. The version now; `None` when the template is gone, or nobody waits for an answer.
 ///
 /// # Errors
 /// `Conflict` when another row has the provider's id, which the next comparison mends.
@@ -361,14 +362,18 @@ pub async fn record_provided(
     provided: &Provided,
     change: Option<&Value>,
     error: Option<&Value>,
+    asked_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Option<i32>> {
     let company_id = tx.company_id();
     sqlx::query_scalar!(
         "UPDATE templates
-         SET provider_template_id = $3, category = $4, parameter_format = $5, components = $6, status = $7,
-             status_reason = $8, status_detail = NULL, quality = coalesce($10, quality), change = $11,
-             error = $12, submission = 'idle', version = version + 1, updated_at = $9
+         SET provider_template_id = $3, category = $4, parameter_format = $5, components = $6,
+             status = CASE WHEN updated_at > $13 AND provider_template_id = $3 THEN status ELSE $7 END,
+             status_reason = CASE WHEN updated_at > $13 AND provider_template_id = $3 THEN status_reason ELSE $8 END,
+             status_detail = CASE WHEN updated_at > $13 AND provider_template_id = $3 THEN status_detail END,
+             quality = coalesce($10, quality), change = $11, error = $12, submission = 'idle', version = version + 1,
+             updated_at = $9
          WHERE company_id = $1 AND id = $2 AND submission = 'submitting' RETURNING version",
         company_id.0,
         id.0,
@@ -381,7 +386,8 @@ pub async fn record_provided(
         now,
         provided.quality,
         change,
-        error
+        error,
+        asked_at
     )
     .fetch_optional(tx.connection())
     .await

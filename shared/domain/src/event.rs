@@ -1,7 +1,9 @@
 //! Domain events: what happened, for whoever listens. They carry ids and a version; a listener fetches what it lacks.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::health::Health;
 use crate::message::{Direction, MessageStatus};
 use crate::{
     ApiKeyId, BoardId, CompanyId, ConnectionId, ContactId, ConversationId, LeadId, LoginSessionId, MessageId,
@@ -202,6 +204,36 @@ pub enum Event {
         /// How many came, changed or went.
         changed: u32,
     },
+    /// A connection can do more or less than before, or for another reason.
+    #[serde(rename = "connection.health")]
+    ConnectionHealth {
+        /// The connection.
+        connection_id: ConnectionId,
+        /// What it can do.
+        health: Health,
+        /// The gravest of what stands in its way.
+        reason: Option<String>,
+        /// Grows with every change of the two; a listener drops what is older than what it has.
+        version: i32,
+    },
+    /// Customers take a connection's number badly (`RED`), or fewer of them may be written to than before.
+    #[serde(rename = "connection.quality")]
+    ConnectionQuality {
+        /// The connection.
+        connection_id: ConnectionId,
+        /// How customers take it, in the provider's word.
+        quality: Option<String>,
+        /// How many may be written to first in 24 hours, in the provider's word.
+        messaging_limit: Option<String>,
+    },
+    /// A connection's token ends soon, or has ended: told once a day.
+    #[serde(rename = "connection.token_ending")]
+    ConnectionTokenEnding {
+        /// The connection.
+        connection_id: ConnectionId,
+        /// When, if anybody knows.
+        expires_at: Option<DateTime<Utc>>,
+    },
     /// A person was shut out of the company: what listens for them is cut off, and hears nothing of it.
     #[serde(rename = "member.shut_out")]
     MemberShutOut {
@@ -257,6 +289,9 @@ impl Event {
             Self::TemplateChanged { .. } => "template.changed",
             Self::TemplateDeleted { .. } => "template.deleted",
             Self::TemplatesSynced { .. } => "templates.synced",
+            Self::ConnectionHealth { .. } => "connection.health",
+            Self::ConnectionQuality { .. } => "connection.quality",
+            Self::ConnectionTokenEnding { .. } => "connection.token_ending",
             Self::MemberShutOut { .. } => "member.shut_out",
             Self::LoginSessionsEnded { .. } => "login_sessions.ended",
             Self::ApiKeyRevoked { .. } => "api_key.revoked",
@@ -293,6 +328,9 @@ impl Event {
             | Self::TemplateChanged { .. }
             | Self::TemplateDeleted { .. }
             | Self::TemplatesSynced { .. }
+            | Self::ConnectionHealth { .. }
+            | Self::ConnectionQuality { .. }
+            | Self::ConnectionTokenEnding { .. }
             | Self::MemberShutOut { .. }
             | Self::LoginSessionsEnded { .. }
             | Self::ApiKeyRevoked { .. } => None,
@@ -348,6 +386,18 @@ mod tests {
             Event::TemplateChanged { template_id: TemplateId(Uuid::nil()), version: 2 },
             Event::TemplateDeleted { template_id: TemplateId(Uuid::nil()) },
             Event::TemplatesSynced { connection_id: ConnectionId(Uuid::nil()), changed: 3 },
+            Event::ConnectionHealth {
+                connection_id: ConnectionId(Uuid::nil()),
+                health: Health::Down,
+                reason: Some("token_expired".to_owned()),
+                version: 2,
+            },
+            Event::ConnectionQuality {
+                connection_id: ConnectionId(Uuid::nil()),
+                quality: Some("RED".to_owned()),
+                messaging_limit: None,
+            },
+            Event::ConnectionTokenEnding { connection_id: ConnectionId(Uuid::nil()), expires_at: None },
             Event::MemberShutOut { user_id: UserId(Uuid::nil()) },
             Event::LoginSessionsEnded { session_ids: vec![LoginSessionId(Uuid::nil())] },
             Event::ApiKeyRevoked { api_key_id: ApiKeyId(Uuid::nil()) },

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::health::Obstacle;
 use crate::message::{MessageStatus, MessageType};
 use crate::template::TemplateStatus;
 
@@ -183,6 +184,39 @@ pub enum TemplateChange {
     Components,
 }
 
+/// Something about an account or a number of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountUpdate {
+    /// The account.
+    pub waba_id: Option<String>,
+    /// The digits of the one number that it is about.
+    pub number: Option<String>,
+    /// When the provider says that it happened: reports come in any order.
+    pub at: DateTime<Utc>,
+    /// What happened.
+    pub change: AccountChange,
+}
+
+/// What may happen to an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum AccountChange {
+    /// Something stands in its way.
+    Raised {
+        /// What.
+        obstacle: Obstacle,
+        /// In the provider's words.
+        detail: Option<String>,
+    },
+    /// Something stands in its way no more.
+    Cleared {
+        /// What.
+        obstacles: Vec<Obstacle>,
+    },
+    /// Something is another than before, which one asks the provider for.
+    Recheck,
+}
+
 /// One event, after normalising.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -197,6 +231,8 @@ pub enum InboundEvent {
     MarketingPreference(MarketingPreference),
     /// A template changed.
     Template(TemplateUpdate),
+    /// Something about an account or a number of it.
+    Account(AccountUpdate),
     /// Something else that the provider reports: kept in the journal with its field and the reason why it is
     /// not acted upon.
     Notice {

@@ -100,6 +100,11 @@ pub enum Job {
         /// A connection of the account.
         connection_id: ConnectionId,
     },
+    /// Asks the provider about number and token of a connection.
+    CheckConnection {
+        /// Which.
+        connection_id: ConnectionId,
+    },
     /// Deletes the bytes of files that are gone.
     DeleteFiles {
         /// The files.
@@ -138,6 +143,13 @@ pub enum Mail {
         /// Who.
         user_id: UserId,
     },
+    /// Says that a connection's token ends soon, or has ended.
+    TokenEnding {
+        /// Who.
+        user_id: UserId,
+        /// The connection.
+        connection_id: ConnectionId,
+    },
     /// Invites somebody into the company.
     Invitation {
         /// The invitation.
@@ -155,9 +167,10 @@ impl Job {
             Self::SendMail { .. } => Queue::Mail,
             Self::FetchMedia { .. } | Self::MakeThumbnail { .. } | Self::DeleteFiles { .. } => Queue::Media,
             Self::EraseContact { .. } => Queue::Erasures,
-            Self::SubmitTemplate { .. } | Self::DeleteTemplate { .. } | Self::SyncTemplates { .. } => {
-                Queue::Connections
-            }
+            Self::SubmitTemplate { .. }
+            | Self::DeleteTemplate { .. }
+            | Self::SyncTemplates { .. }
+            | Self::CheckConnection { .. } => Queue::Connections,
         }
     }
 
@@ -173,6 +186,7 @@ impl Job {
             | Self::SubmitTemplate { .. }
             | Self::DeleteTemplate { .. }
             | Self::SyncTemplates { .. }
+            | Self::CheckConnection { .. }
             | Self::EraseContact { .. } => None,
             Self::SendMessage { conversation_id, .. } | Self::MarkRead { conversation_id, .. } => {
                 Some(conversation_id.to_string())

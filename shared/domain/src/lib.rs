@@ -3,7 +3,7 @@
 //! Rooms: [`ids`] typed identifiers and the tenant scope · [`phone`] E.164 and WhatsApp addresses · [`contact`] what may be
 //! known of a customer · [`segment`] who of them is meant · [`merge`] two that are one person · [`message`] messages and the
 //! status lattice · [`media`] files, their types and limits · [`variables`] in texts · [`template`] texts that
-//! Meta approved · [`session`] sessions and who holds
+//! Meta approved · [`health`] of connections · [`session`] sessions and who holds
 //! them · [`inbound`] what a provider told us, normalised · [`turn`] when a burst of messages is answered · [`board`] stages
 //! and what they make of leads · [`fractional_index`] places in an order · [`money`] amounts and currencies · [`persona`]
 //! who the AI is · [`company`] what a company decided · [`user`] people, roles, permissions · [`job`] work that travels on
@@ -16,6 +16,7 @@ pub mod company;
 pub mod contact;
 pub mod event;
 pub mod fractional_index;
+pub mod health;
 pub mod ids;
 pub mod inbound;
 pub mod job;

@@ -3,6 +3,7 @@
 
 mod board;
 mod boards;
+mod connection_health;
 mod consents;
 mod contact_lists;
 mod contacts;

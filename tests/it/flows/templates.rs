@@ -130,6 +130,8 @@ async fn a_template_is_made_submitted_changed_and_deleted() {
     let nothing = business.post(&path(&draft, "/submit"), &json!({})).await;
     let _problem = nothing.expect_problem(409, "conflict");
 
+    // Meta tells times in seconds: two approvals in one second would be one.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     let components = json!([{ "type": "BODY", "text": "Oi! Seu pedido saiu hoje." }]);
     let change = json!({ "components": components });
     let wanted = business.flow.api(Method::PATCH, &path(&draft, ""), Some(&change)).await.expect_status(200);

@@ -14,6 +14,7 @@ use crate::inbox::Inbox;
 const IN_PATHS: &[(&str, &str)] = &[
     ("api-keys", "api_key"),
     ("auth/sessions", "login_session"),
+    ("connections", "connection"),
     ("contact-fields", "contact_field"),
     ("contacts", "contact"),
     ("contacts/by-phone", "phone"),

@@ -1,7 +1,5 @@
 //! `/_sandbox/templates`: what a business has, and `/{id}` what Meta decides about a template, all of a sudden.
 
-use axum::extract::Path;
-
 use super::*;
 use crate::graph::templates;
 

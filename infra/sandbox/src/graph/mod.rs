@@ -55,6 +55,14 @@ pub(crate) fn token<'a>(world: &World, headers: &'a HeaderMap) -> Result<&'a str
         .and_then(|value| value.strip_prefix("Bearer "))
         .filter(|token| world.lines.values().any(|line| line.access_token == *token))
         .ok_or_else(GraphError::token)
+        .and_then(|token| if is_taken(world, token) { Ok(token) } else { Err(GraphError::of_code(190)) })
+}
+
+/// Whether a token's time is not over and it was not taken back.
+pub(crate) fn is_taken(world: &World, token: &str) -> bool {
+    let now = crate::clock::now_s();
+    let mut lines = world.lines.values().filter(|line| line.access_token == token);
+    lines.all(|line| world.conditions.of(&line.phone_number_id).takes_token(now))
 }
 
 /// The line with this phone number id, when the token is its own; otherwise code 100 / 33.

@@ -14,6 +14,7 @@ use crate::webhooks::Outbound;
 use crate::{Config, Line};
 
 pub(crate) mod chats;
+pub(crate) mod conditions;
 pub(crate) mod customers;
 pub(crate) mod identity;
 pub(crate) mod log;
@@ -23,6 +24,7 @@ pub(crate) mod settings;
 pub(crate) mod templates;
 
 use chats::Chats;
+use conditions::Conditions;
 use customers::Customers;
 use identity::Identities;
 use log::Log;
@@ -71,6 +73,8 @@ pub(crate) struct World {
     pub(crate) messages: Messages,
     /// Uploaded by the business or sent by a customer.
     pub(crate) media: MediaStore,
+    /// Of numbers and tokens.
+    pub(crate) conditions: Conditions,
     /// Made by businesses.
     pub(crate) templates: Templates,
     /// What was received, accepted and delivered.
@@ -96,6 +100,7 @@ impl World {
             chats: Chats::default(),
             messages: Messages::default(),
             media: MediaStore::default(),
+            conditions: Conditions::default(),
             templates: Templates::default(),
             log: Log::default(),
             script: Script::default(),

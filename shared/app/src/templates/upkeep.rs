@@ -54,12 +54,13 @@ pub async fn submit(app: &App, scope: CompanyScope, id: TemplateId, attempt: u32
     let Some((template, connection)) = asked(app, scope, id, Submission::Submitting).await? else {
         return Ok(());
     };
+    let asked_at = app.clock.now();
     let taken = match reach(app, scope, connection, &template.waba_id).await? {
         Ok((client, account)) => take(&client, &account, &template).await,
         Err(fault) => Err(SendError::Rejected(fault)),
     };
     match taken {
-        Ok(taken) => record_taken(app, scope, id, taken).await,
+        Ok(taken) => record_taken(app, scope, id, taken, asked_at).await,
         Err(error) => not_done(app, scope, id, Submission::Submitting, error, attempt).await,
     }
 }
@@ -130,13 +131,20 @@ async fn take(
     })
 }
 
-async fn record_taken(app: &App, scope: CompanyScope, id: TemplateId, taken: Taken) -> Result<()> {
+async fn record_taken(
+    app: &App,
+    scope: CompanyScope,
+    id: TemplateId,
+    taken: Taken,
+    asked_at: DateTime<Utc>,
+) -> Result<()> {
     let Taken { provided, change, error } = taken;
     let error = error.as_ref().map(described);
     let mut tx = app.db().await?.begin(scope).await?;
     let now = app.clock.now();
+    let (change, error) = (change.as_ref(), error.as_ref());
     let recorded =
-        db::templates::record_provided(&mut tx, id, &provided, change.as_ref(), error.as_ref(), now).await?;
+        db::templates::record_provided(&mut tx, id, &provided, change, error, asked_at, now).await?;
     let Some(version) = recorded else { return Ok(()) };
     outbox::commit(app, tx, super::changed(scope, id, version)?).await
 }

@@ -2,7 +2,7 @@
 //!
 //! In: [`signature`] is it Meta who calls · [`webhook`] one body into single events · [`normalise`] one event into
 //! our words. Out: [`content`] what can be sent · [`limits`] what Meta would refuse · [`client`] sending ·
-//! [`media`] files · [`templates`] of an account · [`usage`] how much of the allowance is gone · [`error`] what went wrong and whether to retry.
+//! [`media`] files · [`templates`] of an account · [`token`] what it is good for · [`usage`] how much of the allowance is gone · [`error`] what went wrong and whether to retry.
 
 pub mod client;
 pub mod content;
@@ -12,6 +12,7 @@ pub mod media;
 pub mod normalise;
 pub mod signature;
 pub mod templates;
+pub mod token;
 pub mod usage;
 pub mod webhook;
 

@@ -71,6 +71,11 @@ impl<'a> Event<'a> {
         list(self.whole, "contacts")
     }
 
+    /// The account, where an entry is one.
+    pub(super) fn entry_id(&self) -> Option<String> {
+        text(self.whole, "entry_id")
+    }
+
     /// The piece's own time, else the entry's.
     pub(super) fn time_of(&self, piece: &Value) -> Option<DateTime<Utc>> {
         instant(piece.get("timestamp")).or_else(|| instant(self.whole.get("entry_time")))
