@@ -39,6 +39,8 @@ const OWN_PAGE: &str =
         (name = "messages", description = "What was said, and writing to a customer"),
         (name = "sessions", description = "Who handles a stretch of a conversation: a person or the AI"),
         (name = "boards", description = "Boards with stages, and the leads that stand on them in their order"),
+        (name = "connections", description = "Accounts at messaging providers, and how they fare"),
+        (name = "templates", description = "Message templates of WhatsApp accounts, here and at Meta"),
         (name = "platform", description = "Whether this installation works"),
     )
 )]
