@@ -30,7 +30,7 @@ from datetime import datetime, timezone
 
 import boto3
 
-QUEUES = {"inbound": ".fifo", "outbound": ".fifo", "turns": "", "ai-reply": "", "mail": "", "media": "", "imports": ".fifo", "erasures": "", "push": ""}
+QUEUES = {"inbound": ".fifo", "outbound": ".fifo", "turns": "", "ai-reply": "", "mail": "", "media": "", "imports": ".fifo", "erasures": "", "connections": "", "push": ""}
 
 stack, environment, region, action, queue = sys.argv[1:]
 if stack:

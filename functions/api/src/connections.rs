@@ -1,14 +1,19 @@
 //! `/connections`: accounts with messaging providers. What opens them comes in, and never goes out again.
+//!
+//! Rooms: here the accounts · `health` how they fare. [`crate::templates`] are of this group, too.
+
+mod health;
 
 use app::App;
 use app::connections::account::Given;
-use app::connections::{self, Change, New, state};
+use app::connections::{self, Change, New};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use db::connections::Connection;
 use domain::connection::{ConnectionKind, ConnectionState};
+use domain::health::Obstacle;
 use domain::user::Permission;
 use domain::{ConnectionId, PersonaId};
 use providers::channel::LinkCode;
@@ -31,9 +36,9 @@ pub fn router() -> Group {
     Group::new()
         .routes(routes!(list, create))
         .routes(routes!(find, change, delete))
-        .routes(routes!(health))
-        .routes(routes!(check))
         .routes(routes!(qr))
+        .merge(health::router())
+        .merge(crate::templates::router())
 }
 
 /// A connection. Its secrets are never shown.
@@ -61,8 +66,9 @@ pub struct ConnectionBody {
     sender: Option<String>,
     #[schema(value_type = words::ConnectionState)]
     state: ConnectionState,
-    /// Why, where it is not as it should be: `logged_out`, `not_authorised`, `unreachable`, …
-    state_reason: Option<String>,
+    /// The gravest of what stands in its way; `health` says all of it.
+    #[schema(value_type = Option<words::Obstacle>)]
+    state_reason: Option<Obstacle>,
     state_since: Option<DateTime<Utc>>,
     /// Where the provider posts what happens. Gateways are told by us; at Meta a person sets it, and at Twilio, with
     /// `/messages#rc=5&rp=5xx,ct,rt` behind it: so that it repeats what was not taken. `null` where this installation does
@@ -97,30 +103,6 @@ impl ConnectionBody {
             version: connection.version,
             created_at: connection.created_at,
             updated_at: connection.updated_at,
-        }
-    }
-}
-
-/// How a connection stands.
-#[derive(Serialize, ToSchema)]
-pub struct ConnectionHealth {
-    #[schema(value_type = words::ConnectionState)]
-    state: ConnectionState,
-    /// Why, where it is not as it should be.
-    reason: Option<String>,
-    /// Since when it stands so.
-    since: Option<DateTime<Utc>>,
-    /// When the provider last said so.
-    checked_at: Option<DateTime<Utc>>,
-}
-
-impl From<Connection> for ConnectionHealth {
-    fn from(connection: Connection) -> Self {
-        Self {
-            state: connection.state,
-            reason: connection.state_reason,
-            since: connection.state_since,
-            checked_at: connection.state_told_at,
         }
     }
 }
@@ -386,37 +368,6 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// How a connection stands, as its provider last said.
-#[utoipa::path(get, path = "/connections/{id}/health", tag = "connections", params(("id" = Uuid, Path)),
-    security(("bearer" = [])), responses(
-    (status = 200, body = ConnectionHealth),
-    (status = 401, body = Problem),
-    (status = 404, body = Problem),
-))]
-async fn health(
-    State(app): State<App>,
-    caller: Caller,
-    PathId(id): PathId<ConnectionId>,
-) -> Result<Json<ConnectionHealth>, ApiError> {
-    Ok(Json(connections::find(&app, caller.identity(), id).await?.into()))
-}
-
-/// Asks the provider how a connection stands. One that does not answer is an answer, too.
-#[utoipa::path(post, path = "/connections/{id}/check", tag = "connections", params(("id" = Uuid, Path)),
-    security(("bearer" = [])), responses(
-    (status = 200, body = ConnectionHealth),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
-    (status = 404, body = Problem),
-))]
-async fn check(
-    State(app): State<App>,
-    caller: Caller,
-    PathId(id): PathId<ConnectionId>,
-) -> Result<Json<ConnectionHealth>, ApiError> {
-    Ok(Json(state::check(&app, caller.identity(), id).await?.into()))
-}
-
 /// What links a phone with a gateway: a picture to scan, or letters to type. `connection.code` says when there is another.
 #[utoipa::path(get, path = "/connections/{id}/qr", tag = "connections", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
@@ -432,5 +383,5 @@ async fn qr(
     caller: Caller,
     PathId(id): PathId<ConnectionId>,
 ) -> Result<Json<LinkCodeBody>, ApiError> {
-    Ok(Json(state::link_code(&app, caller.identity(), id).await?.into()))
+    Ok(Json(connections::link_code(&app, caller.identity(), id).await?.into()))
 }

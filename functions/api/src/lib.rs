@@ -1,8 +1,8 @@
 //! The HTTP API: one Lambda a group of routes, one file a group. A handler extracts, authorises, makes one call and shapes
 //! the answer. Those without a [`runtime::http::Caller`] are public.
 //!
-//! Rooms: [`auth`] · [`company`] · [`connections`] · [`contacts`] with [`lists`], [`segments`], [`merges`] and [`erasures`] · [`conversations`] ·
-//! [`messages`] · [`media`] · [`sessions`] · [`boards`] with [`leads`] · [`platform`] health and the OpenAPI document, which is
+//! Rooms: [`auth`] · [`company`] · [`contacts`] with [`lists`], [`segments`], [`merges`] and [`erasures`] · [`conversations`] ·
+//! [`messages`] · [`media`] · [`sessions`] · [`boards`] with [`leads`] · [`connections`] with [`templates`] · [`platform`] health and the OpenAPI document, which is
 //! made from the handlers of all groups · `answers` what it says of all of them · `words` what its fields may hold · [`group`]
 //! what they are made of.
 
@@ -23,6 +23,7 @@ pub mod messages;
 pub mod platform;
 pub mod segments;
 pub mod sessions;
+pub mod templates;
 mod words;
 
 use app::App;

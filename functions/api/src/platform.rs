@@ -33,13 +33,14 @@ const OWN_PAGE: &str =
     tags(
         (name = "auth", description = "Accounts of people: registration, log-in, sessions, forgotten passwords"),
         (name = "company", description = "The company, its people, departments and API keys, and who did what"),
-        (name = "connections", description = "Accounts with messaging providers"),
         (name = "contacts", description = "The customers"),
         (name = "inbox", description = "Conversations with customers"),
         (name = "media", description = "Files: brought, sent and received"),
         (name = "messages", description = "What was said, and writing to a customer"),
         (name = "sessions", description = "Who handles a stretch of a conversation: a person or the AI"),
         (name = "boards", description = "Boards with stages, and the leads that stand on them in their order"),
+        (name = "connections", description = "Accounts with messaging providers, and how they fare"),
+        (name = "templates", description = "Message templates of WhatsApp accounts, here and at Meta"),
         (name = "platform", description = "Whether this installation works"),
     )
 )]

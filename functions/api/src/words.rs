@@ -61,6 +61,11 @@ words! {
     FieldType: of::<domain::contact::FieldType>(), "What a field of the company's own holds.";
     ConversationStatus: of::<crate::conversations::ConversationStatus>(), "Where a conversation stands.";
     StageKind: of::<domain::board::StageKind>(), "What it means to stand in a stage.";
+    Obstacle: of::<domain::health::Obstacle>(), "What stands in a connection's way.";
+    TemplateStatus: of::<domain::template::TemplateStatus>(), "Where a template stands with Meta.";
+    TemplateCategory: of::<domain::template::Category>(), "What a template is for.";
+    ParameterFormat: of::<domain::template::ParameterFormat>(), "How the variables of a template are called.";
+    Submission: of::<domain::template::Submission>(), "What Meta was asked about a template, and has not done.";
     LeadChange: of::<domain::board::LeadChange>(), "What happened to a lead.";
     ErasureState: ["none", "running", "done"], "Whether a person is being forgotten.";
     ActorKind: ["person", "api_key", "system"], "Who acts.";

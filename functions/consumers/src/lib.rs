@@ -2,9 +2,11 @@
 //!
 //! Rooms: [`inbound`] provider events become messages · [`turns`] bursts are complete · [`ai_reply`] they are answered ·
 //! [`outbound`] messages go out · [`media`] files come over · [`imports`] contacts come out of files and go into files ·
-//! [`mail`] mails to people · [`erasures`] people are forgotten · [`push`] browsers see it live.
+//! [`mail`] mails to people · [`erasures`] people are forgotten · [`connections`] accounts at providers are asked ·
+//! [`push`] browsers see it live.
 
 pub mod ai_reply;
+pub mod connections;
 pub mod erasures;
 pub mod imports;
 pub mod inbound;

@@ -42,6 +42,7 @@ pub async fn handle(app: &App, request: &ApiGatewayWebsocketProxyRequest) -> Api
                 Error::NotFound(_)
                 | Error::Conflict(_)
                 | Error::Rule { .. }
+                | Error::WindowClosed { .. }
                 | Error::Invalid { .. }
                 | Error::Malformed(_)
                 | Error::RetryLater { .. }

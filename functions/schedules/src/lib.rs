@@ -1,9 +1,11 @@
 //! Scheduled work: one Lambda a schedule.
 //!
 //! Rooms: [`outbox`] what other processes left in the outbox leaves all the same · [`seals`] secrets are sealed anew after
-//! a rotation of the master key · [`sessions`] silences of the AI end · [`cleanup`] what has had its time goes.
+//! a rotation of the master key · [`sessions`] silences of the AI end · [`cleanup`] what has had its time goes ·
+//! [`connections`] what providers have is brought over.
 
 pub mod cleanup;
+pub mod connections;
 pub mod outbox;
 pub mod seals;
 pub mod sessions;

@@ -118,6 +118,7 @@ impl Setup {
             ("IMPORTS_QUEUE_URL", queue("imports.fifo")),
             ("MEDIA_BUCKET", "media".to_owned()),
             ("ERASURES_QUEUE_URL", queue("erasures")),
+            ("CONNECTIONS_QUEUE_URL", queue("connections")),
             ("RATE_LIMITS_TABLE", "rate-limits".to_owned()),
             ("SOCKETS_TABLE", "sockets".to_owned()),
             ("OVERFLOW_BUCKET", "overflow".to_owned()),

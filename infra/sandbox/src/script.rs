@@ -25,6 +25,10 @@ pub(crate) enum Target {
     /// `download MEDIA_ID` and `delete MEDIA_ID`.
     #[serde(rename = "graph.media")]
     GraphMedia,
+    /// Templates of an account; `contains` is looked for in the body of what makes or changes one, in `list NAME` and in
+    /// `delete NAME`.
+    #[serde(rename = "graph.templates")]
+    GraphTemplates,
     /// An accepted message: a `graph_code` here makes it fail after the 200, by webhook.
     #[serde(rename = "graph.status")]
     GraphStatus,
@@ -72,6 +76,7 @@ impl Target {
         match self {
             Self::GraphMessages => "graph.messages",
             Self::GraphMedia => "graph.media",
+            Self::GraphTemplates => "graph.templates",
             Self::GraphStatus => "graph.status",
             Self::OpenAiChat => "openai.chat",
             Self::OpenAiEmbeddings => "openai.embeddings",
@@ -239,6 +244,7 @@ fn scripted(target: Target, rule: &Rule, request: &[u8]) -> Response {
             }
             Target::GraphMessages
             | Target::GraphMedia
+            | Target::GraphTemplates
             | Target::GraphStatus
             | Target::FacebookDialog
             | Target::FacebookToken

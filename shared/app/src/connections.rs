@@ -4,20 +4,22 @@
 //! about by a job of the same transaction, which reads the row as it stands then: whoever dies in between is followed by
 //! somebody who does the same again.
 //!
-//! Rooms: here what people do · [`account`] what each kind of account is made of · [`state`] how it stands · [`set_up`] what
+//! Rooms: here what people do · [`account`] what each kind of account is made of · [`health`] how it fares · [`set_up`] what
 //! follows elsewhere.
 
 pub mod account;
+pub mod health;
 pub mod set_up;
-pub mod state;
 
 use db::TenantTx;
 use db::connections::{Connection, NewConnection};
 use domain::connection::ConnectionKind;
 use domain::event::Event;
+use domain::health::{Finding, Obstacle};
 use domain::job::Job;
 use domain::user::Permission;
-use domain::{ConnectionId, PersonaId};
+use domain::{CompanyScope, ConnectionId, PersonaId};
+use providers::channel::{Channel, LinkCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
@@ -30,7 +32,7 @@ use crate::sealed::{self, Place};
 use crate::{App, Page, Position, channels, text};
 use account::Given;
 
-pub(crate) use state::note;
+pub(crate) use health::note;
 
 /// The longest name, in characters.
 const NAME_CHARS: usize = 100;
@@ -138,7 +140,7 @@ pub async fn create(
     let detail = json!({ "kind": new.kind, "name": name });
     let object = ("connection", Some(id.0));
     audit::record(app, &mut tx, By::Caller(identity), "connection.created", object, detail).await?;
-    store(app, identity, tx, id).await
+    store(app, identity, tx, id, Outgoing::default()).await
 }
 
 /// Changes one. Secrets that are not given stay.
@@ -176,18 +178,27 @@ pub async fn change(app: &App, identity: &Identity, id: ConnectionId, change: Ch
         row.verify_token = sealed.verify_token;
     }
     db::connections::update(&mut tx, &row, app.clock.now()).await?;
+    let mut outgoing = Outgoing::default();
+    if account.access_token.is_some() {
+        health::token_replaced(app, &mut tx, id, &mut outgoing).await?;
+    }
     let detail = json!({
         "name": change.name, "persona_id": change.persona_id, "account": !change.given.is_empty(),
     });
     let object = ("connection", Some(id.0));
     audit::record(app, &mut tx, By::Caller(identity), "connection.changed", object, detail).await?;
-    store(app, identity, tx, id).await
+    store(app, identity, tx, id, outgoing).await
 }
 
 /// Commits with what follows from the row as it stands now.
-async fn store(app: &App, identity: &Identity, mut tx: TenantTx, id: ConnectionId) -> Result<Connection> {
+async fn store(
+    app: &App,
+    identity: &Identity,
+    mut tx: TenantTx,
+    id: ConnectionId,
+    mut outgoing: Outgoing,
+) -> Result<Connection> {
     let connection = found(&mut tx, id).await?;
-    let mut outgoing = Outgoing::default();
     outgoing.job(identity.scope, Job::SetUpConnection { connection_id: id })?;
     let version = connection.version;
     outgoing.event(identity.scope, Event::ConnectionChanged { connection_id: id, version })?;
@@ -215,6 +226,48 @@ pub async fn delete(app: &App, identity: &Identity, id: ConnectionId) -> Result<
     let version = known.version + 1;
     outgoing.event(identity.scope, Event::ConnectionChanged { connection_id: id, version })?;
     outbox::commit(app, tx, outgoing).await
+}
+
+/// The connection's channel; or why there is none, which only a person can mend.
+async fn open(
+    app: &App,
+    scope: CompanyScope,
+    connection: &Connection,
+) -> Result<std::result::Result<Channel, Finding>> {
+    match channels::open(app, scope, connection, app.http()).await {
+        Ok(channel) => Ok(Ok(channel)),
+        Err(error) if error.retryable() => Err(error),
+        Err(error) => {
+            tracing::error!(connection.id = %connection.id, error = error.chain(), "connection unusable");
+            Ok(Err(Finding::bare(Obstacle::CredentialsUnreadable)))
+        }
+    }
+}
+
+/// What links a connection's phone: a picture to scan, or letters to type.
+///
+/// # Errors
+/// `NotFound`; `Forbidden` without the permission; `Conflict` for one that is linked with no phone; `Provider` when the
+/// gateway does not answer with a code.
+pub async fn link_code(app: &App, identity: &Identity, id: ConnectionId) -> Result<LinkCode> {
+    identity.require(Permission::ManageConnections)?;
+    let mut tx = app.db().await?.begin(identity.scope).await?;
+    let connection = found(&mut tx, id).await?;
+    tx.commit().await?;
+    let unusable = |_| Error::Conflict("the credentials of this connection cannot be read: connect it again");
+    let channel = open(app, identity.scope, &connection).await?.map_err(unusable)?;
+    match channel.link_code().await {
+        Ok(Some(code)) => Ok(code),
+        Ok(None) => Err(Error::Conflict("this connection is linked with no phone")),
+        Err(error) => {
+            let retryable = health::passes(&error);
+            if !retryable {
+                let finding = health::of_refusal(&channel, &error);
+                health::raise(app, identity.scope, id, &finding).await?;
+            }
+            Err(Error::Provider { provider: "the gateway", retryable, source: error.into() })
+        }
+    }
 }
 
 async fn require_persona(tx: &mut TenantTx, id: Option<PersonaId>) -> Result<()> {

@@ -53,6 +53,8 @@ pub struct Settings {
     pub erasures_queue_url: String,
     /// Queue of imports and exports.
     pub imports_queue_url: String,
+    /// Queue of what is to be asked of accounts at providers.
+    pub connections_queue_url: String,
     /// Where this consumer's hopeless messages go.
     pub dead_letter_queue_url: String,
     /// Event bus.

@@ -28,6 +28,12 @@ pub enum Error {
         /// For people.
         message: String,
     },
+    /// The customer has been silent for too long to be written to freely.
+    #[error("the customer last wrote more than 24 hours ago: send a template")]
+    WindowClosed {
+        /// What may be sent instead.
+        templates: Vec<db::templates::Sendable>,
+    },
     /// One field of the input is wrong.
     #[error("{field}: {message}")]
     Invalid {
@@ -83,6 +89,7 @@ impl Error {
             | Self::NotFound(_)
             | Self::Conflict(_)
             | Self::Rule { .. }
+            | Self::WindowClosed { .. }
             | Self::Invalid { .. }
             | Self::Malformed(_)
             | Self::Poison(_) => false,
@@ -97,6 +104,7 @@ impl Error {
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",
             Self::Rule { code, .. } => code,
+            Self::WindowClosed { .. } => "window_closed",
             Self::Invalid { .. } => "invalid",
             Self::Malformed(_) => "malformed",
             Self::RetryLater { .. } => "rate_limited",

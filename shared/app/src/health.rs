@@ -69,6 +69,7 @@ async fn queues(app: &App) -> Result<()> {
         &settings.media_queue_url,
         &settings.erasures_queue_url,
         &settings.imports_queue_url,
+        &settings.connections_queue_url,
     ] {
         app.queues.attributes(queue_url).await.map_err(internal)?;
     }

@@ -1,12 +1,15 @@
 //! A provider's events become messages and statuses, each once, in one transaction with the jobs that they cause.
 //!
 //! Rooms: here the journal and the order of work · [`identity`] which contact an address is · [`messages`] messages,
-//! conversations, sessions, turns · [`opt_outs`] who wants no more of them · [`statuses`] delivery reports.
+//! conversations, sessions, turns · [`opt_outs`] who wants no more of them · [`statuses`] delivery reports ·
+//! [`templates`] what became of templates · [`accounts`] what stands in the way of connections.
 
+mod accounts;
 mod identity;
 mod messages;
 mod opt_outs;
 mod statuses;
+mod templates;
 
 use chrono::{DateTime, Utc};
 use cloud::overflow::OverflowError;
@@ -65,6 +68,8 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
     let mut outgoing = Outgoing::default();
     let mut arrived_messages = Vec::new();
     let mut arrived_statuses = Vec::new();
+    let mut arrived_templates = Vec::new();
+    let mut arrived_accounts = Vec::new();
     for position in fresh {
         let connection_id = entries[position].connection_id;
         // What an unknown provider says is a notice, whatever this says.
@@ -89,6 +94,8 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
                 let at = entries[position].received_at;
                 connections::note(&mut tx, connection_id, update, at, &mut outgoing).await?;
             }
+            InboundEvent::Template(event) => arrived_templates.push(Arrived { connection_id, kind, event }),
+            InboundEvent::Account(event) => arrived_accounts.push(Arrived { connection_id, kind, event }),
             InboundEvent::Notice { field, reason } => {
                 tracing::info!(
                     event.field = field,
@@ -101,6 +108,8 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
     messages::store(app, &mut tx, &arrived_messages, &mut outgoing).await?;
     statuses::apply(&mut tx, &arrived_statuses, &mut outgoing).await?;
     opt_outs::write_down_told(app, &mut tx, &arrived_statuses, &mut outgoing).await?;
+    templates::apply(&mut tx, &arrived_templates, app.clock.now(), &mut outgoing).await?;
+    accounts::apply(&mut tx, &arrived_accounts, app.clock.now(), &mut outgoing).await?;
     outbox::commit(app, tx, outgoing).await
 }
 
@@ -146,6 +155,8 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
         InboundEvent::AddressChange(_) => ("address_change", None),
         InboundEvent::MarketingPreference(_) => ("marketing_preference", None),
         InboundEvent::Connection(_) => ("connection", None),
+        InboundEvent::Template(_) => ("template", None),
+        InboundEvent::Account(_) => ("account", None),
         InboundEvent::Notice { field, reason } => ("notice", Some(format!("{field}: {reason}"))),
     };
     let received_at = DateTime::<Utc>::from_timestamp_millis(event.received_at_ms)
@@ -159,6 +170,8 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
             | InboundEvent::AddressChange(_)
             | InboundEvent::MarketingPreference(_)
             | InboundEvent::Connection(_)
+            | InboundEvent::Template(_)
+            | InboundEvent::Account(_)
             | InboundEvent::Notice { .. } => None,
         },
         kind,

@@ -11,7 +11,7 @@
 //! What the API reads and writes, and consumers with it: [`contacts`], [`tabulations`], [`lists`], [`segments`],
 //! [`imports`] out of files, [`exports`] into files, [`merges`] contacts that are one person, [`disclosures`] what is
 //! known of a person, for them, [`erasures`] who is forgotten · [`connections`] · [`conversations`], [`quick_replies`],
-//! [`messages`], [`media`] files, [`sessions`] · [`boards`], [`leads`].
+//! [`messages`], [`templates`], [`media`] files, [`sessions`] · [`boards`], [`leads`].
 //!
 //! Never in here: HTTP status codes, SQS, the environment, SQL. No transaction stays open across a provider's call.
 
@@ -49,6 +49,7 @@ pub mod sealed;
 pub mod segments;
 pub mod sessions;
 pub mod tabulations;
+pub mod templates;
 mod text;
 pub mod trace;
 pub mod turns;

@@ -4,7 +4,7 @@
 //! carries a new one, and the last one is void.
 //!
 //! Anybody can have a mail sent to any address, and may have chosen the name that its account goes by: no mail greets by
-//! name. The one name in a mail is that of a company that invites.
+//! name. The names in a mail are that of a company that invites, and that of a connection of one's own company.
 
 mod letters;
 
@@ -13,11 +13,12 @@ use db::Principal;
 use db::account_tokens::{NewToken, Purpose};
 use db::users::User;
 use domain::job::Mail;
-use domain::{CompanyScope, InvitationId, UserId};
+use domain::{CompanyScope, ConnectionId, InvitationId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::App;
 use crate::auth::{hash_secret, new_secret};
+use crate::connections::health;
 use crate::error::{Error, Result};
 use letters::Letter;
 
@@ -38,6 +39,9 @@ pub async fn send(app: &App, scope: CompanyScope, mail: &Mail) -> Result<()> {
         Mail::NewCompany { user_id, company_name } => new_company(app, *user_id, company_name).await,
         Mail::ResetPassword { user_id } => reset_password(app, *user_id).await,
         Mail::Invitation { invitation_id } => invitation(app, scope, *invitation_id).await,
+        Mail::TokenEnding { user_id, connection_id } => {
+            token_ending(app, scope, *user_id, *connection_id).await
+        }
     }
 }
 
@@ -85,6 +89,15 @@ async fn invitation(app: &App, scope: CompanyScope, id: InvitationId) -> Result<
     tx.commit().await?;
     let link = link(app, "accept-invitation", &token);
     post(app, &invitation.email, &letters::invitation(invitation.locale, &company.name, &link)).await
+}
+
+async fn token_ending(app: &App, scope: CompanyScope, user_id: UserId, id: ConnectionId) -> Result<()> {
+    // Somebody may have connected it again meanwhile.
+    let Some(ending) = health::ending(app, scope, id).await? else { return Ok(()) };
+    let Some(user) = find(app, user_id).await? else { return Ok(()) };
+    let link = format!("{}/connections/{id}", app.settings.public_url);
+    let expires_at = ending.expires_at.filter(|_| !ending.is_over);
+    post(app, &user.email, &letters::token_ending(user.locale, &ending.name, expires_at, &link)).await
 }
 
 async fn find(app: &App, user_id: UserId) -> Result<Option<User>> {

@@ -23,7 +23,7 @@ use crate::idempotency::{self, IdempotencyKey};
 use crate::inbound::changed_event;
 use crate::media::sending;
 use crate::outbox::{self, Outgoing};
-use crate::{App, Page, Position, channels, contacts, outbound};
+use crate::{App, Page, Position, channels, contacts, outbound, templates};
 
 /// How long after a customer's message the business may write freely (WhatsApp's customer service window).
 pub const SERVICE_WINDOW: TimeDelta = TimeDelta::hours(24);
@@ -143,8 +143,8 @@ pub async fn find(app: &App, scope: CompanyScope, id: MessageId) -> Result<Messa
 /// Writes a message and queues it. With an idempotency key that was used before, the message that it made then.
 ///
 /// # Errors
-/// `NotFound` for a target that is not the company's, `Invalid` for content over a limit, `Rule` (`window_closed`,
-/// `idempotency_key_reused`).
+/// `NotFound` for a target that is not the company's, `Invalid` for content over a limit or that does not fit into its
+/// template, `WindowClosed`, `Rule` (`idempotency_key_reused`, and those of a template that may not be sent).
 pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Message> {
     check_file(&new)?;
     if new.file.is_none() {
@@ -172,7 +172,13 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
         return Err(contacts::erased());
     }
     check_channel(&new, recipient.channel)?;
-    check_window(app, &new, &recipient)?;
+    if new.send_external {
+        check_window(app, &mut tx, new.message_type, &recipient).await?;
+    }
+    if let (MessageType::Template, true, Some(content)) = (new.message_type, new.send_external, &new.content)
+    {
+        templates::sending::check(&mut tx, recipient.connection_id, content).await?;
+    }
     let mut outgoing = Outgoing::default();
     let author = new.author.unwrap_or(caller.author());
     // The conversation before the session, as everywhere: two writers must not wait for each other crosswise.
@@ -223,13 +229,17 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
 /// Queues a message again that failed, or whose outcome a person decided to ignore.
 ///
 /// # Errors
-/// `NotFound`; `Conflict` when the message is on its way or arrived.
+/// `NotFound`; `Conflict` when the message is on its way or arrived; `WindowClosed`.
 pub async fn retry(app: &App, scope: CompanyScope, id: MessageId) -> Result<Message> {
     let mut tx = app.db().await?.begin(scope).await?;
     let message = db::messages::find(&mut tx, id).await?.ok_or(Error::NotFound("message"))?;
     let Some(changed) = delivery::requeue(&mut tx, id).await? else {
         return Err(Error::Conflict("only a failed or unresolved message can be sent again"));
     };
+    let recipient = db::conversations::find_recipient(&mut tx, message.conversation_id)
+        .await?
+        .ok_or(Error::NotFound("conversation"))?;
+    check_window(app, &mut tx, message.message_type, &recipient).await?;
     let mut outgoing = Outgoing::default();
     outgoing.job(scope, Job::SendMessage { message_id: id, conversation_id: message.conversation_id })?;
     outgoing.event(scope, changed_event(changed))?;
@@ -341,8 +351,14 @@ async fn resolve_target(app: &App, tx: &mut TenantTx, target: Target) -> Result<
     Ok((id, recipient))
 }
 
-fn check_window(app: &App, new: &NewMessage, recipient: &Recipient) -> Result<()> {
-    if recipient.is_group && new.send_external {
+/// What is really sent may be sent now: to a person, and freely only for a while after they wrote.
+async fn check_window(
+    app: &App,
+    tx: &mut TenantTx,
+    message_type: MessageType,
+    recipient: &Recipient,
+) -> Result<()> {
+    if recipient.is_group {
         return Err(Error::Rule {
             code: "group_send_unsupported",
             message: "this channel cannot send to groups".to_owned(),
@@ -352,13 +368,10 @@ fn check_window(app: &App, new: &NewMessage, recipient: &Recipient) -> Result<()
         return Ok(());
     }
     let open = recipient.last_inbound_at.is_some_and(|at| app.clock.now() < at + SERVICE_WINDOW);
-    if open || !new.send_external || new.message_type == MessageType::Template {
+    if open || message_type == MessageType::Template {
         return Ok(());
     }
-    Err(Error::Rule {
-        code: "window_closed",
-        message: "the customer last wrote more than 24 hours ago: send a template".to_owned(),
-    })
+    Err(Error::WindowClosed { templates: templates::sending::offers(tx, recipient.connection_id).await? })
 }
 
 /// Finds or begins the session that the message belongs to, and moves it on.

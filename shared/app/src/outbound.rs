@@ -10,15 +10,19 @@ use chrono::{DateTime, Utc};
 use db::connections::Connection;
 use db::conversations::Recipient as StoredRecipient;
 use db::messages::delivery::{self, Changed, Claimed};
+use domain::health::Finding;
 use domain::inbound::ProviderFault;
 use domain::media::Attachment;
 use domain::message::{Callback, Direction, MessageStatus, MessageType};
 use domain::{CompanyScope, ConnectionId, ConversationId, MediaId, MessageId};
 use providers::channel::content::{MediaKind, MediaSource, OutboundContent, OutboundMedia};
 use providers::channel::error::{Remedy, SendError};
-use providers::channel::{self, Accepted, Channel, Files, MarkRead as _, SendMessage as _};
+use providers::channel::{
+    self, Accepted, Channel, Files, MarkRead as _, ReportCondition as _, SendMessage as _,
+};
 use serde_json::{Value, json};
 
+use crate::connections::health;
 use crate::error::{Error, Result, internal};
 use crate::inbound::replay_for;
 use crate::media::sending::{self, NoCopy};
@@ -174,6 +178,9 @@ async fn deliver(
     connection: Connection,
     file: Option<MediaSource>,
 ) -> Result<()> {
+    if let Some(fault) = health::obstruction(&connection) {
+        return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await;
+    }
     let channel = match prepare(app, scope, &connection).await {
         Ok(channel) => channel,
         Err(error) if error.retryable() => {
@@ -198,6 +205,10 @@ async fn deliver(
                 let fault = unsendable(error.code(), "It went out, and could not be recorded");
                 finish(app, scope, claimed, MessageStatus::Unknown, Some(&fault)).await
             }
+            Ok(()) => {
+                note(health::accepted(app, scope, &connection).await, connection.id);
+                Ok(())
+            }
             outcome => outcome,
         },
         Err(error) => {
@@ -205,8 +216,20 @@ async fn deliver(
             if let Some(media_id) = file_of(claimed.media.as_ref()).filter(|_| is_rejected) {
                 sending::forget_copy(app, scope, connection.id, media_id).await?;
             }
-            refused(app, scope, claimed, error).await
+            let found = channel.obstacle(&error).map(|kind| Finding::told(kind, error.fault().title.clone()));
+            let outcome = refused(app, scope, claimed, error).await;
+            if let Some(finding) = found {
+                note(health::refused(app, scope, connection.id, &finding).await, connection.id);
+            }
+            outcome
         }
+    }
+}
+
+/// The message went or did not go, whatever could not be noted about its connection.
+fn note(noted: Result<()>, connection_id: ConnectionId) {
+    if let Err(error) = noted {
+        tracing::warn!(connection.id = %connection_id, error = error.chain(), "health of a connection not noted");
     }
 }
 

@@ -265,5 +265,6 @@ fn queue_url(app: &App, queue: Queue) -> &str {
         Queue::Media => &app.settings.media_queue_url,
         Queue::Erasures => &app.settings.erasures_queue_url,
         Queue::Imports => &app.settings.imports_queue_url,
+        Queue::Connections => &app.settings.connections_queue_url,
     }
 }

@@ -200,7 +200,13 @@ fn is_for_browsers(event: &Event) -> bool {
         | Event::LeadCreated { .. }
         | Event::LeadChanged { .. }
         | Event::LeadMoved { .. }
-        | Event::LeadDeleted { .. } => true,
+        | Event::LeadDeleted { .. }
+        | Event::TemplateChanged { .. }
+        | Event::TemplateDeleted { .. }
+        | Event::TemplatesSynced { .. }
+        | Event::ConnectionHealth { .. }
+        | Event::ConnectionQuality { .. }
+        | Event::ConnectionTokenEnding { .. } => true,
     }
 }
 

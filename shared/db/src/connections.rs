@@ -1,7 +1,12 @@
 //! Connections: the company's accounts with messaging providers. Secrets stay sealed here.
+//!
+//! Rooms: here the accounts · [`health`] how they stand.
+
+pub mod health;
 
 use chrono::{DateTime, Utc};
 use domain::connection::{ConnectionKind, ConnectionState};
+use domain::health::Obstacle;
 use domain::{CompanyId, ConnectionId, PersonaId};
 use serde_json::Value;
 
@@ -33,14 +38,16 @@ pub struct Connection {
     pub verify_token: String,
     /// Who answers for it.
     pub persona_id: Option<PersonaId>,
+    /// The app that its token was made for, where it is known.
+    pub app_id: Option<String>,
     /// How it stands.
     pub state: ConnectionState,
-    /// Why, where it is not as it should be.
-    pub state_reason: Option<String>,
-    /// Since when.
+    /// The gravest of what stands in its way.
+    pub state_reason: Option<Obstacle>,
+    /// Since when it stands so.
     pub state_since: Option<DateTime<Utc>>,
-    /// When the provider last said so.
-    pub state_told_at: Option<DateTime<Utc>>,
+    /// Everything that stands in its way.
+    pub obstacles: Vec<Obstacle>,
     /// Grows with every change.
     pub version: i32,
     /// When it was made.
@@ -118,10 +125,12 @@ pub async fn find(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Connecti
     Ok(sqlx::query_as!(
         Connection,
         r#"SELECT id AS "id: ConnectionId", kind AS "kind: ConnectionKind", name, slug, provider_account, waba_id,
-                  settings, access_token, app_secret, verify_token, persona_id AS "persona_id: PersonaId",
-                  state AS "state: ConnectionState", state_reason, state_since, state_told_at, version, created_at,
-                  updated_at
-           FROM connections WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL"#,
+                  settings, access_token, app_secret, verify_token, persona_id AS "persona_id: PersonaId", app_id,
+                  state AS "state: ConnectionState", state_reason AS "state_reason: Obstacle", state_since,
+                  ARRAY(SELECT o.kind FROM connection_obstacles o
+                        WHERE o.company_id = $1 AND o.connection_id = c.id ORDER BY o.kind) AS "obstacles!: Vec<Obstacle>",
+                  version, created_at, updated_at
+           FROM connections c WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL"#,
         company_id.0,
         id.0
     )
@@ -143,6 +152,42 @@ pub async fn find_for_update(tx: &mut TenantTx, id: ConnectionId) -> Result<Opti
     .fetch_optional(tx.connection())
     .await?;
     find(tx, id).await
+}
+
+/// What people call a connection.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_name(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<String>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        "SELECT name FROM connections WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL",
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
+/// A connection by which an account of WhatsApp is reached, the same one every time.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_of_account(tx: &mut TenantTx, waba_id: &str) -> Result<Option<Connection>> {
+    let company_id = tx.company_id();
+    let id = sqlx::query_scalar!(
+        r#"SELECT id AS "id: ConnectionId" FROM connections
+           WHERE company_id = $1 AND kind = 'whatsapp_cloud' AND waba_id = $2 AND deleted_at IS NULL
+           ORDER BY id LIMIT 1"#,
+        company_id.0,
+        waba_id
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    match id {
+        Some(id) => find(tx, id).await,
+        None => Ok(None),
+    }
 }
 
 /// Where the webhooks of a connection came, also of one that was removed.
@@ -180,10 +225,12 @@ pub async fn list(
     Ok(sqlx::query_as!(
         Connection,
         r#"SELECT id AS "id: ConnectionId", kind AS "kind: ConnectionKind", name, slug, provider_account, waba_id,
-                  settings, access_token, app_secret, verify_token, persona_id AS "persona_id: PersonaId",
-                  state AS "state: ConnectionState", state_reason, state_since, state_told_at, version, created_at,
-                  updated_at
-           FROM connections
+                  settings, access_token, app_secret, verify_token, persona_id AS "persona_id: PersonaId", app_id,
+                  state AS "state: ConnectionState", state_reason AS "state_reason: Obstacle", state_since,
+                  ARRAY(SELECT o.kind FROM connection_obstacles o
+                        WHERE o.company_id = $1 AND o.connection_id = c.id ORDER BY o.kind) AS "obstacles!: Vec<Obstacle>",
+                  version, created_at, updated_at
+           FROM connections c
            WHERE company_id = $1 AND deleted_at IS NULL AND ($2::text IS NULL OR kind = $2)
              AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4))
            ORDER BY created_at DESC, id DESC LIMIT $5"#,
@@ -238,7 +285,7 @@ pub async fn delete(
     let company_id = tx.company_id();
     let done = sqlx::query!(
         "UPDATE connections SET deleted_at = $3, access_token = $4, app_secret = $5, verify_token = $6,
-                state = 'down', state_reason = 'deleted', state_since = $3, version = version + 1, updated_at = $3
+                state = 'down', state_reason = NULL, state_since = $3, version = version + 1, updated_at = $3
          WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL",
         company_id.0,
         id.0,
@@ -250,49 +297,6 @@ pub async fn delete(
     .execute(tx.connection())
     .await?;
     Ok(done.rows_affected() > 0)
-}
-
-/// What a connection's provider says of it.
-#[derive(Clone, Debug)]
-pub struct Told {
-    /// Which connection.
-    pub id: ConnectionId,
-    /// How it stands.
-    pub state: ConnectionState,
-    /// Why, where it is not as it should be.
-    pub reason: Option<String>,
-    /// When it said so.
-    pub at: DateTime<Utc>,
-}
-
-/// Writes down how a connection stands; its new version when that is news. What was said earlier than what is known
-/// changes nothing.
-///
-/// # Errors
-/// Database errors only.
-pub async fn set_state(tx: &mut TenantTx, told: &Told) -> Result<Option<i32>> {
-    let company_id = tx.company_id();
-    Ok(sqlx::query!(
-        r#"WITH known AS (
-               SELECT id, (state, state_reason) IS DISTINCT FROM ($3::text, $4::text) AS news FROM connections
-               WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL
-                 AND coalesce(state_told_at, '-infinity') <= $5
-               FOR NO KEY UPDATE)
-           UPDATE connections c SET state = $3::text, state_reason = $4::text, state_told_at = $5,
-                  state_since = CASE WHEN c.state IS DISTINCT FROM $3::text THEN $5 ELSE c.state_since END,
-                  version = c.version + CASE WHEN known.news THEN 1 ELSE 0 END
-           FROM known WHERE c.company_id = $1 AND c.id = known.id
-           RETURNING c.version, known.news AS "news!""#,
-        company_id.0,
-        told.id.0,
-        told.state as _,
-        told.reason,
-        told.at
-    )
-    .fetch_optional(tx.connection())
-    .await?
-    .filter(|row| row.news)
-    .map(|row| row.version))
 }
 
 /// The connections of a kind.

@@ -74,6 +74,21 @@ pub async fn list(tx: &mut TenantTx, after: Option<(String, Uuid)>, limit: i64) 
     .await?)
 }
 
+/// Who of the active members is in charge of connections: owners and admins.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_in_charge(tx: &mut TenantTx) -> Result<Vec<UserId>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT user_id AS "user_id: UserId" FROM memberships
+           WHERE company_id = $1 AND role IN ('owner', 'admin') AND deactivated_at IS NULL ORDER BY user_id"#,
+        company_id.0
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
 /// Whether an active member has this address.
 ///
 /// # Errors

@@ -60,7 +60,7 @@ impl fmt::Display for ConnectionKind {
     }
 }
 
-/// How a connection stands, as its provider says.
+/// How a connection stands; see [`crate::health`] for why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -76,6 +76,19 @@ pub enum ConnectionState {
     Degraded,
     /// It does not work.
     Down,
+}
+
+impl ConnectionState {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+        }
+    }
 }
 
 /// The text names no kind of connection.

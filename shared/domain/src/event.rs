@@ -1,12 +1,15 @@
 //! Domain events: what happened, for whoever listens. They carry ids and a version; a listener fetches what it lacks.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::connection::ConnectionState;
+use crate::health::Obstacle;
 use crate::message::{Direction, MessageStatus};
 use crate::transfer::TransferState;
 use crate::{
     ApiKeyId, BoardId, CompanyId, ConnectionId, ContactId, ConversationId, ExportId, ImportId, LeadId,
-    LoginSessionId, MessageId, SessionId, StageId, UserId,
+    LoginSessionId, MessageId, SessionId, StageId, TemplateId, UserId,
 };
 
 /// One thing that happened.
@@ -121,7 +124,7 @@ pub enum Event {
         /// Its conversation.
         conversation_id: ConversationId,
     },
-    /// A connection was made, changed or removed, or stands otherwise than before.
+    /// A connection was made, changed or removed.
     #[serde(rename = "connection.changed")]
     ConnectionChanged {
         /// The connection.
@@ -194,6 +197,58 @@ pub enum Event {
         board_id: BoardId,
         /// Greater than every one before.
         version: i32,
+    },
+    /// A template changed: what it holds, where it stands with Meta, or how customers take it.
+    #[serde(rename = "template.changed")]
+    TemplateChanged {
+        /// The template.
+        template_id: TemplateId,
+        /// Grows with every change of the template; a listener drops what is older than what it has.
+        version: i32,
+    },
+    /// A template is gone.
+    #[serde(rename = "template.deleted")]
+    TemplateDeleted {
+        /// The template that was.
+        template_id: TemplateId,
+    },
+    /// An account's templates were compared with ours, and some were not the same: they have no events of their own.
+    #[serde(rename = "templates.synced")]
+    TemplatesSynced {
+        /// A connection of the account.
+        connection_id: ConnectionId,
+        /// How many came, changed or went.
+        changed: u32,
+    },
+    /// A connection stands otherwise than before, or for another reason.
+    #[serde(rename = "connection.health")]
+    ConnectionHealth {
+        /// The connection.
+        connection_id: ConnectionId,
+        /// How it stands.
+        state: ConnectionState,
+        /// The gravest of what stands in its way.
+        reason: Option<Obstacle>,
+        /// Of the connection; a listener drops what is older than what it has.
+        version: i32,
+    },
+    /// Customers take a connection's number badly (`RED`), or fewer of them may be written to than before.
+    #[serde(rename = "connection.quality")]
+    ConnectionQuality {
+        /// The connection.
+        connection_id: ConnectionId,
+        /// How customers take it, in the provider's word.
+        quality: Option<String>,
+        /// How many may be written to first in 24 hours, in the provider's word.
+        messaging_limit: Option<String>,
+    },
+    /// A connection's token ends soon, or has ended: told once a day.
+    #[serde(rename = "connection.token_ending")]
+    ConnectionTokenEnding {
+        /// The connection.
+        connection_id: ConnectionId,
+        /// When, if anybody knows.
+        expires_at: Option<DateTime<Utc>>,
     },
     /// A person was shut out of the company: what listens for them is cut off, and hears nothing of it.
     #[serde(rename = "member.shut_out")]
@@ -271,6 +326,12 @@ impl Event {
             Self::LeadChanged { .. } => "lead.changed",
             Self::LeadMoved { .. } => "lead.moved",
             Self::LeadDeleted { .. } => "lead.deleted",
+            Self::TemplateChanged { .. } => "template.changed",
+            Self::TemplateDeleted { .. } => "template.deleted",
+            Self::TemplatesSynced { .. } => "templates.synced",
+            Self::ConnectionHealth { .. } => "connection.health",
+            Self::ConnectionQuality { .. } => "connection.quality",
+            Self::ConnectionTokenEnding { .. } => "connection.token_ending",
             Self::MemberShutOut { .. } => "member.shut_out",
             Self::LoginSessionsEnded { .. } => "login_sessions.ended",
             Self::ApiKeyRevoked { .. } => "api_key.revoked",
@@ -308,6 +369,12 @@ impl Event {
             | Self::ContactMerged { .. }
             | Self::ContactUnmerged { .. }
             | Self::ContactErased { .. }
+            | Self::TemplateChanged { .. }
+            | Self::TemplateDeleted { .. }
+            | Self::TemplatesSynced { .. }
+            | Self::ConnectionHealth { .. }
+            | Self::ConnectionQuality { .. }
+            | Self::ConnectionTokenEnding { .. }
             | Self::MemberShutOut { .. }
             | Self::LoginSessionsEnded { .. }
             | Self::ApiKeyRevoked { .. }
@@ -364,6 +431,21 @@ mod tests {
             Event::ContactMerged { contact_id: ContactId(Uuid::nil()), into_id: ContactId(Uuid::nil()) },
             Event::ContactUnmerged { contact_id: ContactId(Uuid::nil()), from_id: ContactId(Uuid::nil()) },
             Event::ContactErased { contact_id: ContactId(Uuid::nil()) },
+            Event::TemplateChanged { template_id: TemplateId(Uuid::nil()), version: 2 },
+            Event::TemplateDeleted { template_id: TemplateId(Uuid::nil()) },
+            Event::TemplatesSynced { connection_id: ConnectionId(Uuid::nil()), changed: 3 },
+            Event::ConnectionHealth {
+                connection_id: ConnectionId(Uuid::nil()),
+                state: ConnectionState::Down,
+                reason: Some(Obstacle::TokenExpired),
+                version: 2,
+            },
+            Event::ConnectionQuality {
+                connection_id: ConnectionId(Uuid::nil()),
+                quality: Some("RED".to_owned()),
+                messaging_limit: None,
+            },
+            Event::ConnectionTokenEnding { connection_id: ConnectionId(Uuid::nil()), expires_at: None },
             Event::MemberShutOut { user_id: UserId(Uuid::nil()) },
             Event::LoginSessionsEnded { session_ids: vec![LoginSessionId(Uuid::nil())] },
             Event::ApiKeyRevoked { api_key_id: ApiKeyId(Uuid::nil()) },

@@ -81,6 +81,8 @@ ids! {
     ImportId,
     /// Contacts that go into a file.
     ExportId,
+    /// A message template.
+    TemplateId,
 }
 
 /// Proof that a company id was verified: read from a token, a signed webhook's route, or our own queue.

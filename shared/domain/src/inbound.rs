@@ -5,8 +5,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::connection::ConnectionState;
+use crate::health::{Finding, Obstacle};
 use crate::message::{MessageStatus, MessageType};
+use crate::template::TemplateStatus;
 
 /// How a provider addresses a customer. One contact has many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]
@@ -162,12 +163,85 @@ pub struct MarketingPreference {
 /// How a connection stands, as its provider reports without being asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionUpdate {
-    /// How.
-    pub state: ConnectionState,
-    /// A stable word for why, where it is not as it should be.
-    pub reason: Option<String>,
+    /// What stands in its way; nothing: it is linked.
+    pub found: Option<Finding>,
     /// There is a code with which the device can be linked.
     pub has_code: bool,
+}
+
+/// Something about a message template of the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateUpdate {
+    /// The provider's id of the template.
+    pub provider_template_id: String,
+    /// When the provider says that it happened: reports come in any order.
+    pub at: DateTime<Utc>,
+    /// What happened.
+    pub change: TemplateChange,
+}
+
+/// What may happen to a template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TemplateChange {
+    /// It may be sent, or may not be sent any more.
+    Status {
+        /// Where it stands.
+        status: TemplateStatus,
+        /// The provider's word for why.
+        reason: Option<String>,
+        /// The same in sentences.
+        detail: Option<String>,
+    },
+    /// How customers take it.
+    Quality {
+        /// `GREEN`, `YELLOW`, `RED` or `UNKNOWN`.
+        score: String,
+    },
+    /// What it is for, in the provider's eyes.
+    Category {
+        /// The category that it has now.
+        category: String,
+        /// The one that it is about to get.
+        next: Option<String>,
+        /// When it gets that.
+        next_at: Option<DateTime<Utc>>,
+    },
+    /// Its components were changed elsewhere; the event does not hold all of them.
+    Components,
+}
+
+/// Something about an account or a number of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountUpdate {
+    /// The account.
+    pub waba_id: Option<String>,
+    /// The digits of the one number that it is about.
+    pub number: Option<String>,
+    /// When the provider says that it happened: reports come in any order.
+    pub at: DateTime<Utc>,
+    /// What happened.
+    pub change: AccountChange,
+}
+
+/// What may happen to an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum AccountChange {
+    /// Something stands in its way.
+    Raised {
+        /// What.
+        obstacle: Obstacle,
+        /// In the provider's words.
+        detail: Option<String>,
+    },
+    /// Something stands in its way no more.
+    Cleared {
+        /// What.
+        obstacles: Vec<Obstacle>,
+    },
+    /// Something is another than before, which one asks the provider for.
+    Recheck,
 }
 
 /// One event, after normalising.
@@ -184,6 +258,10 @@ pub enum InboundEvent {
     MarketingPreference(MarketingPreference),
     /// The connection's own state changed.
     Connection(ConnectionUpdate),
+    /// A template changed.
+    Template(TemplateUpdate),
+    /// Something about an account or a number of it.
+    Account(AccountUpdate),
     /// Something else that the provider reports: kept in the journal with its field and the reason why it is
     /// not acted upon.
     Notice {

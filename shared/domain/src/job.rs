@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     CompanyId, ConnectionId, ConversationId, ErasureId, ExportId, ImportId, InvitationId, MediaId, MessageId,
-    TurnId, UserId,
+    TemplateId, TurnId, UserId,
 };
 
 /// Version of the forms that travel on queues and bus. A change that an older release would read wrongly raises it.
@@ -31,6 +31,8 @@ pub enum Queue {
     Erasures,
     /// Imports and exports, FIFO by company.
     Imports,
+    /// What is to be asked of, and brought over from, accounts at providers: templates, health; standard.
+    Connections,
 }
 
 /// One piece of work. The serialised form is versioned by [`JobEnvelope::v`]; a new field needs a default.
@@ -91,6 +93,26 @@ pub enum Job {
         /// The file.
         media_id: MediaId,
     },
+    /// Has Meta take a template, or the change of one.
+    SubmitTemplate {
+        /// Which.
+        template_id: TemplateId,
+    },
+    /// Has Meta delete a template.
+    DeleteTemplate {
+        /// Which.
+        template_id: TemplateId,
+    },
+    /// Compares an account's templates with ours.
+    SyncTemplates {
+        /// A connection of the account.
+        connection_id: ConnectionId,
+    },
+    /// Asks the provider about number and token of a connection.
+    CheckConnection {
+        /// Which.
+        connection_id: ConnectionId,
+    },
     /// Deletes the bytes of files that are gone.
     DeleteFiles {
         /// The files.
@@ -143,6 +165,13 @@ pub enum Mail {
         /// Who.
         user_id: UserId,
     },
+    /// Says that a connection's token ends soon, or has ended.
+    TokenEnding {
+        /// Who.
+        user_id: UserId,
+        /// The connection.
+        connection_id: ConnectionId,
+    },
     /// Invites somebody into the company.
     Invitation {
         /// The invitation.
@@ -163,6 +192,10 @@ impl Job {
             Self::FetchMedia { .. } | Self::MakeThumbnail { .. } | Self::DeleteFiles { .. } => Queue::Media,
             Self::EraseContact { .. } => Queue::Erasures,
             Self::ImportContacts { .. } | Self::ExportContacts { .. } => Queue::Imports,
+            Self::SubmitTemplate { .. }
+            | Self::DeleteTemplate { .. }
+            | Self::SyncTemplates { .. }
+            | Self::CheckConnection { .. } => Queue::Connections,
         }
     }
 
@@ -175,6 +208,10 @@ impl Job {
             | Self::FetchMedia { .. }
             | Self::MakeThumbnail { .. }
             | Self::DeleteFiles { .. }
+            | Self::SubmitTemplate { .. }
+            | Self::DeleteTemplate { .. }
+            | Self::SyncTemplates { .. }
+            | Self::CheckConnection { .. }
             | Self::EraseContact { .. } => None,
             Self::SendMessage { conversation_id, .. } | Self::MarkRead { conversation_id, .. } => {
                 Some(conversation_id.to_string())

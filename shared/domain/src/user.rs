@@ -40,6 +40,8 @@ pub enum Permission {
     ManageDepartments,
     /// Make, change and remove boards and stages.
     ManageBoards,
+    /// Make, submit, change and remove message templates.
+    ManageTemplates,
     /// Make, change, check and remove connections with providers.
     ManageConnections,
     /// Make and revoke API keys.
@@ -61,6 +63,7 @@ const TABLE: &[(Permission, [bool; 5])] = &[
     (Permission::ManageMembers, [true, true, false, false, false]),
     (Permission::ManageDepartments, [true, true, true, false, false]),
     (Permission::ManageBoards, [true, true, true, false, false]),
+    (Permission::ManageTemplates, [true, true, true, false, false]),
     (Permission::ManageConnections, [true, true, false, false, false]),
     (Permission::ManageApiKeys, [true, true, false, false, false]),
     (Permission::ReadAuditLog, [true, true, false, false, false]),
@@ -121,6 +124,7 @@ impl Permission {
             Self::ManageMembers => "manage members",
             Self::ManageDepartments => "manage departments",
             Self::ManageBoards => "manage boards",
+            Self::ManageTemplates => "manage templates",
             Self::ManageConnections => "manage connections",
             Self::ManageApiKeys => "manage API keys",
             Self::ReadAuditLog => "read the audit log",
@@ -139,6 +143,7 @@ impl Permission {
             Self::ManageMembers => "manage_members",
             Self::ManageDepartments => "manage_departments",
             Self::ManageBoards => "manage_boards",
+            Self::ManageTemplates => "manage_templates",
             Self::ManageConnections => "manage_connections",
             Self::ManageApiKeys => "manage_api_keys",
             Self::ReadAuditLog => "read_audit_log",

@@ -19,6 +19,7 @@ pub fn settings() -> Settings {
         media_queue_url: variable("MEDIA_QUEUE_URL"),
         erasures_queue_url: variable("ERASURES_QUEUE_URL"),
         imports_queue_url: variable("IMPORTS_QUEUE_URL"),
+        connections_queue_url: variable("CONNECTIONS_QUEUE_URL"),
         dead_letter_queue_url: variable("DEAD_LETTER_QUEUE_URL"),
         event_bus: variable("EVENT_BUS"),
         webhook_routes_table: variable("WEBHOOK_ROUTES_TABLE"),

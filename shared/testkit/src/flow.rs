@@ -286,6 +286,25 @@ impl Flow {
         app::sessions::silences::lift(&self.app(), deadline).await.expect("silences are lifted")
     }
 
+    /// What the schedule of connections does; how much it asked for of this company. What it asked for of others, whose
+    /// tests run at the same time, is let go.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn ask_for_upkeep(&self) -> usize {
+        let deadline = self.clock.pass(TimeDelta::zero()) + TimeDelta::hours(1);
+        let _asked =
+            app::templates::upkeep::request_due(&self.app(), deadline).await.expect("syncs are asked for");
+        let _asked =
+            app::connections::health::request_due(&self.app(), deadline).await.expect("checks are asked for");
+        let company_id = self.tenant.company_id.to_string();
+        let mut own = self.withhold(Queue::Connections).await;
+        own.retain(|job| job.is_of(&company_id));
+        let count = own.len();
+        self.hand_over(Queue::Connections, own).await;
+        count
+    }
+
     /// Everything that comes after a death: what was delivered comes again, and the relay runs, until nothing is left.
     pub async fn recover(&self) {
         self.pump().await;
@@ -383,6 +402,7 @@ async fn handle(app: App, queue: Queue, event: SqsEvent) -> SqsBatchResponse {
         Queue::Media => Box::pin(consumers::media::handle(&app, event)).await,
         Queue::Erasures => Box::pin(consumers::erasures::handle(&app, event)).await,
         Queue::Imports => Box::pin(consumers::imports::handle(&app, event)).await,
+        Queue::Connections => Box::pin(consumers::connections::handle(&app, event)).await,
     }
 }
 
@@ -401,6 +421,7 @@ fn settings(stack: &Stack, cloud: &Cloud, queues: &Queues) -> Settings {
         media_queue_url: queues.url(Queue::Media).to_owned(),
         erasures_queue_url: queues.url(Queue::Erasures).to_owned(),
         imports_queue_url: queues.url(Queue::Imports).to_owned(),
+        connections_queue_url: queues.url(Queue::Connections).to_owned(),
         dead_letter_queue_url: queues.dead_letters.clone(),
         event_bus: queues.bus.clone(),
         webhook_routes_table: output("WebhookRoutesTableName"),

@@ -115,6 +115,9 @@ fn shape(answer: &Answer) -> Value {
             body[name] = json!(format!("[{name}]"));
         }
     }
+    for obstacle in body.get_mut("obstacles").and_then(Value::as_array_mut).into_iter().flatten() {
+        obstacle["since"] = "[since]".into();
+    }
     json!({ "status": answer.status, "body": body })
 }
 
@@ -511,7 +514,7 @@ async fn a_gateways_state_and_code_are_shown_and_told() {
         flow.sandbox.script(kind, json!([{ "times": 1, "contains": line.account, "status": 503 }])).await;
         let told = flow.events().await;
         let changed = told.iter().filter(|event| {
-            event["type"] == "connection.changed" && event["connection_id"] == line.id.as_str()
+            event["type"] == "connection.health" && event["connection_id"] == line.id.as_str()
         });
         assert!(changed.count() >= 3, "{kind}");
     }

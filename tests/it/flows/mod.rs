@@ -4,6 +4,7 @@
 mod board;
 mod boards;
 mod channels;
+mod connection_health;
 mod consents;
 mod contact_lists;
 mod contacts;
@@ -33,4 +34,5 @@ mod quick_replies;
 mod segments;
 mod sessions;
 mod shuffled;
+mod templates;
 mod writing;

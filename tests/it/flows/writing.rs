@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use testkit::new_word;
 
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, redacted};
 
 #[tokio::test]
 async fn a_message_is_sent_and_read() {
@@ -84,6 +84,56 @@ async fn outside_the_window_only_a_template_goes() {
     });
     let message = inbox.tenant.api.post("messages", &template).await.expect_status(202).body;
     assert_eq!(message["template"]["name"], "order_confirmation");
+}
+
+#[tokio::test]
+async fn a_closed_window_offers_the_templates_that_may_be_sent() {
+    let inbox = Inbox::open(false).await;
+    let api = &inbox.tenant.api;
+    let sync = json!({ "connection_id": inbox.tenant.connection_id });
+    let _asked = api.post("templates/sync", &sync).await.expect_status(202);
+    testkit::eventually("the templates", testkit::PATIENCE, async || {
+        let templates = api.get("templates").await.expect_status(200).body;
+        (!templates["items"].as_array().unwrap().is_empty()).then_some(())
+    })
+    .await;
+    let failed = inbox.send("Ainda dentro da janela").await;
+    inbox.reaches(&failed, &["read"]).await;
+    sqlx::query(
+        "WITH late AS (UPDATE conversations SET last_inbound_at = last_inbound_at - interval '25 hours'
+                       WHERE company_id = $1)
+         UPDATE messages SET status = 'failed' WHERE company_id = $1 AND id = $2",
+    )
+    .bind(inbox.tenant.company_id)
+    .bind(failed.parse::<uuid::Uuid>().unwrap())
+    .execute(&inbox.stack.admin())
+    .await
+    .unwrap();
+    let answer = api.post("messages", &inbox.text("Oi")).await;
+    insta::assert_json_snapshot!("window_closed_with_templates", redacted(&answer.body));
+    let again = api.post(&format!("messages/{failed}/retry"), &json!({})).await;
+    assert_eq!(again.body["templates"], answer.body["templates"]);
+    let _problem = again.expect_problem(409, "window_closed");
+
+    let by = |name: &str, components: serde_json::Value| {
+        json!({
+            "conversation_id": inbox.conversation_id, "type": "template",
+            "template": { "name": name, "language": { "code": "pt_BR" }, "components": components },
+        })
+    };
+    let none = json!([]);
+    let paused = api.post("messages", &by("retomar_pausado", none.clone())).await;
+    insta::assert_json_snapshot!("template_paused", paused.body);
+    let _problem = paused.expect_problem(409, "template_paused");
+    let unknown = api.post("messages", &by("nao_existe", none.clone())).await;
+    let _problem = unknown.expect_problem(409, "template_not_found");
+    let parameters = json!([{ "type": "body", "parameters": [] }]);
+    let empty = api.post("messages", &by("retomar_conversa", parameters)).await;
+    insta::assert_json_snapshot!("template_without_parameters", empty.body);
+    let _problem = empty.expect_problem(422, "invalid");
+    let parameters = json!([{ "type": "body", "parameters": [{ "type": "text", "text": "Ana" }] }]);
+    let good = api.post("messages", &by("retomar_conversa", parameters)).await.expect_status(202).body;
+    inbox.reaches(good["id"].as_str().unwrap(), &["read"]).await;
 }
 
 #[tokio::test]

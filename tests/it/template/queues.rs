@@ -30,7 +30,7 @@ fn number(resource: &Value, name: &str) -> u64 {
 fn every_trigger_reports_failures_record_by_record() {
     let template = Template::load();
     let triggers = template.resources("AWS::Lambda::EventSourceMapping");
-    assert_eq!(triggers.len(), 9, "one a consumer");
+    assert_eq!(triggers.len(), 10, "one a consumer");
     for (id, trigger) in triggers {
         let types = trigger["FunctionResponseTypes"].as_sequence().unwrap_or_else(|| panic!("{id}: none"));
         assert!(types.iter().any(|kind| kind == "ReportBatchItemFailures"), "{id}");

@@ -36,6 +36,7 @@ const IN_PATHS: &[(&str, &str)] = &[
     ("sessions", "session"),
     ("sessions/by-contact", "contact"),
     ("tabulations", "tabulation"),
+    ("templates", "template"),
 ];
 
 /// Ids in query strings: route, parameter, what it names.
@@ -53,6 +54,7 @@ const IN_QUERIES: &[(&str, &str, &str)] = &[
     ("GET /api/v1/leads", "stage_id", "stage"),
     ("GET /api/v1/messages", "contact_id", "contact"),
     ("GET /api/v1/messages", "conversation_id", "conversation"),
+    ("GET /api/v1/templates", "connection_id", "connection"),
     ("GET /api/v1/sessions", "agent_id", "member"),
     ("GET /api/v1/sessions", "contact_id", "contact"),
     ("GET /api/v1/sessions", "department_id", "department"),
@@ -188,7 +190,13 @@ const IN_BODIES: &[(&str, &str, u16, &str)] = &[
     ("POST /api/v1/sessions/{id}/assign", "agent_id", 422, r#"{ "agent_id": "$member" }"#),
     ("POST /api/v1/sessions/{id}/assign", "customer_id", 422, r#"{ "customer_id": "$contact" }"#),
     ("POST /api/v1/sessions/{id}/assign", "department_id", 422, r#"{ "department_id": "$department" }"#),
+    ("POST /api/v1/templates", "connection_id", 404, TEMPLATE),
+    ("POST /api/v1/templates/sync", "connection_id", 404, r#"{ "connection_id": "$connection" }"#),
 ];
+
+/// A template that Meta would take.
+const TEMPLATE: &str = r#"{ "connection_id": "$connection", "name": "pedido_novo", "language": "pt_BR", "category": "UTILITY",
+                            "components": [{ "type": "BODY", "text": "Oi" }] }"#;
 
 /// A lead that names everything that one may name.
 const LEAD: &str = r#"{ "board_id": "$board", "stage_id": "$stage", "title": "Plano anual", "owner_id": "$member",
@@ -232,6 +240,11 @@ impl Company {
         let lead = make("leads", json!({ "board_id": board["id"], "title": "Plano anual" })).await;
         let other_lead = make("leads", json!({ "board_id": board["id"], "title": "Plano mensal" })).await;
         let quick_reply = make("quick-replies", json!({ "shortcut": "oi", "text": "Oi!" })).await;
+        let template = json!({
+            "connection_id": inbox.tenant.connection_id, "name": "pedido", "language": "pt_BR", "category": "UTILITY",
+            "components": [{ "type": "BODY", "text": "Oi" }],
+        });
+        let template = make("templates", template).await;
         let picture = json!({ "file_name": "foto.jpg", "mime_type": "image/jpeg", "size": 1000 });
         let media = make("media", picture).await;
         let file = import_file(&owner).await;
@@ -271,6 +284,7 @@ impl Company {
             ("segment", id(&segment["id"])),
             ("session", id(&message["session_id"])),
             ("tabulation", id(&tabulation["id"])),
+            ("template", id(&template["id"])),
             ("stage", id(&board["stages"][0]["id"])),
         ]);
         Self { inbox, owner, ids }

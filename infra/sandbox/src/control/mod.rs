@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -19,6 +19,7 @@ use crate::openai::scripted::Reply;
 use crate::script::{Rule, Target};
 use crate::webhooks::{self, sign};
 use crate::world::Sandbox;
+use crate::world::conditions::Condition;
 use crate::world::messages::{Message, Writer};
 use crate::world::settings::Settings;
 
@@ -26,6 +27,7 @@ mod identity;
 pub(crate) mod inbound;
 mod media;
 mod raw;
+mod templates;
 
 type Shared = State<Arc<Sandbox>>;
 
@@ -37,11 +39,14 @@ pub(crate) fn routes() -> Router<Arc<Sandbox>> {
         .route("/_sandbox/openai/script", get(replies).post(add_replies).delete(clear_replies))
         .route("/_sandbox/settings", get(settings).post(change_settings))
         .route("/_sandbox/lines", get(lines).post(add_line))
+        .route("/_sandbox/lines/{id}/condition", post(set_condition))
         .route("/_sandbox/log", get(log))
         .route("/_sandbox/messages", get(messages))
         .route("/_sandbox/inbound", post(inbound::post))
         .route("/_sandbox/media", post(media::keep).layer(DefaultBodyLimit::max(media::LARGEST)))
         .route("/_sandbox/media/{id}", get(media::find).delete(media::forget))
+        .route("/_sandbox/templates", get(templates::list))
+        .route("/_sandbox/templates/{id}", post(templates::decide))
         .route("/_sandbox/identity/accounts", get(identity::accounts).post(identity::put_account))
         .route("/_sandbox/identity/google/rotate", post(identity::rotate))
         .route("/_sandbox/webhook", post(raw::post))
@@ -151,6 +156,16 @@ async fn add_line(State(sandbox): Shared, Json(line): Json<Line>) -> StatusCode 
     let mut world = sandbox.world();
     world.lines.insert(line.phone_number_id.clone(), line);
     StatusCode::CREATED
+}
+
+/// How a number and its token fare from now on.
+async fn set_condition(
+    State(sandbox): Shared,
+    Path(id): Path<String>,
+    Json(condition): Json<Condition>,
+) -> StatusCode {
+    sandbox.world().conditions.set(&id, condition);
+    StatusCode::NO_CONTENT
 }
 
 /// Counts, requests, deliveries, and every message of the business that was accepted.

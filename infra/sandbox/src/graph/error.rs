@@ -17,6 +17,8 @@ pub(crate) struct GraphError {
     transient: bool,
     /// Written without the code before it, as where the object, the token or a log-in is at fault.
     bare: bool,
+    /// Title and sentence for people.
+    for_people: Option<Box<(String, String)>>,
 }
 
 /// Code, HTTP status, title, details: from Meta's error table.
@@ -138,6 +140,7 @@ impl GraphError {
             details: (!details.is_empty()).then(|| details.to_owned()),
             transient: matches!(code, 1 | 2 | 80007),
             bare: matches!(code, 190 | 80007),
+            for_people: None,
         }
     }
 
@@ -164,6 +167,14 @@ impl GraphError {
     /// A parameter that is missing or wrong: code 100 with its own sentence.
     pub(crate) fn parameter(sentence: impl Into<String>) -> Self {
         Self { title: sentence.into(), details: None, ..Self::of_code(100) }
+    }
+
+    /// A template that Meta does not take: code 100, a subcode, and words for people.
+    pub(crate) fn of_template(subcode: u32, title: &str, sentence: &str) -> Self {
+        let mut error = Self::parameter("Invalid parameter");
+        (error.subcode, error.for_people) =
+            (Some(subcode), Some(Box::new((title.to_owned(), sentence.to_owned()))));
+        error
     }
 
     /// A token that is absent or not ours.
@@ -234,6 +245,10 @@ impl IntoResponse for GraphError {
         }
         if let Some(subcode) = self.subcode {
             error["error_subcode"] = json!(subcode);
+        }
+        if let Some((title, sentence)) = self.for_people.as_deref() {
+            error["error_user_title"] = json!(title);
+            error["error_user_msg"] = json!(sentence);
         }
         if self.transient {
             error["is_transient"] = json!(true);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::error::GraphError;
 use super::validate::{self, Draft, Recipient, Request};
-use super::{Shared, progress};
+use super::{Shared, progress, templates};
 use crate::clock;
 use crate::script::{self, Target};
 use crate::world::Sandbox;
@@ -98,9 +98,20 @@ fn mark_read(sandbox: &Sandbox, line: &str, message_id: &str, typing: bool) -> R
 }
 
 /// Keeps the message. From here on it counts as accepted, whatever becomes of the answer.
-fn store(sandbox: &Sandbox, line: &crate::Line, draft: Draft, body: &[u8]) -> Result<Message, GraphError> {
+fn store(
+    sandbox: &Sandbox,
+    line: &crate::Line,
+    mut draft: Draft,
+    body: &[u8],
+) -> Result<Message, GraphError> {
     let mut guard = sandbox.world();
     let world = &mut *guard;
+    let mut category = None;
+    if draft.kind == "template" {
+        let template = templates::fill(world, &line.access_token, &draft.content)?;
+        category = Some(template.category);
+        draft.content["rendered"] = template.rendered;
+    }
     let (wa_id, user_id) = match &draft.recipient {
         Recipient::Phone(digits) => (world.customers.resolve(digits), None),
         Recipient::UserId(user_id) => {
@@ -121,7 +132,7 @@ fn store(sandbox: &Sandbox, line: &crate::Line, draft: Draft, body: &[u8]) -> Re
     message.user_id = user_id;
     message.reply_to = draft.reply_to;
     message.biz_opaque_callback_data = draft.callback;
-    message.category = draft.category;
+    message.category = category;
     message.error_code =
         world.script.take(Target::GraphStatus, body).map(|rule| rule.graph_code.unwrap_or(131_026));
     world.chats.append(&message.line, &message.wa_id, &message.id);

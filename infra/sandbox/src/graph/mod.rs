@@ -16,7 +16,7 @@ pub(crate) mod media;
 mod messages;
 mod numbers;
 pub(crate) mod progress;
-mod templates;
+pub(crate) mod templates;
 mod validate;
 
 use error::GraphError;
@@ -29,12 +29,15 @@ pub(crate) fn routes() -> Router<Arc<Sandbox>> {
         .route("/{version}/{node}/media", post(media::upload))
         .route("/attachments", get(media::download))
         .route("/{version}/{node}/phone_numbers", get(numbers::of_account))
-        .route("/{version}/{node}/message_templates", get(templates::list))
+        .route(
+            "/{version}/{node}/message_templates",
+            get(templates::list).post(templates::create).delete(templates::delete),
+        )
         .route(
             "/{version}/{node}/subscribed_apps",
             get(numbers::subscriptions).post(numbers::subscribe).delete(numbers::unsubscribe),
         )
-        .route("/{version}/{node}", get(numbers::node).delete(media::delete))
+        .route("/{version}/{node}", get(numbers::node).post(numbers::change).delete(media::delete))
         .fallback(unknown);
     Router::new().nest("/graph", graph)
 }
@@ -52,6 +55,14 @@ pub(crate) fn token<'a>(world: &World, headers: &'a HeaderMap) -> Result<&'a str
         .and_then(|value| value.strip_prefix("Bearer "))
         .filter(|token| world.lines.values().any(|line| line.access_token == *token))
         .ok_or_else(GraphError::token)
+        .and_then(|token| if is_taken(world, token) { Ok(token) } else { Err(GraphError::of_code(190)) })
+}
+
+/// Whether a token's time is not over and it was not taken back.
+pub(crate) fn is_taken(world: &World, token: &str) -> bool {
+    let now = crate::clock::now_s();
+    let mut lines = world.lines.values().filter(|line| line.access_token == token);
+    lines.all(|line| world.conditions.of(&line.phone_number_id).takes_token(now))
 }
 
 /// The line with this phone number id, when the token is its own; otherwise code 100 / 33.

@@ -10,10 +10,14 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::error::GraphError;
-use super::{Shared, media};
+use super::{Shared, media, templates};
 use crate::Line;
 use crate::control::handshake;
 use crate::script::{self, Target};
+use crate::world::World;
+
+/// The app that every token belongs to.
+pub(crate) const APP_ID: &str = "670000000000001";
 
 type Parameters = Query<HashMap<String, String>>;
 type Node = Path<(String, String)>;
@@ -26,7 +30,7 @@ pub(crate) async fn node(
     headers: HeaderMap,
 ) -> Response {
     if id == "debug_token" {
-        return debug_token(&sandbox.world().lines, &parameters).into_response();
+        return debug_token(&sandbox.world(), &parameters, &headers).into_response();
     }
     let number = {
         let world = sandbox.world();
@@ -36,7 +40,7 @@ pub(crate) async fn node(
                 .lines
                 .values()
                 .find(|line| line.access_token == token && line.phone_number_id == id)
-                .map(|line| only(info(line), parameters.get("fields"))),
+                .map(|line| only(info(&world, line), parameters.get("fields"))),
         }
     };
     if let Some(number) = number {
@@ -52,16 +56,33 @@ pub(crate) async fn node(
     .await
 }
 
-fn info(line: &Line) -> Value {
+/// `POST /{id}`: a template is changed.
+pub(crate) async fn change(
+    State(sandbox): Shared,
+    Path((_, id)): Node,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    script::run(&sandbox, Target::GraphTemplates, &body, async {
+        match templates::edit(&sandbox, &headers, &id, &body) {
+            Ok(answer) => Json(answer).into_response(),
+            Err(error) => error.into_response(),
+        }
+    })
+    .await
+}
+
+fn info(world: &World, line: &Line) -> Value {
+    let condition = world.conditions.of(&line.phone_number_id);
     json!({
         "verified_name": line.verified_name,
         "code_verification_status": "VERIFIED",
         "display_phone_number": spelled(&line.display_phone),
-        "quality_rating": "GREEN",
+        "quality_rating": condition.quality_rating.as_deref().unwrap_or("GREEN"),
         "name_status": "APPROVED",
         "platform_type": "CLOUD_API",
         "throughput": { "level": "STANDARD" },
-        "whatsapp_business_manager_messaging_limit": "TIER_250",
+        "whatsapp_business_manager_messaging_limit": condition.messaging_limit.as_deref().unwrap_or("TIER_250"),
         "webhook_configuration": { "application": line.webhook_url },
         "id": line.phone_number_id,
     })
@@ -110,7 +131,8 @@ pub(crate) async fn of_account(
     if let Err(error) = super::token(&world, &headers) {
         return error.into_response();
     }
-    let numbers: Vec<Value> = world.lines.values().filter(|line| line.waba_id == waba_id).map(info).collect();
+    let lines = world.lines.values().filter(|line| line.waba_id == waba_id);
+    let numbers: Vec<Value> = lines.map(|line| info(&world, line)).collect();
     if numbers.is_empty() {
         return GraphError::unknown_object("get", &waba_id).into_response();
     }
@@ -128,7 +150,7 @@ pub(crate) async fn subscriptions(
         return error.into_response();
     }
     let line = world.lines.values().find(|line| line.waba_id == waba_id);
-    let app = json!({ "id": "670000000000001", "name": "Sandbox", "link": "https://example.com/" });
+    let app = json!({ "id": APP_ID, "name": "Sandbox", "link": "https://example.com/" });
     let data: Vec<Value> = line
         .and_then(|line| line.webhook_url.as_ref())
         .map(|url| json!({ "whatsapp_business_api_data": app, "override_callback_uri": url }))
@@ -191,27 +213,47 @@ pub(crate) async fn unsubscribe(
     Json(json!({ "success": true })).into_response()
 }
 
+/// `GET /debug_token`, for the app (`<id>|<secret>`), and for a token about itself.
 fn debug_token(
-    lines: &std::collections::BTreeMap<String, Line>,
+    world: &World,
     parameters: &HashMap<String, String>,
-) -> Json<Value> {
-    let token = parameters.get("input_token").map(String::as_str);
-    let line = lines.values().find(|line| Some(line.access_token.as_str()) == token);
+    headers: &HeaderMap,
+) -> Result<Json<Value>, GraphError> {
+    let asked = parameters.get("input_token").map_or("", String::as_str);
+    let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let by = bearer
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .or(parameters.get("access_token").map(String::as_str));
+    let line = world.lines.values().find(|line| line.access_token == asked);
+    let is_app = by.is_some_and(|by| {
+        let secret = by.strip_prefix(&format!("{APP_ID}|"));
+        secret.is_some_and(|secret| line.is_none_or(|line| line.app_secret == secret))
+    });
+    // Whoever is refused everything is refused this, too.
+    if !is_app && (by != Some(asked) || !super::is_taken(world, asked)) {
+        return Err(GraphError::of_code(190));
+    }
     let Some(line) = line else {
         let error = json!({ "code": 190, "message": "Invalid OAuth access token" });
-        return Json(json!({ "data": { "error": error, "is_valid": false, "scopes": [] } }));
+        return Ok(Json(json!({ "data": { "error": error, "is_valid": false, "scopes": [] } })));
     };
-    Json(json!({ "data": {
-        "app_id": "670000000000001",
+    let condition = world.conditions.of(&line.phone_number_id);
+    let is_valid = condition.takes_token(crate::clock::now_s());
+    let scope = |name: &str| json!({ "scope": name, "target_ids": [line.waba_id] });
+    let mut data = json!({
+        "app_id": APP_ID,
         "type": "SYSTEM_USER",
         "application": "Sandbox",
         "data_access_expires_at": 0,
-        "expires_at": 0,
-        "is_valid": true,
+        "expires_at": condition.token_expires_at.unwrap_or(0),
+        "is_valid": is_valid,
         "scopes": ["whatsapp_business_management", "whatsapp_business_messaging"],
-        "granular_scopes": [
-            { "scope": "whatsapp_business_messaging", "target_ids": [line.waba_id] },
-        ],
+        "granular_scopes": [scope("whatsapp_business_management"), scope("whatsapp_business_messaging")],
         "user_id": "100000000000099",
-    } }))
+    });
+    if !is_valid {
+        let subcode = if condition.token_revoked { 460 } else { 463 };
+        data["error"] = json!({ "code": 190, "subcode": subcode, "message": "Error validating access token: Session has expired" });
+    }
+    Ok(Json(json!({ "data": data })))
 }

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::error::GraphError;
-use super::templates;
 use crate::number;
 
 /// What `POST /{PNID}/messages` asks for.
@@ -32,7 +31,6 @@ pub(crate) struct Draft {
     pub(crate) content: Value,
     pub(crate) reply_to: Option<String>,
     pub(crate) callback: Option<String>,
-    pub(crate) category: Option<String>,
 }
 
 type Checked<T = ()> = Result<T, GraphError>;
@@ -59,8 +57,7 @@ fn draft(body: &Value) -> Checked<Draft> {
     if content.is_null() {
         return Err(required(kind));
     }
-    let mut content = content.clone();
-    let mut category = None;
+    let content = content.clone();
     match kind {
         "text" => within(text(&content, "body")?, "text['body']", 4096)?,
         "image" | "video" | "document" | "audio" | "sticker" => media(kind, &content)?,
@@ -73,11 +70,8 @@ fn draft(body: &Value) -> Checked<Draft> {
                 return Err(required("reaction['emoji']"));
             }
         }
-        "template" => {
-            let template = templates::fill(&content)?;
-            category = Some(template.category);
-            content["rendered"] = template.rendered;
-        }
+        // Filled in where the account is known.
+        "template" => {}
         other => {
             return Err(GraphError::parameter(format!(
                 "Param type must be one of {{AUDIO, CONTACTS, DOCUMENT, IMAGE, INTERACTIVE, \
@@ -96,7 +90,6 @@ fn draft(body: &Value) -> Checked<Draft> {
         content,
         reply_to: body["context"]["message_id"].as_str().map(str::to_owned),
         callback: callback.map(str::to_owned),
-        category,
     })
 }
 

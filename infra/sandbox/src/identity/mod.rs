@@ -51,6 +51,7 @@ pub(crate) fn scripted(target: Target, error: &str, request: &[u8]) -> Response 
         | Target::GoogleCerts
         | Target::GraphMessages
         | Target::GraphMedia
+        | Target::GraphTemplates
         | Target::GraphStatus
         | Target::OpenAiChat
         | Target::OpenAiEmbeddings

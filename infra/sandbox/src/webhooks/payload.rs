@@ -8,7 +8,7 @@ use crate::graph::error::GraphError;
 use crate::world::customers::Customer;
 use crate::world::messages::{Message, Stage};
 
-/// One thing to tell the product: a message of a customer, or a status of one of its own.
+/// One thing to tell the product: a message of a customer, a status of one of its own, or news of its account.
 #[derive(Debug, Clone)]
 pub(crate) struct Update {
     /// Phone number id.
@@ -24,6 +24,7 @@ pub(crate) struct Update {
 pub(crate) enum Part {
     Message { contact: Value, message: Value },
     Status { name: &'static str, status: Value },
+    Account { field: &'static str, value: Value },
 }
 
 impl Update {
@@ -32,6 +33,7 @@ impl Update {
         match &self.part {
             Part::Message { .. } => format!("message:{}", self.message_id),
             Part::Status { name, .. } => format!("{name}:{}", self.message_id),
+            Part::Account { field, .. } => format!("{field}:{}", self.message_id),
         }
     }
 }
@@ -124,6 +126,11 @@ pub(crate) fn envelope(line: &Line, updates: &[Update]) -> Value {
         let (key, part) = match &update.part {
             Part::Message { message, .. } => ("messages", message),
             Part::Status { status, .. } => ("statuses", status),
+            Part::Account { field, value } => {
+                after_status = false;
+                changes.push(json!({ "value": value, "field": field }));
+                continue;
+            }
         };
         let is_status = key == "statuses";
         let shared = changes
@@ -148,8 +155,9 @@ pub(crate) fn envelope(line: &Line, updates: &[Update]) -> Value {
         value[key] = json!([part]);
         changes.push(json!({ "value": value, "field": "messages" }));
     }
-    json!({
-        "object": "whatsapp_business_account",
-        "entry": [{ "id": line.waba_id, "changes": changes }],
-    })
+    let mut entry = json!({ "id": line.waba_id, "changes": changes });
+    if updates.iter().any(|update| matches!(update.part, Part::Account { .. })) {
+        entry["time"] = json!(clock::now_s());
+    }
+    json!({ "object": "whatsapp_business_account", "entry": [entry] })
 }

@@ -15,20 +15,24 @@ use crate::webhooks::Outbound;
 use crate::{Config, Line};
 
 pub(crate) mod chats;
+pub(crate) mod conditions;
 pub(crate) mod customers;
 pub(crate) mod identity;
 pub(crate) mod log;
 pub(crate) mod media;
 pub(crate) mod messages;
 pub(crate) mod settings;
+pub(crate) mod templates;
 
 use chats::Chats;
+use conditions::Conditions;
 use customers::Customers;
 use identity::Identities;
 use log::Log;
 use media::MediaStore;
 use messages::Messages;
 use settings::Settings;
+use templates::Templates;
 
 /// How many webhooks are on their way at once.
 const CONCURRENT_DELIVERIES: usize = 64;
@@ -72,6 +76,10 @@ pub(crate) struct World {
     pub(crate) media: MediaStore,
     /// Of Twilio and the gateways.
     pub(crate) accounts: Accounts,
+    /// Of numbers and tokens.
+    pub(crate) conditions: Conditions,
+    /// Made by businesses.
+    pub(crate) templates: Templates,
     /// What was received, accepted and delivered.
     pub(crate) log: Log,
     /// Faults ordered.
@@ -96,6 +104,8 @@ impl World {
             messages: Messages::default(),
             media: MediaStore::default(),
             accounts: Accounts::default(),
+            conditions: Conditions::default(),
+            templates: Templates::default(),
             log: Log::default(),
             script: Script::default(),
             replies: Replies::default(),

@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) read_ms: u64,
     /// Customers read without anyone opening their phone.
     pub(crate) auto_read: bool,
+    /// Milliseconds that Meta looks at a new or changed template.
+    pub(crate) review_ms: u64,
     /// Free-form messages fail (131047) unless the customer wrote within 24 hours.
     pub(crate) enforce_window: bool,
     /// Milliseconds a chat completion takes.
@@ -79,6 +81,7 @@ impl Default for Settings {
             delivered_ms: 400,
             read_ms: 1000,
             auto_read: true,
+            review_ms: 300,
             enforce_window: true,
             openai_latency_ms: 0,
             identity: IdentitySettings::default(),

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use cloud::routes::WebhookRoute;
 use db::connections::Connection;
-use domain::connection::{ConnectionKind, ConnectionState};
+use domain::connection::ConnectionKind;
+use domain::health::{Finding, Obstacle};
+use domain::job::Job;
 use domain::{CompanyScope, ConnectionId};
-use providers::channel::ReportCondition as _;
 
-use super::state::{self, down, refused};
+use super::{health, open};
 use crate::error::{Error, Result, internal};
+use crate::outbox::{self, Outgoing};
 use crate::sealed::{self, Place};
 use crate::webhooks::{gateway, meta, twilio};
 use crate::{App, channels};
@@ -86,40 +88,29 @@ async fn put_route(app: &App, scope: CompanyScope, connection: &Connection, rout
     app.routes.put(&route).await.map_err(internal)
 }
 
-/// Tells the provider where webhooks go, and asks how the connection stands.
+/// Tells the provider where webhooks go, and has it asked how the connection stands.
 async fn introduce(app: &App, scope: CompanyScope, connection: &Connection, attempt: u32) -> Result<()> {
     let id = connection.id;
-    let channel = match state::open(app, scope, connection).await? {
+    let channel = match open(app, scope, connection).await? {
         Ok(channel) => channel,
-        Err(reason) => return state::write_down(app, scope, &down(app, id, reason)).await,
+        Err(finding) => return health::raise(app, scope, id, &finding).await,
     };
-    let told = match channels::webhook_url(app, connection.kind, &connection.slug) {
-        Some(url) => {
-            let secret =
-                channels::secret(app, scope, connection, "app_secret", &connection.app_secret).await?;
-            channel.receive_webhooks(&url, &secret).await
-        }
-        None => Ok(()),
-    };
-    let asked = match told {
-        Ok(()) => channel.condition().await,
-        Err(error) => Err(error),
-    };
-    match asked {
-        Ok(condition) => {
-            let at = app.clock.now();
-            let told = db::connections::Told { id, state: condition.state, reason: condition.reason, at };
-            state::write_down(app, scope, &told).await
-        }
-        Err(error) => {
-            let told = refused(app, id, &error);
-            let passes = told.state == ConnectionState::Degraded;
-            state::write_down(app, scope, &told).await?;
-            if passes && attempt < ATTEMPTS {
+    if let Some(url) = channels::webhook_url(app, connection.kind, &connection.slug) {
+        let secret = channels::secret(app, scope, connection, "app_secret", &connection.app_secret).await?;
+        if let Err(error) = channel.receive_webhooks(&url, &secret).await {
+            if !health::passes(&error) {
+                return health::raise(app, scope, id, &health::of_refusal(&channel, &error)).await;
+            }
+            let finding = Finding::told(Obstacle::Unreachable, error.fault().title.clone());
+            health::raise(app, scope, id, &finding).await?;
+            if attempt < ATTEMPTS {
                 let after = Duration::from_secs(10 * u64::from(attempt));
                 return Err(Error::RetryLater { after, source: error.into() });
             }
-            Ok(())
+            return Ok(());
         }
     }
+    let mut outgoing = Outgoing::default();
+    outgoing.job(scope, Job::CheckConnection { connection_id: id })?;
+    outbox::commit(app, app.db().await?.begin(scope).await?, outgoing).await
 }

@@ -1,5 +1,6 @@
 //! What the mails say, in both languages.
 
+use chrono::{DateTime, Utc};
 use domain::user::Locale;
 
 /// One letter: paragraphs, and a link to follow.
@@ -156,6 +157,63 @@ pub(super) fn invitation(locale: Locale, company: &str, link: &str) -> Letter {
                 "The invitation is good for 7 days. If you do not know the company, ignore this message.",
             ],
             (link, "Accept invitation"),
+        ),
+    }
+}
+
+/// With a time the token ends then; without, it has ended.
+pub(super) fn token_ending(
+    locale: Locale,
+    connection: &str,
+    expires_at: Option<DateTime<Utc>>,
+    link: &str,
+) -> Letter {
+    match (locale, expires_at) {
+        (Locale::Pt, Some(at)) => letter(
+            locale,
+            &format!("A conexão {connection} precisa de um novo token"),
+            &[
+                &format!(
+                    "O token da conexão {connection} expira em {} (UTC).",
+                    at.format("%d/%m/%Y às %H:%M")
+                ),
+                "Depois disso nenhuma mensagem sai por ela. Conecte o número de novo ou informe outro token. Este aviso \
+                 vem no máximo uma vez por dia.",
+            ],
+            (link, "Abrir a conexão"),
+        ),
+        (Locale::En, Some(at)) => letter(
+            locale,
+            &format!("The connection {connection} needs a new token"),
+            &[
+                &format!(
+                    "The token of the connection {connection} expires at {} (UTC).",
+                    at.format("%Y-%m-%d %H:%M")
+                ),
+                "After that no message goes over it. Connect the number again, or give another token. This notice comes \
+                 once a day at most.",
+            ],
+            (link, "Open the connection"),
+        ),
+        (Locale::Pt, None) => letter(
+            locale,
+            &format!("A conexão {connection} parou de enviar"),
+            &[
+                &format!("O token da conexão {connection} expirou ou deixou de ser aceito."),
+                "Nenhuma mensagem sai por ela até que o número seja conectado de novo ou outro token seja informado. Este \
+                 aviso vem no máximo uma vez por dia.",
+            ],
+            (link, "Abrir a conexão"),
+        ),
+        (Locale::En, None) => letter(
+            locale,
+            &format!("The connection {connection} has stopped sending"),
+            &[
+                &format!("The token of the connection {connection} has expired, or is not taken any more."),
+                "No message goes over it until the number is connected again, or another token is given. This notice comes \
+                 once a day at most.",
+            ],
+            (link, "Open the connection"),
         ),
     }
 }

@@ -2,6 +2,7 @@
 //! [`crate::guard::Guard`].
 
 use bytes::Bytes;
+use domain::health::Obstacle;
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -33,7 +34,7 @@ pub(crate) async fn call(request: RequestBuilder, largest: usize) -> Result<Valu
 /// An address that leads nowhere that may be called stays so until somebody changes it.
 fn transport(error: reqwest::Error) -> SendError {
     match refusal(&error) {
-        Some(refused) => SendError::Reauthorise(own_fault("address_refused", &refused.to_string(), None)),
+        Some(refused) => SendError::Reauthorise(own_fault(ADDRESS_REFUSED, &refused.to_string(), None)),
         None => SendError::transport(error),
     }
 }
@@ -66,6 +67,19 @@ pub(crate) fn classify(status: StatusCode, answer: &Value) -> (SendClass, String
     };
     (class, status.as_u16().to_string())
 }
+
+/// What a refusal says of an instance.
+pub(crate) fn obstacle(error: &SendError) -> Option<Obstacle> {
+    match error {
+        SendError::Reauthorise(fault) if fault.code == ADDRESS_REFUSED => Some(Obstacle::AddressRefused),
+        SendError::Reauthorise(_) => Some(Obstacle::TokenInvalid),
+        SendError::SenderBlocked(_) => Some(Obstacle::InstanceRefused),
+        _ => None,
+    }
+}
+
+/// The code of an address that leads nowhere that may be called.
+const ADDRESS_REFUSED: &str = "address_refused";
 
 /// The code of a number that nobody on WhatsApp has.
 pub(crate) const NOT_ON_WHATSAPP: &str = "not_on_whatsapp";

@@ -13,7 +13,9 @@ pub mod event;
 pub(crate) mod gateway;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use domain::connection::ConnectionState;
+use domain::health::{Finding, NumberFacts, Obstacle};
 use domain::inbound::Address;
 use secrecy::SecretString;
 
@@ -119,17 +121,24 @@ pub trait FetchFile {
     ) -> impl Future<Output = Result<Fetched, SendError>> + Send;
 }
 
+/// What is needed to ask how an account stands.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// The token of the app that the account's token was made for, where it is known: `<app id>|<app secret>`.
+    pub app_token: Option<SecretString>,
+}
+
 /// How an account stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// How.
-    pub state: ConnectionState,
-    /// A stable word for why, where it is not as it should be.
-    pub reason: Option<String>,
-    /// The name that customers see, or that the provider knows it by.
-    pub name: Option<String>,
-    /// The number as the provider writes it.
-    pub number: Option<String>,
+    /// What stands in its way.
+    pub found: Vec<Finding>,
+    /// What the provider says of its number.
+    pub number: NumberFacts,
+    /// When its token's time is over (`None` inside: never); `None` where the provider does not say.
+    pub token_ends: Option<Option<DateTime<Utc>>>,
 }
 
 /// Says how the account stands; also proof that the credentials work.
@@ -138,7 +147,10 @@ pub trait ReportCondition {
     ///
     /// # Errors
     /// [`SendError`]; any that may pass may be tried again here.
-    fn condition(&self) -> impl Future<Output = Result<Condition, SendError>> + Send;
+    fn condition(&self, inquiry: &Inquiry) -> impl Future<Output = Result<Condition, SendError>> + Send;
+
+    /// What a refusal says of the account, if it is not about the one call.
+    fn obstacle(&self, error: &SendError) -> Option<Obstacle>;
 }
 
 /// Whether somebody on WhatsApp has a number.
@@ -289,12 +301,21 @@ impl FetchFile for Channel {
 }
 
 impl ReportCondition for Channel {
-    async fn condition(&self) -> Result<Condition, SendError> {
+    async fn condition(&self, inquiry: &Inquiry) -> Result<Condition, SendError> {
         match self {
-            Self::WhatsAppCloud(number) => number.condition().await,
-            Self::Evolution(instance) => instance.condition().await,
-            Self::Uazapi(instance) => instance.condition().await,
-            Self::Twilio(sender) => sender.condition().await,
+            Self::WhatsAppCloud(number) => number.condition(inquiry).await,
+            Self::Evolution(instance) => instance.condition(inquiry).await,
+            Self::Uazapi(instance) => instance.condition(inquiry).await,
+            Self::Twilio(sender) => sender.condition(inquiry).await,
+        }
+    }
+
+    fn obstacle(&self, error: &SendError) -> Option<Obstacle> {
+        match self {
+            Self::WhatsAppCloud(number) => number.obstacle(error),
+            Self::Evolution(instance) => instance.obstacle(error),
+            Self::Uazapi(instance) => instance.obstacle(error),
+            Self::Twilio(sender) => sender.obstacle(error),
         }
     }
 }

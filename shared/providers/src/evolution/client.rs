@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use domain::connection::ConnectionState;
+use domain::health::{Finding, NumberFacts, Obstacle};
 use domain::inbound::{Address, AddressKind};
 use reqwest::{Method, RequestBuilder, Url};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -17,7 +18,7 @@ use crate::channel::error::{SendError, own_fault};
 use crate::channel::event::{Jid, gateway_jid, gateway_number};
 use crate::channel::gateway::{self, LARGEST_ANSWER, call, harmless, not_on_whatsapp};
 use crate::channel::{
-    Accepted, CheckNumbers, Condition, FetchFile, Fetched, LinkCode, LinkDevice, MarkRead, Message,
+    Accepted, CheckNumbers, Condition, FetchFile, Fetched, Inquiry, LinkCode, LinkDevice, MarkRead, Message,
     NumberCheck, ReceiveWebhooks, ReportCondition, SendMessage,
 };
 use crate::lenient::{flag, list, text};
@@ -231,16 +232,20 @@ pub(crate) fn decoded(base64: Option<&str>, largest: usize) -> Result<Fetched, S
 }
 
 impl ReportCondition for Instance {
-    async fn condition(&self) -> Result<Condition, SendError> {
+    async fn condition(&self, _inquiry: &Inquiry) -> Result<Condition, SendError> {
         let request = self.request(Method::GET, "instance/connectionState")?;
         let answer = call(request, LARGEST_ANSWER).await.map_err(harmless)?;
-        let (state, reason) = match text(&answer["instance"], "state").as_deref() {
-            Some("open") => (ConnectionState::Connected, None),
-            Some("connecting") => (ConnectionState::Connecting, None),
-            Some("close") => (ConnectionState::Down, Some("closed".to_owned())),
-            _ => (ConnectionState::Unknown, None),
+        let found = match text(&answer["instance"], "state").as_deref() {
+            Some("open") => None,
+            Some("connecting") => Some(Finding::bare(Obstacle::Linking)),
+            Some("close") => Some(Finding::bare(Obstacle::LinkClosed)),
+            state => Some(Finding::told(Obstacle::Unreachable, state.unwrap_or("no state"))),
         };
-        Ok(Condition { state, reason, name: None, number: None })
+        Ok(Condition { found: Vec::from_iter(found), number: NumberFacts::default(), token_ends: None })
+    }
+
+    fn obstacle(&self, error: &SendError) -> Option<Obstacle> {
+        gateway::obstacle(error)
     }
 }
 

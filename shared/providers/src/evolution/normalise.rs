@@ -1,7 +1,7 @@
 //! Normalising: one event as the gateway words it into one of ours.
 
 use chrono::{DateTime, Utc};
-use domain::connection::ConnectionState;
+use domain::health::{Finding, Obstacle};
 use domain::inbound::{
     ConnectionUpdate, Customer, InboundEvent, InboundMedia, InboundMessage, ProviderFault, StatusUpdate,
 };
@@ -31,9 +31,9 @@ pub fn normalise(payload: &str) -> InboundEvent {
         "connection.update" => Ok(connection(data)),
         "qrcode.updated" => Ok(Some(code(data))),
         "status.instance" => Ok((text(data, "status").as_deref() == Some("closed"))
-            .then(|| down(text(data, "disconnectionReasonCode").as_deref().map_or("closed", reason_of)))),
-        "logout.instance" => Ok(Some(down("logged_out"))),
-        "remove.instance" => Ok(Some(down("removed"))),
+            .then(|| told(Some(closed(text(data, "disconnectionReasonCode").as_deref()))))),
+        "logout.instance" => Ok(Some(told(Some(Finding::bare(Obstacle::LoggedOut))))),
+        "remove.instance" => Ok(Some(told(Some(Finding::told(Obstacle::LinkClosed, "removed"))))),
         _ => Ok(None),
     };
     match read {
@@ -217,44 +217,42 @@ fn time(data: &Value) -> Option<DateTime<Utc>> {
 }
 
 fn connection(data: &Value) -> Option<InboundEvent> {
-    let code = text(data, "statusReason");
-    let reason = code.as_deref().map(|code| reason_of(code).to_owned());
-    let (state, reason) = match text(data, "state")?.as_str() {
-        "open" => (ConnectionState::Connected, None),
-        "connecting" => (ConnectionState::Connecting, None),
-        "close" => (ConnectionState::Down, reason),
+    let found = match text(data, "state")?.as_str() {
+        "open" => None,
+        "connecting" => Some(Finding::bare(Obstacle::Linking)),
+        "close" => Some(closed(text(data, "statusReason").as_deref())),
         // The gateway shows no more codes: somebody has to ask for new ones.
-        "refused" => (ConnectionState::Down, Some("code_limit".to_owned())),
+        "refused" => Some(Finding::bare(Obstacle::CodeLimit)),
         _ => return None,
     };
-    Some(InboundEvent::Connection(ConnectionUpdate { state, reason, has_code: false }))
+    Some(told(found))
 }
 
-/// Baileys' `DisconnectReason`.
-fn reason_of(code: &str) -> &'static str {
-    match code {
-        "401" => "logged_out",
-        "402" | "403" => "forbidden",
-        "408" => "timed_out",
-        "411" => "multi_device_mismatch",
-        "428" => "connection_closed",
-        "440" => "replaced",
-        "500" => "bad_session",
-        "503" => "unavailable",
-        "515" => "restart_required",
-        _ => "closed",
-    }
+/// Why a line closed: Baileys' `DisconnectReason`.
+fn closed(code: Option<&str>) -> Finding {
+    let word = match code {
+        Some("401") => return Finding::bare(Obstacle::LoggedOut),
+        Some("402" | "403") => return Finding::bare(Obstacle::PhoneBarred),
+        Some("408") => "timed_out",
+        Some("411") => "multi_device_mismatch",
+        Some("428") => "connection_closed",
+        Some("440") => "replaced",
+        Some("500") => "bad_session",
+        Some("503") => "unavailable",
+        Some("515") => "restart_required",
+        _ => return Finding::bare(Obstacle::LinkClosed),
+    };
+    Finding::told(Obstacle::LinkClosed, word)
 }
 
 fn code(data: &Value) -> InboundEvent {
     if data["qrcode"].is_object() {
-        let state = ConnectionState::Connecting;
-        return InboundEvent::Connection(ConnectionUpdate { state, reason: None, has_code: true });
+        let found = Some(Finding::bare(Obstacle::Linking));
+        return InboundEvent::Connection(ConnectionUpdate { found, has_code: true });
     }
-    down("code_limit")
+    told(Some(Finding::bare(Obstacle::CodeLimit)))
 }
 
-fn down(reason: &str) -> InboundEvent {
-    let (state, reason) = (ConnectionState::Down, Some(reason.to_owned()));
-    InboundEvent::Connection(ConnectionUpdate { state, reason, has_code: false })
+fn told(found: Option<Finding>) -> InboundEvent {
+    InboundEvent::Connection(ConnectionUpdate { found, has_code: false })
 }

@@ -3,17 +3,19 @@
 use std::fmt;
 use std::time::Duration;
 
-use domain::connection::ConnectionState;
+use domain::health::{Finding, NumberFacts, Obstacle};
 use domain::inbound::{Address, AddressKind};
 use domain::phone;
 use reqwest::{RequestBuilder, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::error::refused;
+use super::error::{self, refused};
 use crate::channel::content::{MediaSource, OutboundContent, OutboundMedia};
 use crate::channel::error::{SendError, own_fault};
-use crate::channel::{Accepted, Condition, FetchFile, Fetched, Message, ReportCondition, SendMessage};
+use crate::channel::{
+    Accepted, Condition, FetchFile, Fetched, Inquiry, Message, ReportCondition, SendMessage,
+};
 use crate::guard::{ReadError, read_limited};
 use crate::lenient::text;
 use crate::redact;
@@ -123,12 +125,16 @@ impl SendMessage for Sender {
 }
 
 impl ReportCondition for Sender {
-    async fn condition(&self) -> Result<Condition, SendError> {
+    async fn condition(&self, _inquiry: &Inquiry) -> Result<Condition, SendError> {
         let account = self.call(self.http.get(self.account_url(".json"))).await?;
         let status = text(&account, "status").unwrap_or_else(|| "unknown".to_owned());
-        let state = if status == "active" { ConnectionState::Connected } else { ConnectionState::Down };
-        let reason = (state == ConnectionState::Down).then(|| format!("account_{status}"));
-        Ok(Condition { state, reason, name: text(&account, "friendly_name"), number: None })
+        let found = (status != "active").then(|| Finding::told(Obstacle::AccountSuspended, status));
+        let number = NumberFacts { verified_name: text(&account, "friendly_name"), ..NumberFacts::default() };
+        Ok(Condition { found: Vec::from_iter(found), number, token_ends: None })
+    }
+
+    fn obstacle(&self, error: &SendError) -> Option<Obstacle> {
+        error::obstacle(error)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Twilio's error codes, by what to do about them. (https://www.twilio.com/docs/api/errors)
 
+use domain::health::Obstacle;
 use domain::inbound::ProviderFault;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
@@ -26,6 +27,21 @@ pub fn classify(code: i64, status: StatusCode) -> SendClass {
         _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => SendClass::Unknown,
         // The recipient (21211, 21612, 21614) and the content (21602, 21617) are wrong, as is what nobody documented.
         _ => SendClass::Rejected,
+    }
+}
+
+/// What a refusal says of the account or the sender.
+pub(super) fn obstacle(error: &SendError) -> Option<Obstacle> {
+    match error {
+        SendError::Reauthorise(_) => Some(Obstacle::TokenInvalid),
+        SendError::SenderBlocked(fault) => match fault.code.as_str() {
+            "30002" => Some(Obstacle::AccountSuspended),
+            "21606" | "21659" | "21660" | "30034" => Some(Obstacle::NumberUnregistered),
+            "63038" => Some(Obstacle::SenderBlocked),
+            // About this recipient or their country: the sender itself is well.
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use domain::connection::ConnectionState;
+use domain::health::{Finding, NumberFacts, Obstacle};
 use domain::inbound::{Address, AddressKind};
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -12,9 +13,9 @@ use serde_json::{Value, json};
 use crate::channel::content::{MediaKind, MediaSource, OutboundContent, OutboundMedia};
 use crate::channel::error::SendError;
 use crate::channel::event::{Jid, gateway_number};
-use crate::channel::gateway::{LARGEST_ANSWER, call, harmless, not_on_whatsapp};
+use crate::channel::gateway::{self, LARGEST_ANSWER, call, harmless, not_on_whatsapp};
 use crate::channel::{
-    Accepted, CheckNumbers, Condition, FetchFile, Fetched, LinkCode, LinkDevice, MarkRead, Message,
+    Accepted, CheckNumbers, Condition, FetchFile, Fetched, Inquiry, LinkCode, LinkDevice, MarkRead, Message,
     NumberCheck, ReceiveWebhooks, ReportCondition, SendMessage,
 };
 use crate::evolution::client::decoded;
@@ -203,13 +204,25 @@ fn state_of(instance: &Value) -> ConnectionState {
 }
 
 impl ReportCondition for Instance {
-    async fn condition(&self) -> Result<Condition, SendError> {
+    async fn condition(&self, _inquiry: &Inquiry) -> Result<Condition, SendError> {
         let answer =
             call(self.request(Method::GET, "instance/status"), LARGEST_ANSWER).await.map_err(harmless)?;
         let instance = &answer["instance"];
-        let state = state_of(instance);
-        let reason = (state == ConnectionState::Down).then(|| "closed".to_owned());
-        Ok(Condition { state, reason, name: text(instance, "profileName"), number: None })
+        let found = match state_of(instance) {
+            ConnectionState::Connected => None,
+            ConnectionState::Connecting => Some(Finding::bare(Obstacle::Linking)),
+            ConnectionState::Down => Some(Finding::bare(Obstacle::LinkClosed)),
+            ConnectionState::Unknown | ConnectionState::Degraded => {
+                let word = text(instance, "status").unwrap_or_else(|| "no status".to_owned());
+                Some(Finding::told(Obstacle::Unreachable, word))
+            }
+        };
+        let number = NumberFacts { verified_name: text(instance, "profileName"), ..NumberFacts::default() };
+        Ok(Condition { found: Vec::from_iter(found), number, token_ends: None })
+    }
+
+    fn obstacle(&self, error: &SendError) -> Option<Obstacle> {
+        gateway::obstacle(error)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Normalising: one event as the gateway words it into one of ours. Booleans and numbers come as strings, too.
 
 use chrono::{DateTime, Utc};
-use domain::connection::ConnectionState;
+use domain::health::{Finding, Obstacle};
 use domain::inbound::{ConnectionUpdate, Customer, InboundEvent, InboundMedia, InboundMessage, StatusUpdate};
 use domain::message::{MessageStatus, MessageType};
 use serde_json::{Map, Value, json};
@@ -256,21 +256,18 @@ fn report(
 
 fn connection(event: &Value) -> Option<InboundEvent> {
     let instance = &event["instance"];
-    let state = match text(instance, "status")?.as_str() {
-        "connected" => ConnectionState::Connected,
-        "connecting" => ConnectionState::Connecting,
-        "disconnected" => ConnectionState::Down,
+    let reason = text(instance, "lastDisconnectReason");
+    let is_logout = text(event, "type").as_deref() == Some("LoggedOut")
+        // "401: logged out from another device"
+        || reason.as_ref().is_some_and(|reason| reason.starts_with("401"));
+    let found = match text(instance, "status")?.as_str() {
+        "connected" => None,
+        "connecting" => Some(Finding::bare(Obstacle::Linking)),
+        "disconnected" if is_logout => Some(Finding { obstacle: Obstacle::LoggedOut, detail: reason }),
+        "disconnected" => Some(Finding { obstacle: Obstacle::LinkClosed, detail: reason }),
         _ => return None,
     };
-    let has_code = text(instance, "qrcode").or_else(|| text(instance, "paircode")).is_some();
-    let reason = (state == ConnectionState::Down).then(|| match text(event, "type").as_deref() {
-        Some("LoggedOut") => "logged_out".to_owned(),
-        // "401: logged out from another device"
-        _ if text(instance, "lastDisconnectReason").is_some_and(|reason| reason.starts_with("401")) => {
-            "logged_out".to_owned()
-        }
-        _ => "closed".to_owned(),
-    });
-    let has_code = has_code && state == ConnectionState::Connecting;
-    Some(InboundEvent::Connection(ConnectionUpdate { state, reason, has_code }))
+    let is_linking = found.as_ref().is_some_and(|finding| finding.obstacle == Obstacle::Linking);
+    let has_code = is_linking && text(instance, "qrcode").or_else(|| text(instance, "paircode")).is_some();
+    Some(InboundEvent::Connection(ConnectionUpdate { found, has_code }))
 }

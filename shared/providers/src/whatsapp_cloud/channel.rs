@@ -1,7 +1,6 @@
 //! A number of the Cloud API as a channel.
 
 use bytes::Bytes;
-use domain::connection::ConnectionState;
 use domain::inbound::{Address, AddressKind};
 
 use super::client::{Credentials, WhatsAppCloud};
@@ -9,9 +8,7 @@ use super::content::{OutboundMessage, Recipient};
 use super::error::own_fault;
 use super::media::TOO_LARGE;
 use crate::channel::error::SendError;
-use crate::channel::{
-    Accepted, Condition, FetchFile, Fetched, MarkRead, Message, ReportCondition, SendMessage, UploadFile,
-};
+use crate::channel::{Accepted, FetchFile, Fetched, MarkRead, Message, SendMessage, UploadFile};
 
 /// One business number, with the rights to it.
 #[derive(Clone, Debug)]
@@ -57,20 +54,6 @@ impl MarkRead for Number {
 impl UploadFile for Number {
     async fn upload(&self, bytes: Bytes, mime_type: &str, filename: &str) -> Result<String, SendError> {
         self.client.upload_media(&self.credentials, bytes, mime_type, filename).await
-    }
-}
-
-impl ReportCondition for Number {
-    async fn condition(&self) -> Result<Condition, SendError> {
-        let info = self.client.number_info(&self.credentials).await?;
-        // Customers block or report it: Meta may take its rights away.
-        let is_bad = info.quality_rating.as_deref() == Some("RED");
-        Ok(Condition {
-            state: if is_bad { ConnectionState::Degraded } else { ConnectionState::Connected },
-            reason: is_bad.then(|| "quality_red".to_owned()),
-            name: info.verified_name,
-            number: info.display_phone_number,
-        })
     }
 }
 

@@ -84,12 +84,21 @@ fn graph_fault(code: i64, error: &Value) -> ProviderFault {
     // Meta's support asks for the trace id first.
     let trace = text(error, "fbtrace_id").map(|id| format!("fbtrace_id {id}"));
     ProviderFault {
-        code: code.to_string(),
+        code: specific(code, error),
         title: title.unwrap_or_else(|| "no reason given".to_owned()),
         detail: match (detail, trace) {
             (Some(detail), Some(trace)) => Some(format!("{detail} ({trace})")),
             (detail, trace) => detail.or(trace),
         },
+    }
+}
+
+/// Refusals of a template are code 100 all of them: what is meant stands in the subcode.
+fn specific(code: i64, error: &Value) -> String {
+    let subcode = text(error, "error_subcode").and_then(|subcode| subcode.parse::<i64>().ok());
+    match subcode {
+        Some(subcode @ 2_388_000..=2_388_999) if code == 100 => subcode.to_string(),
+        _ => code.to_string(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Meta's WhatsApp Cloud API, Graph v23.0.
 //!
 //! In: [`signature`] is it Meta who calls · [`webhook`] one body into single events · [`normalise`] one event into
-//! our words. Out: [`channel`] a number as a channel · [`content`] what can be sent · [`limits`] what Meta would refuse · [`client`] sending ·
-//! [`media`] files · [`usage`] how much of the allowance is gone · [`error`] what went wrong and whether to retry.
+//! our words. Out: [`channel`] a number as a channel · [`content`] what can be sent · [`limits`] what Meta would refuse ·
+//! [`client`] sending · [`media`] files · [`templates`] of an account · [`token`] what it is good for · `condition` how a
+//! number stands · [`usage`] how much of the allowance is gone · [`error`] what went wrong and whether to retry.
 
 pub mod channel;
 pub mod client;
@@ -12,9 +13,13 @@ pub mod limits;
 pub mod media;
 pub mod normalise;
 pub mod signature;
+pub mod templates;
+pub mod token;
 pub mod usage;
 pub mod webhook;
 
+mod account;
+mod condition;
 mod message;
 mod raw;
 

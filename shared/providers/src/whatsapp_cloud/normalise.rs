@@ -11,7 +11,7 @@ use domain::phone;
 use serde_json::{Map, Value};
 
 use super::lenient::{instant, list, parse, text};
-use super::message;
+use super::{account, message};
 
 /// The reason of notices that are understood well enough, and that nobody acts upon.
 pub const NOT_HANDLED: &str = "not_handled";
@@ -30,7 +30,7 @@ pub fn normalise(payload: &str) -> InboundEvent {
 /// One split event, and what stands around its piece.
 pub(super) struct Event<'a> {
     whole: &'a Value,
-    field: &'a str,
+    pub(super) field: &'a str,
 }
 
 impl<'a> Event<'a> {
@@ -50,6 +50,8 @@ impl<'a> Event<'a> {
             self.user_id_update(update)
         } else if let Some(preference) = self.piece("user_preference") {
             self.marketing_preference(preference)
+        } else if let Some(value) = self.piece("value") {
+            account::normalise(self, value)
         } else {
             Ok(None)
         };
@@ -67,6 +69,11 @@ impl<'a> Event<'a> {
     /// The contact cards that came with the event; the customer's own.
     pub(super) fn contacts(&self) -> &'a [Value] {
         list(self.whole, "contacts")
+    }
+
+    /// The account, where an entry is one.
+    pub(super) fn entry_id(&self) -> Option<String> {
+        text(self.whole, "entry_id")
     }
 
     /// The piece's own time, else the entry's.

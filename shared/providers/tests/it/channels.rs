@@ -1,6 +1,7 @@
 //! Twilio, Evolution API and UAZapi: every fixture normalised, every proof judged, statuses in every order, and calls.
 
 use chrono::{DateTime, Utc};
+use domain::health::{Finding, Obstacle};
 use domain::inbound::{Address, AddressKind, InboundEvent};
 use domain::message::MessageStatus;
 use proptest::prelude::*;
@@ -8,7 +9,7 @@ use proptest::sample::subsequence;
 use providers::channel::content::OutboundContent;
 use providers::channel::error::{Remedy, SendClass, SendError};
 use providers::channel::event::Event;
-use providers::channel::{Message, ReportCondition as _, SendMessage as _};
+use providers::channel::{Inquiry, Message, ReportCondition as _, SendMessage as _};
 use providers::{evolution, twilio, uazapi};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -327,11 +328,8 @@ async fn evolution_is_asked_for_the_account_of_a_number_that_never_wrote() {
         .respond_with(ResponseTemplate::new(200).set_body_json(open))
         .mount(&server)
         .await;
-    let condition = instance(&server).condition().await.unwrap();
-    assert_eq!(
-        (condition.state, condition.reason.as_deref()),
-        (domain::connection::ConnectionState::Down, Some("closed"))
-    );
+    let condition = instance(&server).condition(&Inquiry { now: at(), app_token: None }).await.unwrap();
+    assert_eq!(condition.found, [Finding::bare(Obstacle::LinkClosed)]);
 }
 
 #[tokio::test]

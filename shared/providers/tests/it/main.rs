@@ -12,6 +12,8 @@ mod split;
 mod whatsapp_client;
 mod whatsapp_errors;
 mod whatsapp_fixtures;
+mod whatsapp_templates;
+mod whatsapp_token;
 
 /// The text of a fixture, `folder/name.json`.
 fn fixture(path: &str) -> String {

@@ -217,6 +217,48 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("an address without a password", "um endereço sem senha"),
     ("an address of the public internet", "um endereço da internet pública"),
     ("the gateway", "o gateway"),
+    // Templates.
+    ("template not found", "modelo não encontrado"),
+    ("manage templates", "gerenciar modelos"),
+    ("manage connections", "gerenciar conexões"),
+    (
+        "the account has a template of this name and language",
+        "a conta já tem um modelo com este nome e idioma",
+    ),
+    (
+        "the account has no template of this name and language",
+        "a conta não tem modelo com este nome e idioma",
+    ),
+    ("another template has this id at the provider", "outro modelo tem este id no provedor"),
+    ("connections of this kind cannot be checked", "conexões deste tipo não podem ser verificadas"),
+    ("this channel has no templates", "este canal não tem modelos"),
+    ("stays as it is once Meta has the template", "não muda depois que a Meta tem o modelo"),
+    ("Meta has this template as it is: change it first", "a Meta tem este modelo como está: altere-o antes"),
+    (
+        "Meta is being asked about this template: wait for the answer",
+        "a Meta está sendo consultada sobre este modelo: aguarde a resposta",
+    ),
+    ("Meta has deleted this template", "a Meta excluiu este modelo"),
+    (
+        "Meta has paused this template: customers complained of it",
+        "a Meta pausou este modelo: clientes reclamaram dele",
+    ),
+    ("Meta has disabled this template", "a Meta desativou este modelo"),
+    ("Meta has rejected this template", "a Meta recusou este modelo"),
+    ("Meta has not approved this template", "a Meta não aprovou este modelo"),
+    ("the template has no such part", "o modelo não tem esta parte"),
+    ("the template has no {} here", "o modelo não tem {} aqui"),
+    ("{} to {} items", "de {} a {} itens"),
+    (
+        "variables are {{1}}, {{2}} and so on, without a gap",
+        "as variáveis são {{1}}, {{2}} e assim por diante, sem lacunas",
+    ),
+    ("lower-case letters, digits and _", "letras minúsculas, algarismos e _"),
+    ("holds no variables", "não contém variáveis"),
+    ("at most one variable, at the end", "no máximo uma variável, no final"),
+    ("as many examples as variables: {}", "tantos exemplos quantas variáveis: {}"),
+    ("{} parameters, but there are {}", "{} parâmetros, mas há {}"),
+    ("without a value for {}", "sem valor para {}"),
     // Files.
     (
         "files of this type are not taken for this purpose",

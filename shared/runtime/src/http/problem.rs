@@ -4,6 +4,8 @@ use app::Error;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use db::templates::Sendable;
+use domain::TemplateId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,6 +43,9 @@ pub struct Problem {
     /// Which fields are wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldProblem>,
+    /// Of `window_closed`: what may be sent instead, by name; a hundred at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub templates: Option<Vec<OfferedTemplate>>,
 }
 
 /// One field that is wrong.
@@ -50,6 +55,27 @@ pub struct FieldProblem {
     pub field: String,
     /// What is wrong with it.
     pub message: String,
+}
+
+/// A template that may be sent.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OfferedTemplate {
+    /// Its id.
+    #[schema(value_type = Uuid)]
+    pub id: TemplateId,
+    /// Its name.
+    pub name: String,
+    /// Its language, as `pt_BR`.
+    pub language: String,
+    /// `AUTHENTICATION`, `MARKETING` or `UTILITY`.
+    pub category: String,
+}
+
+impl From<Sendable> for OfferedTemplate {
+    fn from(template: Sendable) -> Self {
+        let Sendable { id, name, language, category } = template;
+        Self { id, name, language, category }
+    }
 }
 
 impl IntoResponse for ApiError {
@@ -68,7 +94,7 @@ impl IntoResponse for ApiError {
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
             Error::Forbidden(_) => StatusCode::FORBIDDEN,
             Error::NotFound(_) => StatusCode::NOT_FOUND,
-            Error::Conflict(_) | Error::Rule { .. } => StatusCode::CONFLICT,
+            Error::Conflict(_) | Error::Rule { .. } | Error::WindowClosed { .. } => StatusCode::CONFLICT,
             Error::Invalid { .. } | Error::Poison(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Error::Malformed(_) => StatusCode::BAD_REQUEST,
             Error::RetryLater { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -84,8 +110,15 @@ impl IntoResponse for ApiError {
             }
             _ => Vec::new(),
         };
-        let mut response = respond(status, error.code(), error.to_string(), errors);
-        if let Error::RetryLater { after, .. } = &error {
+        let (code, detail) = (error.code(), error.to_string());
+        let (after, templates) = match error {
+            Error::RetryLater { after, .. } => (Some(after), None),
+            Error::WindowClosed { templates } => (None, Some(templates)),
+            _ => (None, None),
+        };
+        let templates = templates.map(|templates| templates.into_iter().map(Into::into).collect());
+        let mut response = respond(status, code, detail, errors, templates);
+        if let Some(after) = after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -107,10 +140,16 @@ pub fn no_such_route() -> Response {
 
 /// A problem that no use case reported.
 pub(crate) fn plain(status: StatusCode, code: &str, detail: &str) -> Response {
-    respond(status, code, detail.to_owned(), Vec::new())
+    respond(status, code, detail.to_owned(), Vec::new(), None)
 }
 
-fn respond(status: StatusCode, code: &str, detail: String, errors: Vec<FieldProblem>) -> Response {
+fn respond(
+    status: StatusCode,
+    code: &str,
+    detail: String,
+    errors: Vec<FieldProblem>,
+    templates: Option<Vec<OfferedTemplate>>,
+) -> Response {
     let problem = Problem {
         kind: format!("/problems/{code}"),
         title: status.canonical_reason().unwrap_or("Error").to_owned(),
@@ -118,6 +157,7 @@ fn respond(status: StatusCode, code: &str, detail: String, errors: Vec<FieldProb
         detail,
         code: code.to_owned(),
         errors,
+        templates,
     };
     let mut response = (status, Json(&problem)).into_response();
     // For who asks for another language.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{Cloud, new_word};
 
 /// Every queue, in the order in which a message travels.
-pub(super) const ALL: [Queue; 8] = [
+pub(super) const ALL: [Queue; 9] = [
     Queue::Inbound,
     Queue::Turns,
     Queue::AiReply,
@@ -24,6 +24,7 @@ pub(super) const ALL: [Queue; 8] = [
     Queue::Media,
     Queue::Erasures,
     Queue::Imports,
+    Queue::Connections,
 ];
 
 /// What a queue of the flow has in common with the template's.
@@ -50,6 +51,7 @@ fn template(queue: Queue) -> (&'static str, i32) {
         Queue::Media => ("MediaQueueUrl", 1),
         Queue::Erasures => ("ErasuresQueueUrl", 1),
         Queue::Imports => ("ImportsQueueUrl", 1),
+        Queue::Connections => ("ConnectionsQueueUrl", 1),
     }
 }
 
@@ -70,6 +72,13 @@ pub(super) struct Queues {
 pub struct Withheld {
     group: Option<String>,
     body: String,
+}
+
+impl Withheld {
+    /// Whether it names this id.
+    pub(super) fn is_of(&self, id: &str) -> bool {
+        self.body.contains(id)
+    }
 }
 
 /// A batch that a consumer received.

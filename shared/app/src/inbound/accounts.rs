@@ -1,0 +1,59 @@
+//! What Meta tells of accounts and numbers: what stands in the way of connections, and what has to be asked.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use db::TenantTx;
+use domain::health::Finding;
+use domain::inbound::{AccountChange, AccountUpdate};
+use domain::job::Job;
+use domain::{CompanyScope, ConnectionId};
+
+use super::Arrived;
+use crate::connections::health;
+use crate::error::Result;
+use crate::outbox::Outgoing;
+
+/// Writes a batch of updates, in their order: they are few, a handful a year of an account.
+pub(super) async fn apply(
+    tx: &mut TenantTx,
+    arrived: &[Arrived<'_, AccountUpdate>],
+    now: DateTime<Utc>,
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    let scope = CompanyScope::assert_verified(tx.company_id());
+    let mut concerned: BTreeSet<ConnectionId> = BTreeSet::new();
+    let mut checked: BTreeSet<ConnectionId> = BTreeSet::new();
+    for Arrived { connection_id, event, .. } in arrived {
+        // An event that names no account is about the connection that it came in by.
+        let ids = match &event.waba_id {
+            Some(waba_id) => db::connections::health::list_of_account(tx, waba_id).await?,
+            None => vec![*connection_id],
+        };
+        if event.change == AccountChange::Recheck {
+            checked.extend(ids);
+            continue;
+        }
+        db::connections::health::hold(tx, &ids).await?;
+        let Some(waba_id) = &event.waba_id else { continue };
+        let number = event.number.as_deref();
+        let ids = db::connections::health::hear_of_account(tx, waba_id, number, event.at).await?;
+        match &event.change {
+            AccountChange::Raised { obstacle, detail } => {
+                let finding = Finding { obstacle: *obstacle, detail: detail.clone() };
+                db::connections::health::raise(tx, &ids, &finding, event.at).await?;
+            }
+            AccountChange::Cleared { obstacles } => {
+                db::connections::health::clear(tx, &ids, obstacles, now).await?;
+            }
+            AccountChange::Recheck => {}
+        }
+        concerned.extend(ids);
+    }
+    let concerned: Vec<_> = concerned.into_iter().collect();
+    health::settle(tx, &concerned, now, outgoing).await?;
+    for connection_id in checked {
+        outgoing.job(scope, Job::CheckConnection { connection_id })?;
+    }
+    Ok(())
+}
