@@ -94,7 +94,10 @@ impl Target {
     }
 }
 
-/// When the connection is closed without an answer.
+/// Longer than callers of these APIs wait.
+const TOO_LATE: Duration = Duration::from_secs(60);
+
+/// How an answer gets lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DropAt {
@@ -102,6 +105,8 @@ pub(crate) enum DropAt {
     Before,
     /// Everything happens; the caller sees a closed connection all the same.
     After,
+    /// Everything happens; the answer comes when no caller waits for it any more.
+    Late,
 }
 
 /// One fault.
@@ -214,6 +219,11 @@ pub(crate) async fn run(
         Some(DropAt::After) => {
             drop(process.await);
             hang_up()
+        }
+        Some(DropAt::Late) => {
+            let answer = process.await;
+            tokio::time::sleep(TOO_LATE).await;
+            answer
         }
         None if rule.answers() => scripted(target, &rule, body),
         None => process.await,

@@ -17,9 +17,7 @@ use domain::message::{Callback, Direction, MessageStatus, MessageType};
 use domain::{CompanyScope, ConnectionId, ConversationId, MediaId, MessageId};
 use providers::channel::content::{MediaKind, MediaSource, OutboundContent, OutboundMedia};
 use providers::channel::error::{Remedy, SendError};
-use providers::channel::{
-    self, Accepted, Channel, Files, MarkRead as _, ReportCondition as _, SendMessage as _,
-};
+use providers::channel::{self, Accepted, Channel, Files, MarkRead as _, SendMessage as _};
 use serde_json::{Value, json};
 
 use crate::connections::health;
@@ -129,13 +127,21 @@ async fn send_file(
     let mut tx = app.db().await?.begin(scope).await?;
     let (recipient, connection) = find_ends(&mut tx, file.conversation_id).await?;
     tx.commit().await?;
-    let copy = match prepare(app, scope, &connection).await {
-        Ok(channel) => sending::offer(app, scope, &connection, &channel, file.media_id).await,
-        Err(error) => Err(NoCopy::Ours(error)),
+    let mut found = None;
+    let copy = if let Some(fault) = health::obstruction(&connection) {
+        Err(NoCopy::Provider(SendError::Reauthorise(fault)))
+    } else {
+        let channel = prepare(app, scope, &connection).await?;
+        let copy = sending::offer(app, scope, &connection, &channel, file.media_id).await;
+        if let Err(NoCopy::Provider(error)) = &copy {
+            found = health::finding(&channel, error);
+        }
+        copy
     };
     if let Err(NoCopy::Ours(error)) = copy {
         return Err(error);
     }
+    note(app, scope, connection.id, found).await;
     let mut tx = app.db().await?.begin(scope).await?;
     let Some(claimed) = delivery::claim(&mut tx, message_id, true, app.clock.now()).await? else {
         return match resolve_unclaimed(app, scope, tx, message_id).await? {
@@ -206,7 +212,7 @@ async fn deliver(
                 finish(app, scope, claimed, MessageStatus::Unknown, Some(&fault)).await
             }
             Ok(()) => {
-                note(health::accepted(app, scope, &connection).await, connection.id);
+                noted(health::accepted(app, scope, &connection).await, connection.id);
                 Ok(())
             }
             outcome => outcome,
@@ -216,18 +222,23 @@ async fn deliver(
             if let Some(media_id) = file_of(claimed.media.as_ref()).filter(|_| is_rejected) {
                 sending::forget_copy(app, scope, connection.id, media_id).await?;
             }
-            let found = channel.obstacle(&error).map(|kind| Finding::told(kind, error.fault().title.clone()));
+            let found = health::finding(&channel, &error);
             let outcome = refused(app, scope, claimed, error).await;
-            if let Some(finding) = found {
-                note(health::refused(app, scope, connection.id, &finding).await, connection.id);
-            }
+            note(app, scope, connection.id, found).await;
             outcome
         }
     }
 }
 
+/// Notes what a refusal said of the connection.
+async fn note(app: &App, scope: CompanyScope, connection_id: ConnectionId, found: Option<Finding>) {
+    if let Some(finding) = found {
+        noted(health::refused(app, scope, connection_id, &finding).await, connection_id);
+    }
+}
+
 /// The message went or did not go, whatever could not be noted about its connection.
-fn note(noted: Result<()>, connection_id: ConnectionId) {
+fn noted(noted: Result<()>, connection_id: ConnectionId) {
     if let Err(error) = noted {
         tracing::warn!(connection.id = %connection_id, error = error.chain(), "health of a connection not noted");
     }

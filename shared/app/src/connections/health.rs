@@ -130,9 +130,15 @@ pub(super) fn passes(error: &SendError) -> bool {
     matches!(error.remedy(), Remedy::RetryAfter | Remedy::Unknown)
 }
 
+/// What a refusal says of the connection, if it is not about the one call.
+pub(crate) fn finding(channel: &Channel, error: &SendError) -> Option<Finding> {
+    channel.obstacle(error).map(|kind| Finding::told(kind, error.fault().title.clone()))
+}
+
 /// What stands in the way of a connection whose provider does not tell how it stands, for good.
 pub(super) fn of_refusal(channel: &Channel, error: &SendError) -> Finding {
-    Finding::told(channel.obstacle(error).unwrap_or(Obstacle::InstanceRefused), error.fault().title.clone())
+    let other = || Finding::told(Obstacle::InstanceRefused, error.fault().title.clone());
+    finding(channel, error).unwrap_or_else(other)
 }
 
 fn only(finding: Finding) -> Condition {
