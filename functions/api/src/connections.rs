@@ -1,4 +1,8 @@
 //! `/connections`: accounts with messaging providers. What opens them comes in, and never goes out again.
+//!
+//! Room: [`signup`] numbers that come by Meta's own window.
+
+mod signup;
 
 use app::App;
 use app::connections::account::Given;
@@ -34,6 +38,7 @@ pub fn router() -> Group {
         .routes(routes!(health))
         .routes(routes!(check))
         .routes(routes!(qr))
+        .merge(signup::router())
 }
 
 /// A connection. Its secrets are never shown.
@@ -61,7 +66,7 @@ pub struct ConnectionBody {
     sender: Option<String>,
     #[schema(value_type = words::ConnectionState)]
     state: ConnectionState,
-    /// Why, where it is not as it should be: `logged_out`, `not_authorised`, `unreachable`, …
+    /// Why, where it is not as it should be: `logged_out`, `not_authorised`, `unreachable`, `setting_up`, `pin_mismatch`, …
     state_reason: Option<String>,
     state_since: Option<DateTime<Utc>>,
     /// Where the provider posts what happens. Gateways are told by us; at Meta a person sets it, and at Twilio, with
@@ -401,7 +406,8 @@ async fn health(
     Ok(Json(connections::find(&app, caller.identity(), id).await?.into()))
 }
 
-/// Asks the provider how a connection stands. One that does not answer is an answer, too.
+/// Asks the provider how a connection stands. One that does not answer is an answer, too. Where Meta refused a step on the
+/// way to a number that works, that step is gone for again.
 #[utoipa::path(post, path = "/connections/{id}/check", tag = "connections", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = ConnectionHealth),

@@ -1,4 +1,5 @@
-//! What has had its time goes: sessions that ended, mailed links that ran out, keys of repeated requests.
+//! What has had its time goes: sessions that ended, mailed links that ran out, keys of repeated requests, tokens of sign-ups that
+//! were not repeated.
 
 use chrono::{DateTime, TimeDelta, Utc};
 

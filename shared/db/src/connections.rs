@@ -295,19 +295,18 @@ pub async fn set_state(tx: &mut TenantTx, told: &Told) -> Result<Option<i32>> {
     .map(|row| row.version))
 }
 
-/// The connection of an account of WhatsApp's Cloud API, kept from being changed by others.
+/// The connection of a number of WhatsApp's Cloud API.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn find_number_for_update(
+pub async fn find_number(
     tx: &mut TenantTx,
     phone_number_id: &str,
 ) -> Result<Option<ConnectionId>> {
     let company_id = tx.company_id();
     Ok(sqlx::query_scalar!(
         r#"SELECT id AS "id: ConnectionId" FROM connections
-           WHERE company_id = $1 AND kind = 'whatsapp_cloud' AND provider_account = $2 AND deleted_at IS NULL
-           FOR NO KEY UPDATE"#,
+           WHERE company_id = $1 AND kind = 'whatsapp_cloud' AND provider_account = $2 AND deleted_at IS NULL"#,
         company_id.0,
         phone_number_id
     )

@@ -25,6 +25,7 @@ const ACROSS_COMPANIES: [(&str, &str); 10] = [
     ("split_part(access_token, '.', 2) <> $1", "secrets of every company are sealed anew"),
     ("UPDATE sessions SET ai_blocked_until = NULL", "silences of every company end"),
     ("UPDATE turns SET updated_at = $2", "turns of every company whose job is lost"),
+    ("DELETE FROM embedded_signups WHERE", "old tokens of every company go"),
     ("DELETE FROM idempotency_keys WHERE", "old keys of every company go"),
 ];
 

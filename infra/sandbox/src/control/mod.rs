@@ -26,6 +26,7 @@ mod identity;
 pub(crate) mod inbound;
 mod media;
 mod raw;
+mod signups;
 
 type Shared = State<Arc<Sandbox>>;
 
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Router<Arc<Sandbox>> {
         .route("/_sandbox/media/{id}", get(media::find).delete(media::forget))
         .route("/_sandbox/identity/accounts", get(identity::accounts).post(identity::put_account))
         .route("/_sandbox/identity/google/rotate", post(identity::rotate))
+        .route("/_sandbox/signups", get(signups::list).post(signups::post))
         .route("/_sandbox/webhook", post(raw::post))
         .route("/_sandbox/webhook/pause", post(pause))
         .route("/_sandbox/webhook/resume", post(resume))

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::error::GraphError;
-use super::{Shared, media};
+use super::{Shared, media, signup};
 use crate::Line;
 use crate::control::handshake;
 use crate::script::{self, Target};
@@ -36,7 +36,7 @@ pub(crate) async fn node(
                 .lines
                 .values()
                 .find(|line| line.access_token == token && line.phone_number_id == id)
-                .map(|line| only(info(line), parameters.get("fields"))),
+                .map(|line| only(signup::shown(&world, info(line)), parameters.get("fields"))),
         }
     };
     if let Some(number) = number {
@@ -110,8 +110,9 @@ pub(crate) async fn of_account(
     if let Err(error) = super::token(&world, &headers) {
         return error.into_response();
     }
-    let numbers: Vec<Value> = world.lines.values().filter(|line| line.waba_id == waba_id).map(info).collect();
-    if numbers.is_empty() {
+    let lines = world.lines.values().filter(|line| line.waba_id == waba_id);
+    let numbers: Vec<Value> = lines.map(|line| signup::shown(&world, info(line))).collect();
+    if numbers.is_empty() && !world.signups.has_account(&waba_id) {
         return GraphError::unknown_object("get", &waba_id).into_response();
     }
     Json(json!({ "data": numbers, "paging": { "cursors": {} } })).into_response()
@@ -167,6 +168,7 @@ pub(crate) async fn subscribe(
         for id in &ids {
             if let Some(line) = world.lines.get_mut(id) {
                 line.webhook_url = Some(address.to_owned());
+                line.verify_token = token.to_owned();
             }
         }
     }

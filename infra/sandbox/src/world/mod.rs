@@ -21,6 +21,7 @@ pub(crate) mod log;
 pub(crate) mod media;
 pub(crate) mod messages;
 pub(crate) mod settings;
+pub(crate) mod signups;
 
 use chats::Chats;
 use customers::Customers;
@@ -29,6 +30,7 @@ use log::Log;
 use media::MediaStore;
 use messages::Messages;
 use settings::Settings;
+use signups::Signups;
 
 /// How many webhooks are on their way at once.
 const CONCURRENT_DELIVERIES: usize = 64;
@@ -70,6 +72,8 @@ pub(crate) struct World {
     pub(crate) messages: Messages,
     /// Uploaded by the business or sent by a customer.
     pub(crate) media: MediaStore,
+    /// What people chose in Meta's window.
+    pub(crate) signups: Signups,
     /// Of Twilio and the gateways.
     pub(crate) accounts: Accounts,
     /// What was received, accepted and delivered.
@@ -95,6 +99,7 @@ impl World {
             chats: Chats::default(),
             messages: Messages::default(),
             media: MediaStore::default(),
+            signups: Signups::default(),
             accounts: Accounts::default(),
             log: Log::default(),
             script: Script::default(),

@@ -1,4 +1,5 @@
-//! What follows from a connection elsewhere: the routes by which webhooks find it, and where its provider posts them.
+//! What follows from a connection elsewhere: the routes by which webhooks find it, where its provider posts them, and what
+//! else its provider has to be asked before it works.
 
 use std::time::Duration;
 
@@ -6,8 +7,10 @@ use cloud::routes::WebhookRoute;
 use db::connections::Connection;
 use domain::connection::{ConnectionKind, ConnectionState};
 use domain::{CompanyScope, ConnectionId};
-use providers::channel::ReportCondition as _;
+use providers::channel::error::SendError;
+use providers::channel::{Channel, ReportCondition as _};
 
+use super::onboarding::{self, Standing};
 use super::state::{self, down, refused};
 use crate::error::{Error, Result, internal};
 use crate::sealed::{self, Place};
@@ -101,14 +104,20 @@ async fn introduce(app: &App, scope: CompanyScope, connection: &Connection, atte
         }
         None => Ok(()),
     };
-    let asked = match told {
-        Ok(()) => channel.condition().await,
+    let standing = match (told, &channel) {
+        (Ok(()), Channel::WhatsAppCloud(number)) => {
+            onboarding::run(app, scope, connection, number).await?
+        }
+        (Ok(()), _) => Ok(Standing::Done { missed: None }),
+        (Err(error), _) => Err(error),
+    };
+    let asked = match standing {
+        Ok(standing) => channel.condition().await.map(|condition| standing.state(condition)),
         Err(error) => Err(error),
     };
     match asked {
-        Ok(condition) => {
-            let at = app.clock.now();
-            let told = db::connections::Told { id, state: condition.state, reason: condition.reason, at };
+        Ok((state, reason)) => {
+            let told = db::connections::Told { id, state, reason, at: app.clock.now() };
             state::write_down(app, scope, &told).await
         }
         Err(error) => {
@@ -117,6 +126,10 @@ async fn introduce(app: &App, scope: CompanyScope, connection: &Connection, atte
             state::write_down(app, scope, &told).await?;
             if passes && attempt < ATTEMPTS {
                 let after = Duration::from_secs(10 * u64::from(attempt));
+                let after = match &error {
+                    SendError::Retry { after: Some(asked), .. } => after.max(*asked),
+                    _ => after,
+                };
                 return Err(Error::RetryLater { after, source: error.into() });
             }
             Ok(())

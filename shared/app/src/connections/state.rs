@@ -11,7 +11,7 @@ use domain::{CompanyScope, ConnectionId};
 use providers::channel::error::{Remedy, SendError};
 use providers::channel::{Channel, LinkCode, ReportCondition as _};
 
-use super::found;
+use super::{found, onboarding};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
 use crate::outbox::{self, Outgoing};
@@ -42,7 +42,8 @@ async fn tell(tx: &mut TenantTx, told: &Told, outgoing: &mut Outgoing) -> Result
     Ok(())
 }
 
-/// Asks the provider how a connection stands, and writes that down; the connection as it is then.
+/// Asks the provider how a connection stands, and writes that down; the connection as it is then. What is left to do before
+/// it works, or was refused, is gone for again by the job that sets connections up.
 ///
 /// # Errors
 /// `NotFound`; `Forbidden` without the permission; retryable ones of ours. That the provider does not answer is none.
@@ -51,6 +52,7 @@ pub async fn check(app: &App, identity: &Identity, id: ConnectionId) -> Result<C
     let mut tx = app.db().await?.begin(identity.scope).await?;
     let connection = found(&mut tx, id).await?;
     tx.commit().await?;
+    onboarding::resume(app, identity.scope, &connection).await?;
     let told = ask(app, identity.scope, &connection).await?;
     write_down(app, identity.scope, &told).await?;
     let mut tx = app.db().await?.begin(identity.scope).await?;
@@ -70,9 +72,14 @@ async fn ask(app: &App, scope: CompanyScope, connection: &Connection) -> Result<
         Ok(channel) => channel.condition().await,
         Err(reason) => return Ok(down(app, connection.id, reason)),
     };
+    // What a job finds out after this is news.
     let at = app.clock.now();
     Ok(match said {
-        Ok(condition) => Told { id: connection.id, state: condition.state, reason: condition.reason, at },
+        Ok(condition) => {
+            let standing = onboarding::standing(app, scope, connection.id).await?;
+            let (state, reason) = standing.state(condition);
+            Told { id: connection.id, state, reason, at }
+        }
         Err(error) => refused(app, connection.id, &error),
     })
 }

@@ -181,9 +181,14 @@ impl WhatsAppCloud {
     }
 
     pub(super) fn request(&self, method: Method, path: &str, credentials: &Credentials) -> RequestBuilder {
+        self.authorised(method, path, &credentials.access_token)
+    }
+
+    /// A call that is about no number.
+    pub(super) fn authorised(&self, method: Method, path: &str, token: &SecretString) -> RequestBuilder {
         self.http
             .request(method, format!("{}/{VERSION}/{path}", self.base_url))
-            .bearer_auth(credentials.access_token.expose_secret())
+            .bearer_auth(token.expose_secret())
             .timeout(self.timeout)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! In: [`signature`] is it Meta who calls · [`webhook`] one body into single events · [`normalise`] one event into
 //! our words. Out: [`channel`] a number as a channel · [`content`] what can be sent · [`limits`] what Meta would refuse · [`client`] sending ·
-//! [`media`] files · [`usage`] how much of the allowance is gone · [`error`] what went wrong and whether to retry.
+//! [`media`] files · [`signup`] numbers on their way here · [`usage`] how much of the allowance is gone · [`error`] what went wrong and whether to retry.
 
 pub mod channel;
 pub mod client;
@@ -12,6 +12,7 @@ pub mod limits;
 pub mod media;
 pub mod normalise;
 pub mod signature;
+pub mod signup;
 pub mod usage;
 pub mod webhook;
 
