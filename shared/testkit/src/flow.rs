@@ -115,6 +115,14 @@ impl Flow {
         Self { stack, sandbox, tenant, clock, admin, aws, settings, queues, process, server }
     }
 
+    /// The same installation without an application at Meta.
+    #[must_use]
+    pub async fn without_meta_app(mut self) -> Self {
+        self.settings.meta_app_id.clear();
+        self.replace_process().await;
+        self
+    }
+
     fn app(&self) -> App {
         self.process.lock().unwrap_or_else(PoisonError::into_inner).app.clone()
     }

@@ -33,4 +33,5 @@ mod quick_replies;
 mod segments;
 mod sessions;
 mod shuffled;
+mod signup;
 mod writing;
