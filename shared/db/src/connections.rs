@@ -299,10 +299,7 @@ pub async fn set_state(tx: &mut TenantTx, told: &Told) -> Result<Option<i32>> {
 ///
 /// # Errors
 /// Database errors only.
-pub async fn find_number(
-    tx: &mut TenantTx,
-    phone_number_id: &str,
-) -> Result<Option<ConnectionId>> {
+pub async fn find_number(tx: &mut TenantTx, phone_number_id: &str) -> Result<Option<ConnectionId>> {
     let company_id = tx.company_id();
     Ok(sqlx::query_scalar!(
         r#"SELECT id AS "id: ConnectionId" FROM connections

@@ -27,11 +27,7 @@ pub async fn keep(tx: &mut TenantTx, code_hash: &str, access_token: &str, now: D
 ///
 /// # Errors
 /// Database errors only.
-pub async fn find_token(
-    tx: &mut TenantTx,
-    code_hash: &str,
-    since: DateTime<Utc>,
-) -> Result<Option<String>> {
+pub async fn find_token(tx: &mut TenantTx, code_hash: &str, since: DateTime<Utc>) -> Result<Option<String>> {
     let company_id = tx.company_id();
     Ok(sqlx::query_scalar!(
         "SELECT access_token FROM embedded_signups WHERE company_id = $1 AND code_hash = $2 AND created_at > $3",

@@ -198,9 +198,9 @@ async fn a_number_that_was_chosen_in_metas_window_works() {
     assert_eq!((&calls["exchange"], &calls["register"]), (&json!(1), &json!(1)), "{calls:#}");
     assert_eq!(connected.health(&flow).await, json!(["connected", null]));
     let told = flow.events().await;
-    let changed = told.iter().filter(|event| {
-        event["type"] == "connection.changed" && event["connection_id"] == made.body["id"]
-    });
+    let changed = told
+        .iter()
+        .filter(|event| event["type"] == "connection.changed" && event["connection_id"] == made.body["id"]);
     assert!(changed.count() >= 2, "made, and connected");
     let log = flow.api(Method::GET, "audit-log", None).await.expect_status(200).body;
     let acts: Vec<_> = log["items"].as_array().unwrap().iter().map(|item| item["action"].clone()).collect();
@@ -241,9 +241,11 @@ async fn what_meta_does_not_confirm_is_refused() {
         }
         choose(&flow, all).await
     };
-    let asked = |code: &str| json!({ "code": code, "waba_id": window.waba_id, "phone_number_id": window.number });
+    let asked =
+        |code: &str| json!({ "code": code, "waba_id": window.waba_id, "phone_number_id": window.number });
     let spent = choose(json!({})).await;
-    let form = [("client_id", "100000000000099"), ("client_secret", "sandbox-facebook-secret"), ("code", &spent)];
+    let form =
+        [("client_id", "100000000000099"), ("client_secret", "sandbox-facebook-secret"), ("code", &spent)];
     let graph = format!("{}/graph/v23.0/oauth/access_token", flow.stack.sandbox_url.trim_end_matches('/'));
     let exchanged = testkit::http_client().post(graph).form(&form).send().await.unwrap();
     assert_eq!(exchanged.status(), 200);
@@ -281,7 +283,8 @@ async fn what_meta_does_not_confirm_is_refused() {
     let code = choose(json!({ "waba_id": empty })).await;
     let body = json!({ "code": code, "waba_id": empty });
     let answer = flow.api(Method::POST, PATH, Some(&body)).await;
-    refused["an account without a number"] = json!([answer.status, answer.body["code"], answer.body["detail"]]);
+    refused["an account without a number"] =
+        json!([answer.status, answer.body["code"], answer.body["detail"]]);
     insta::assert_json_snapshot!("signup_refused", refused);
 
     let flow = flow.without_meta_app().await;
@@ -333,6 +336,12 @@ async fn what_failed_at_meta_may_be_repeated() {
         assert_eq!(connected.health(&flow).await, json!(["connected", null]), "{step}");
         assert_eq!(window.calls(&flow).await["exchange"], exchanges, "{step}");
     }
+    // The window was opened otherwise than this app is set up: nobody's repetition mends that.
+    let window = Window::finish(&flow, json!({})).await;
+    let error = json!({ "error": { "message": "redirect_uri", "type": "OAuthException", "code": 100, "error_subcode": 36008 } });
+    window.script(&flow, "exchange", json!({ "times": 1, "status": 400, "body": error })).await;
+    let answer = flow.api(Method::POST, PATH, Some(&window.body())).await;
+    let _problem = answer.expect_problem(502, "provider_failed");
     // Meta took the code, and its answer was lost.
     let window = Window::finish(&flow, json!({})).await;
     window.script(&flow, "exchange", json!({ "times": 1, "drop": "after" })).await;
@@ -375,7 +384,8 @@ async fn a_number_that_stays_in_the_phones_app_is_never_registered() {
         let window = Window::finish(&flow, shared.clone()).await;
         window.script(&flow, step, json!({ "graph_code": code })).await;
         let connected = window.connect(&flow).await;
-        outcomes[case] = json!({ "then": connected.health(&flow).await, "checked": connected.check(&flow).await });
+        outcomes[case] =
+            json!({ "then": connected.health(&flow).await, "checked": connected.check(&flow).await });
         flow.pump().await;
     }
     let window = Window::finish(&flow, shared).await;
@@ -514,7 +524,10 @@ async fn whoever_dies_on_the_way_registers_no_number_twice() {
         let is_shared = number["is_on_biz_app"] == true;
         assert_eq!(calls["register"], u64::from(!is_shared), "{calls:#}");
         // Meta refuses the second time, which is how we know of the first.
-        assert_eq!(window.at_meta(&flow).await["shared"].as_array().unwrap().len(), 2 * usize::from(is_shared));
+        assert_eq!(
+            window.at_meta(&flow).await["shared"].as_array().unwrap().len(),
+            2 * usize::from(is_shared)
+        );
 
         // Everything was done, and the queue did not hear of it.
         let renamed = json!({ "name": "Vendas" });
@@ -620,7 +633,9 @@ async fn an_account_goes_on_when_the_connection_that_hears_of_it_is_removed() {
 #[tokio::test]
 async fn a_connection_by_token_has_our_app_hear_of_its_account() {
     let flow = start().await;
-    for (refused, state) in [(false, json!(["connected", null])), (true, json!(["degraded", "not_subscribed"]))] {
+    for (refused, state) in
+        [(false, json!(["connected", null])), (true, json!(["degraded", "not_subscribed"]))]
+    {
         let (number, waba_id, token) = (new_account(), new_account(), new_word("EAA"));
         flow.sandbox
             .post(
@@ -643,7 +658,8 @@ async fn a_connection_by_token_has_our_app_hear_of_its_account() {
         flow.pump().await;
         let connected = Connected::of(&made);
         assert_eq!(connected.health(&flow).await, state);
-        let calls = async || flow.sandbox.get("signups").await["calls"][format!("subscribe {waba_id}")].clone();
+        let calls =
+            async || flow.sandbox.get("signups").await["calls"][format!("subscribe {waba_id}")].clone();
         assert_eq!(calls().await, 1);
         connected.check(&flow).await;
         flow.pump().await;

@@ -51,10 +51,8 @@ pub(super) async fn token_by_query(sandbox: Shared, RawQuery(query): RawQuery) -
 async fn exchange(sandbox: Shared, request: &[u8]) -> Response {
     let asked: HashMap<String, String> = url::form_urlencoded::parse(request).into_owned().collect();
     let code = asked.get("code").cloned().unwrap_or_default();
-    call(&sandbox, &format!("exchange {code}"), async {
-        redeem(&sandbox, &asked).map(Json).into_response()
-    })
-    .await
+    call(&sandbox, &format!("exchange {code}"), async { redeem(&sandbox, &asked).map(Json).into_response() })
+        .await
 }
 
 fn redeem(sandbox: &Sandbox, asked: &HashMap<String, String>) -> Result<Value, GraphError> {
@@ -166,12 +164,7 @@ pub(super) async fn register(
 }
 
 /// `POST /{PNID}/smb_app_data`.
-pub(super) async fn share(
-    sandbox: Shared,
-    Path((_, id)): Node,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(super) async fn share(sandbox: Shared, Path((_, id)): Node, headers: HeaderMap, body: Bytes) -> Response {
     let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
     let what = asked["sync_type"].as_str().unwrap_or_default();
     call(&sandbox, &format!("{what} {id}"), async {

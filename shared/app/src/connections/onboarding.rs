@@ -44,12 +44,7 @@ pub(super) enum Standing {
 ///
 /// # Errors
 /// Database errors only.
-pub(super) async fn begin_again(
-    app: &App,
-    tx: &mut TenantTx,
-    id: ConnectionId,
-    given: &Given,
-) -> Result<()> {
+pub(super) async fn begin_again(app: &App, tx: &mut TenantTx, id: ConnectionId, given: &Given) -> Result<()> {
     let way = if given.access_token.is_some() || given.app_secret.is_some() {
         // Of which app they are, nobody said.
         rows::set_app(tx, id, None, None, false).await?;
@@ -94,9 +89,7 @@ fn of(progress: &Progress) -> Standing {
             }
         };
     match &progress.failure {
-        Some(reason) => {
-            Standing::Failed { reason: reason.clone(), works: progress.way == Onboarding::Token }
-        }
+        Some(reason) => Standing::Failed { reason: reason.clone(), works: progress.way == Onboarding::Token },
         None if is_done => Standing::Done { missed: progress.missed.clone() },
         None => Standing::Underway,
     }
@@ -309,7 +302,10 @@ fn not_subscribed(_: &SendError, _: DateTime<Utc>) -> Refusal {
 fn subscription_refused(error: &SendError, _: DateTime<Utc>) -> Refusal {
     let fault = error.fault();
     let is_unverified = fault.code == "2200"
-        || [Some(&fault.title), fault.detail.as_ref()].into_iter().flatten().any(|text| text.contains("(#2200)"));
+        || [Some(&fault.title), fault.detail.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains("(#2200)"));
     any_refused(error, if is_unverified { "webhook_unverified" } else { "subscription_refused" })
 }
 

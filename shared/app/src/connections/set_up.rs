@@ -105,9 +105,7 @@ async fn introduce(app: &App, scope: CompanyScope, connection: &Connection, atte
         None => Ok(()),
     };
     let standing = match (told, &channel) {
-        (Ok(()), Channel::WhatsAppCloud(number)) => {
-            onboarding::run(app, scope, connection, number).await?
-        }
+        (Ok(()), Channel::WhatsAppCloud(number)) => onboarding::run(app, scope, connection, number).await?,
         (Ok(()), _) => Ok(Standing::Done { missed: None }),
         (Err(error), _) => Err(error),
     };

@@ -4,6 +4,8 @@
 //! A code lives 30 seconds and works once. What it was exchanged for is kept, sealed, before anything else is asked: whoever
 //! repeats the request, for an answer was lost or another number was meant, goes on with it.
 
+use std::time::Duration;
+
 use db::connections::{Connection, NewConnection};
 use domain::ConnectionId;
 use domain::connection::{ConnectionKind, Onboarding};
@@ -38,6 +40,9 @@ const ID_DIGITS: usize = 32;
 
 /// Digits of the PIN of a number.
 const PIN_DIGITS: usize = 6;
+
+/// For so long each of two questions waits for its answer: with the exchange, less than a request to us may take.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Who fails when Meta does.
 const META: &str = "Meta";
@@ -79,10 +84,9 @@ pub async fn sign_up(
     identity.require(Permission::ManageConnections)?;
     check(&asked)?;
     let code_hash = hash_secret(asked.code.expose_secret());
-    let request = Request {
-        hash: json!([code_hash, asked.waba_id, asked.phone_number_id, asked.pin.is_some()]),
-        key,
-    };
+    // Of a PIN a hash would say all.
+    let request =
+        Request { hash: json!([code_hash, asked.waba_id, asked.phone_number_id, asked.pin.is_some()]), key };
     if let Some(known) = request.known(app, identity).await? {
         return Ok(known);
     }
@@ -101,9 +105,8 @@ fn check(asked: &SignUp) -> Result<()> {
         return Err(Error::invalid("code", format!("1 to {CODE_CHARS} visible ASCII characters")));
     }
     // They become parts of addresses.
-    let is_id = |id: &str| {
-        (1..=ID_DIGITS).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())
-    };
+    let is_id =
+        |id: &str| (1..=ID_DIGITS).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
     if !is_id(&asked.waba_id) {
         return Err(Error::invalid("waba_id", "digits"));
     }
@@ -214,15 +217,16 @@ async fn number_of(
     token: &SecretString,
     asked: &SignUp,
 ) -> Result<AccountNumber> {
-    let client = WhatsAppCloud::new(&app.settings.graph_base_url, app.http().clone());
+    let client = WhatsAppCloud::new(&app.settings.graph_base_url, app.http().clone()).with_timeout(PATIENCE);
     let granted = client.granted(meta, token).await.map_err(unanswered)?;
     if !granted.covers(&meta.id, &asked.waba_id) {
         return Err(not_granted());
     }
-    let numbers = client.account_numbers(token, &asked.waba_id).await.map_err(|error| match error.remedy() {
-        Remedy::RetryAfter | Remedy::Unknown => unanswered(error),
-        Remedy::WaitForWindow | Remedy::FixAndResend | Remedy::GiveUp => not_granted(),
-    })?;
+    let numbers =
+        client.account_numbers(token, &asked.waba_id).await.map_err(|error| match error.remedy() {
+            Remedy::RetryAfter | Remedy::Unknown => unanswered(error),
+            Remedy::WaitForWindow | Remedy::FixAndResend | Remedy::GiveUp => not_granted(),
+        })?;
     match &asked.phone_number_id {
         Some(id) => numbers.into_iter().find(|number| number.id == *id).ok_or_else(|| Error::Rule {
             code: "number_not_in_account",

@@ -37,7 +37,7 @@ impl Granted {
             let mut of_name = self.scopes.iter().filter(|(scope, _)| scope == name);
             of_name.any(|(_, accounts)| accounts.is_empty() || accounts.iter().any(|id| id == waba_id))
         };
-        self.is_valid && self.app_id.as_deref() == Some(app_id) && SCOPES.iter().all(|name| is_granted(&name))
+        self.is_valid && self.app_id.as_deref() == Some(app_id) && SCOPES.iter().all(is_granted)
     }
 }
 
@@ -101,11 +101,16 @@ impl WhatsAppCloud {
         }
         let accounts = |scope: &Value| list(scope, "target_ids").iter().filter_map(as_text).collect();
         let granular = list(data, "granular_scopes").iter();
-        Ok(Granted {
-            is_valid: data["is_valid"].as_bool().unwrap_or(false),
-            app_id: text(data, "app_id"),
-            scopes: granular.filter_map(|scope| Some((text(scope, "scope")?, accounts(scope)))).collect(),
-        })
+        let mut scopes: Vec<(String, Vec<String>)> =
+            granular.filter_map(|scope| Some((text(scope, "scope")?, accounts(scope)))).collect();
+        // A right that stands here alone is one to every account.
+        for name in list(data, "scopes").iter().filter_map(as_text) {
+            if scopes.iter().all(|(known, _)| *known != name) {
+                scopes.push((name, Vec::new()));
+            }
+        }
+        let is_valid = data["is_valid"].as_bool().unwrap_or(false);
+        Ok(Granted { is_valid, app_id: text(data, "app_id"), scopes })
     }
 
     /// The numbers of an account.

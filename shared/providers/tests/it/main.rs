@@ -12,6 +12,7 @@ mod split;
 mod whatsapp_client;
 mod whatsapp_errors;
 mod whatsapp_fixtures;
+mod whatsapp_signup;
 
 /// The text of a fixture, `folder/name.json`.
 fn fixture(path: &str) -> String {
