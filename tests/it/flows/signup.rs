@@ -214,7 +214,13 @@ async fn another_token_replaces_the_one_that_was_known() {
     let window = Window::finish(&flow, json!({})).await;
     let connected = window.connect(&flow).await;
     let renamed = json!({ "name": "Vendas" });
-    let _named = flow.api(Method::PATCH, &connected.path, Some(&renamed)).await.expect_status(200);
+    let named = flow.api(Method::PATCH, &connected.path, Some(&renamed)).await.expect_status(200).body;
+    flow.pump().await;
+    // The process of the webhook remembers the token before, and from here on is another than the one that writes routes.
+    let stranger = testkit::http_client().get(named["webhook_url"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(stranger.status(), 403);
+    let died = flow.unless(flow.api(Method::GET, &connected.path, None), async || true).await;
+    assert!(died.is_none());
     let before = connected.row(&flow).await;
     let code = choose(&flow, json!({ "waba_id": window.waba_id })).await;
     let body = json!({ "code": code, "waba_id": window.waba_id, "phone_number_id": window.number });
