@@ -327,6 +327,21 @@ async fn which_of_several_numbers_may_be_said_afterwards() {
     flow.pump().await;
     let all = flow.sandbox.get("signups").await["calls"].take();
     assert_eq!(all[format!("exchange {code}")], 1);
+
+    // The only one is meant, and of several the only one that the phone's app shares.
+    let only = Window::finish(&flow, json!({})).await;
+    let made = flow.api(Method::POST, PATH, Some(&only.body_without_number())).await.expect_status(201).body;
+    assert_eq!(made["phone_number_id"], only.number.as_str());
+    let shared = new_account();
+    let mut numbers = json!([number(&shared, "5562988880003"), number(&new_account(), "5562988880004")]);
+    numbers[0]["is_on_biz_app"] = json!(true);
+    let waba_id = new_account();
+    let code = choose(&flow, json!({ "waba_id": waba_id, "numbers": numbers })).await;
+    let body = json!({ "code": code, "waba_id": waba_id });
+    let made = flow.api(Method::POST, PATH, Some(&body)).await.expect_status(201).body;
+    assert_eq!(made["phone_number_id"], shared.as_str());
+    flow.pump().await;
+    assert_eq!(Connected::of(&made).health(&flow).await, json!(["connected", null]));
     flow.end().await;
 }
 
@@ -432,6 +447,13 @@ async fn what_meta_refuses_on_the_way_is_shown_and_gone_for_again() {
             "refused": refused, "asked": asked, "checked": checked, "then": connected.health(&flow).await,
         });
     }
+    // Meta called the connection's address, and was not answered as it should be.
+    let unheard = Window::finish(&flow, json!({})).await;
+    let message = "(#2200) Callback verification failed with the following errors: HTTP Status Code = 502";
+    let error = json!({ "error": { "message": message, "type": "OAuthException", "code": 2200 } });
+    unheard.script(&flow, "subscribe", json!({ "times": 1, "status": 400, "body": error })).await;
+    let connected = unheard.connect(&flow).await;
+    outcomes["webhook not reached"] = json!({ "refused": connected.health(&flow).await });
     let unverified = Window::finish(&flow, json!({ "unverified": true })).await;
     let connected = unverified.connect(&flow).await;
     let refused = connected.health(&flow).await;
