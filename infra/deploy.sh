@@ -6,7 +6,8 @@
 #   infra/deploy.sh staging network          one of: network, database, application, observability
 #
 # The application needs PUBLIC_URL (https://app.example.com), OPENAI_KEY_SECRET_ARN, MAIL_FROM and MAIL_IDENTITY_ARN, and
-# takes ALLOWED_ORIGINS, WEBHOOKS_URL, GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET_ARN, FACEBOOK_APP_ID, FACEBOOK_APP_SECRET_ARN;
+# takes ALLOWED_ORIGINS, WEBHOOKS_URL, GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET_ARN, FACEBOOK_APP_ID, FACEBOOK_APP_SECRET_ARN,
+# META_APP_ID, META_APP_SECRET_ARN;
 # observability takes ALARM_EMAIL. What is taken and not set stays as it was; set to nothing, it is taken away.
 # REGION defaults to us-east-1. What a stack needs of another one is read from that one's outputs.
 set -euo pipefail
@@ -85,6 +86,8 @@ main() {
             take GoogleClientSecretArn GOOGLE_CLIENT_SECRET_ARN
             take FacebookAppId FACEBOOK_APP_ID
             take FacebookAppSecretArn FACEBOOK_APP_SECRET_ARN
+            take MetaAppId META_APP_ID
+            take MetaAppSecretArn META_APP_SECRET_ARN
             take MediaEndpoint MEDIA_ENDPOINT
             take MediaStoreBucket MEDIA_STORE_BUCKET
             take MediaStoreRegion MEDIA_STORE_REGION

@@ -1,8 +1,10 @@
 //! `/connections`: accounts with messaging providers. What opens them comes in, and never goes out again.
 //!
-//! Rooms: here the accounts · `health` how they fare. [`crate::templates`] are of this group, too.
+//! Rooms: here the accounts · `signup` numbers that come by Meta's own window · `health` how they fare.
+//! [`crate::templates`] are of this group, too.
 
 mod health;
+mod signup;
 
 use app::App;
 use app::connections::account::Given;
@@ -39,6 +41,7 @@ pub fn router() -> Group {
         .routes(routes!(qr))
         .merge(health::router())
         .merge(crate::templates::router())
+        .merge(signup::router())
 }
 
 /// A connection. Its secrets are never shown.

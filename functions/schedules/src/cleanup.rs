@@ -16,6 +16,7 @@ pub async fn run(app: App) -> Result<(), LambdaError> {
             cleanup.login_sessions = cleaned.login_sessions,
             cleanup.account_tokens = cleaned.account_tokens,
             cleanup.idempotency_keys = cleaned.idempotency_keys,
+            cleanup.embedded_signups = cleaned.embedded_signups,
             "cleaned up"
         );
         Ok(())

@@ -109,6 +109,7 @@ pub async fn deploy(
     verify.send().await.context("cannot verify the address that mails come from")?;
     let secrets = Secrets(aws_sdk_secretsmanager::Client::new(&configuration));
     let database_secret = secrets.create("database", &database_json(&database.application)).await?;
+    let app_secret = secrets.create("facebook", sandbox::FACEBOOK_APP_SECRET).await?;
     let mut parameters = vec![
         ("DatabaseSecretArn", database_secret.clone()),
         (
@@ -124,7 +125,10 @@ pub async fn deploy(
         ("GoogleClientSecretArn", secrets.create("google", sandbox::GOOGLE_CLIENT_SECRET).await?),
         ("GoogleBaseUrl", sandbox::google_url(ports)),
         ("FacebookAppId", sandbox::FACEBOOK_APP_ID.to_owned()),
-        ("FacebookAppSecretArn", secrets.create("facebook", sandbox::FACEBOOK_APP_SECRET).await?),
+        ("FacebookAppSecretArn", app_secret.clone()),
+        // One application for both.
+        ("MetaAppId", sandbox::FACEBOOK_APP_ID.to_owned()),
+        ("MetaAppSecretArn", app_secret),
         ("FacebookBaseUrl", sandbox::facebook_url(ports)),
         ("FacebookGraphBaseUrl", sandbox::facebook_url(ports)),
         ("GraphBaseUrl", sandbox::graph_url(ports)),

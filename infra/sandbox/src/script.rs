@@ -32,6 +32,10 @@ pub(crate) enum Target {
     /// An accepted message: a `graph_code` here makes it fail after the 200, by webhook.
     #[serde(rename = "graph.status")]
     GraphStatus,
+    /// Embedded Signup and what follows it; `contains` is looked for in `exchange CODE`, `debug_token WABA`,
+    /// `phone_numbers WABA`, `subscribe WABA`, `register PNID`, `smb_app_state_sync PNID` and `history PNID`.
+    #[serde(rename = "graph.signup")]
+    GraphSignup,
     /// `POST /chat/completions`.
     #[serde(rename = "openai.chat")]
     OpenAiChat,
@@ -78,6 +82,7 @@ impl Target {
             Self::GraphMedia => "graph.media",
             Self::GraphTemplates => "graph.templates",
             Self::GraphStatus => "graph.status",
+            Self::GraphSignup => "graph.signup",
             Self::OpenAiChat => "openai.chat",
             Self::OpenAiEmbeddings => "openai.embeddings",
             Self::GoogleAuth => "google.auth",
@@ -256,6 +261,7 @@ fn scripted(target: Target, rule: &Rule, request: &[u8]) -> Response {
             | Target::GraphMedia
             | Target::GraphTemplates
             | Target::GraphStatus
+            | Target::GraphSignup
             | Target::FacebookDialog
             | Target::FacebookToken
             | Target::FacebookMe

@@ -1,4 +1,5 @@
-//! What has had its time goes: sessions that ended, mailed links that ran out, keys of repeated requests.
+//! What has had its time goes: sessions that ended, mailed links that ran out, keys of repeated requests, tokens of sign-ups that
+//! were not repeated.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -13,6 +14,9 @@ const TOKENS_FOR: TimeDelta = TimeDelta::days(1);
 
 /// The key of a request is kept for so long: nobody repeats a request after a week.
 const IDEMPOTENCY_KEYS_FOR: TimeDelta = TimeDelta::days(7);
+
+/// The token that a code of Embedded Signup was exchanged for is kept for so long: until then what failed may be repeated.
+pub(crate) const SIGNUPS_FOR: TimeDelta = TimeDelta::hours(1);
 
 /// Rows that one transaction deletes at most.
 const BATCH: i64 = 1_000;
@@ -29,6 +33,8 @@ pub struct Cleaned {
     pub account_tokens: u64,
     /// Keys of requests.
     pub idempotency_keys: u64,
+    /// Tokens of Embedded Signup that nobody came back for, or that connections have.
+    pub embedded_signups: u64,
 }
 
 /// Deletes what has had its time, until all is gone or `deadline` is near.
@@ -44,11 +50,13 @@ pub async fn run(app: &App, deadline: DateTime<Utc>) -> Result<Cleaned> {
         let sessions = db::login_sessions::delete_over(&mut tx, now - SESSIONS_FOR, BATCH).await?;
         let tokens = db::account_tokens::delete_expired(&mut tx, now - TOKENS_FOR, BATCH).await?;
         let keys = db::idempotency::delete_older(&mut tx, now - IDEMPOTENCY_KEYS_FOR, BATCH).await?;
+        let signups = db::embedded_signups::delete_older(&mut tx, now - SIGNUPS_FOR, BATCH).await?;
         tx.commit().await?;
         cleaned.login_sessions += sessions;
         cleaned.account_tokens += tokens;
         cleaned.idempotency_keys += keys;
-        if sessions + tokens + keys == 0 {
+        cleaned.embedded_signups += signups;
+        if sessions + tokens + keys + signups == 0 {
             break;
         }
     }

@@ -4,16 +4,19 @@
 //! about by a job of the same transaction, which reads the row as it stands then: whoever dies in between is followed by
 //! somebody who does the same again.
 //!
-//! Rooms: here what people do · [`account`] what each kind of account is made of · [`health`] how it fares · [`set_up`] what
-//! follows elsewhere.
+//! Rooms: here what people do · [`account`] what each kind of account is made of · [`signup`] numbers that come by Meta's
+//! Embedded Signup · [`health`] how it fares · [`set_up`] what follows elsewhere · `onboarding` what Meta has to be asked
+//! before a number works.
 
 pub mod account;
 pub mod health;
+mod onboarding;
 pub mod set_up;
+pub mod signup;
 
 use db::TenantTx;
 use db::connections::{Connection, NewConnection};
-use domain::connection::ConnectionKind;
+use domain::connection::{ConnectionKind, Onboarding};
 use domain::event::Event;
 use domain::health::{Finding, Obstacle};
 use domain::job::Job;
@@ -137,6 +140,9 @@ pub async fn create(
     }
     require_persona(&mut tx, new.persona_id).await?;
     db::connections::insert(&mut tx, &row, now).await?;
+    if new.kind == ConnectionKind::WhatsappCloud {
+        db::connection_onboardings::begin(&mut tx, id, Onboarding::Token, now).await?;
+    }
     let detail = json!({ "kind": new.kind, "name": name });
     let object = ("connection", Some(id.0));
     audit::record(app, &mut tx, By::Caller(identity), "connection.created", object, detail).await?;
@@ -182,6 +188,9 @@ pub async fn change(app: &App, identity: &Identity, id: ConnectionId, change: Ch
     if account.access_token.is_some() {
         health::token_replaced(app, &mut tx, id, &mut outgoing).await?;
     }
+    if !change.given.is_empty() && row.kind == ConnectionKind::WhatsappCloud {
+        onboarding::begin_again(app, &mut tx, id, &change.given).await?;
+    }
     let detail = json!({
         "name": change.name, "persona_id": change.persona_id, "account": !change.given.is_empty(),
     });
@@ -223,6 +232,9 @@ pub async fn delete(app: &App, identity: &Identity, id: ConnectionId) -> Result<
     audit::record(app, &mut tx, By::Caller(identity), "connection.deleted", object, detail).await?;
     let mut outgoing = Outgoing::default();
     outgoing.job(identity.scope, Job::SetUpConnection { connection_id: id })?;
+    if let Some(heir) = db::connection_onboardings::end(&mut tx, id).await? {
+        outgoing.job(identity.scope, Job::SetUpConnection { connection_id: heir })?;
+    }
     let version = known.version + 1;
     outgoing.event(identity.scope, Event::ConnectionChanged { connection_id: id, version })?;
     outbox::commit(app, tx, outgoing).await

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use db::Db;
 use providers::guard::Guard;
 use providers::oauth;
+use providers::oauth::facebook::AppCredentials;
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
@@ -89,6 +90,10 @@ pub struct Settings {
     pub facebook: Application,
     /// Where Facebook's log-in page is; Graph has an address of its own, for this.
     pub facebook_graph_base_url: String,
+    /// Our application at Meta, by which numbers come (Embedded Signup); empty for none.
+    pub meta_app_id: String,
+    /// Secret with its app secret.
+    pub meta_app_secret: String,
     /// Which installation this is; part of every token.
     pub environment: String,
     /// Origin under which people reach panel and API, without a slash at its end.
@@ -297,6 +302,18 @@ impl App {
                 oauth::Client::facebook(registration, endpoints, http)
             }
         })
+    }
+
+    /// Our application at Meta; `None` when this installation has none.
+    ///
+    /// # Errors
+    /// When its secret cannot be read.
+    pub async fn meta_app(&self) -> Result<Option<AppCredentials>> {
+        if self.settings.meta_app_id.is_empty() {
+            return Ok(None);
+        }
+        let secret = self.secrets.get(&self.settings.meta_app_secret).await.map_err(internal)?;
+        Ok(Some(AppCredentials { id: self.settings.meta_app_id.clone(), secret }))
     }
 
     /// The HTTP client of all providers: connections are reused, redirects are not followed.

@@ -17,6 +17,9 @@ const BATCH: i64 = 100;
 /// How much of its time the renewal leaves unused: the next run goes on.
 const MARGIN: TimeDelta = TimeDelta::seconds(10);
 
+/// The column of the PIN by which a number is registered.
+pub(crate) const REGISTRATION_PIN: &str = "registration_pin";
+
 /// Where a sealed value stands: it opens nowhere else.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -35,6 +38,16 @@ impl Place {
     /// An attribute of a webhook route.
     pub fn route(company_id: CompanyId, route_key: &str, column: &'static str) -> Self {
         Self { company: company_id.to_string(), table: "webhook-routes", column, row: route_key.to_owned() }
+    }
+
+    /// The token of a code of Embedded Signup.
+    pub fn signup(company_id: CompanyId, code_hash: &str) -> Self {
+        Self {
+            company: company_id.to_string(),
+            table: "embedded_signups",
+            column: "access_token",
+            row: code_hash.to_owned(),
+        }
     }
 
     fn parts(&self) -> [&str; 4] {
@@ -137,6 +150,10 @@ async fn renew_connection(app: &App, row: &SealedColumns) -> Result<SealedColumn
         access_token: renewed(&row.access_token, "access_token").await?,
         app_secret: renewed(&row.app_secret, "app_secret").await?,
         verify_token: renewed(&row.verify_token, "verify_token").await?,
+        registration_pin: match &row.registration_pin {
+            Some(pin) => Some(renewed(pin, REGISTRATION_PIN).await?),
+            None => None,
+        },
     })
 }
 

@@ -285,7 +285,8 @@ pub async fn delete(
     let company_id = tx.company_id();
     let done = sqlx::query!(
         "UPDATE connections SET deleted_at = $3, access_token = $4, app_secret = $5, verify_token = $6,
-                state = 'down', state_reason = NULL, state_since = $3, version = version + 1, updated_at = $3
+                registration_pin = NULL, state = 'down', state_reason = NULL, state_since = $3, version = version + 1,
+                updated_at = $3
          WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL",
         company_id.0,
         id.0,
@@ -297,6 +298,22 @@ pub async fn delete(
     .execute(tx.connection())
     .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// The connection of a number of WhatsApp's Cloud API.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_number(tx: &mut TenantTx, phone_number_id: &str) -> Result<Option<ConnectionId>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT id AS "id: ConnectionId" FROM connections
+           WHERE company_id = $1 AND kind = 'whatsapp_cloud' AND provider_account = $2 AND deleted_at IS NULL"#,
+        company_id.0,
+        phone_number_id
+    )
+    .fetch_optional(tx.connection())
+    .await?)
 }
 
 /// The connections of a kind.
@@ -344,6 +361,8 @@ pub struct SealedColumns {
     pub app_secret: String,
     /// Sealed.
     pub verify_token: String,
+    /// Sealed, where there is one.
+    pub registration_pin: Option<String>,
 }
 
 /// Lists connections of all companies with a column that another key than `key_id` sealed, in the order of their keys,
@@ -360,11 +379,12 @@ pub async fn list_sealed_otherwise(
     let (after_company, after_id) = after.unzip();
     Ok(sqlx::query_as!(
         SealedColumns,
-        r#"SELECT company_id AS "company_id: CompanyId", id AS "id: ConnectionId", access_token, app_secret, verify_token
+        r#"SELECT company_id AS "company_id: CompanyId", id AS "id: ConnectionId", access_token, app_secret, verify_token,
+                  registration_pin
            FROM connections
            WHERE ($2::uuid IS NULL OR (company_id, id) > ($2, $3))
              AND (split_part(access_token, '.', 2) <> $1 OR split_part(app_secret, '.', 2) <> $1
-                  OR split_part(verify_token, '.', 2) <> $1)
+                  OR split_part(verify_token, '.', 2) <> $1 OR split_part(registration_pin, '.', 2) <> $1)
            ORDER BY company_id, id LIMIT $4"#,
         key_id,
         after_company.map(|id| id.0),
@@ -381,8 +401,9 @@ pub async fn list_sealed_otherwise(
 /// Database errors only.
 pub async fn replace_sealed(tx: &mut SystemTx, old: &SealedColumns, new: &SealedColumns) -> Result<bool> {
     let done = sqlx::query!(
-        "UPDATE connections SET access_token = $3, app_secret = $4, verify_token = $5
-         WHERE company_id = $1 AND id = $2 AND access_token = $6 AND app_secret = $7 AND verify_token = $8",
+        "UPDATE connections SET access_token = $3, app_secret = $4, verify_token = $5, registration_pin = $9
+         WHERE company_id = $1 AND id = $2 AND access_token = $6 AND app_secret = $7 AND verify_token = $8
+           AND registration_pin IS NOT DISTINCT FROM $10",
         old.company_id.0,
         old.id.0,
         new.access_token,
@@ -390,7 +411,9 @@ pub async fn replace_sealed(tx: &mut SystemTx, old: &SealedColumns, new: &Sealed
         new.verify_token,
         old.access_token,
         old.app_secret,
-        old.verify_token
+        old.verify_token,
+        new.registration_pin,
+        old.registration_pin
     )
     .execute(tx.connection())
     .await?;

@@ -3,8 +3,8 @@
 //! Rooms: [`tx`] pools and transactions, each of which sees one company, one principal, or the relay's outbox · one
 //! file of queries a resource: of customers [`contacts`], [`contact_fields`], [`tabulations`], [`lists`], [`segments`],
 //! [`merges`], [`erasures`], [`imports`], [`exports`]; of the inbox [`conversations`], [`quick_replies`], [`messages`],
-//! [`media`], [`sessions`], [`turns`], [`connections`], [`templates`], [`personas`]; of boards [`boards`], [`board_stages`],
-//! [`leads`], [`lead_history`]; of accounts [`users`], [`companies`], [`members`], [`departments`], [`invitations`],
+//! [`media`], [`sessions`], [`turns`], [`connections`], [`connection_onboardings`], [`embedded_signups`], [`templates`],
+//! [`personas`]; of boards [`boards`], [`board_stages`], [`leads`], [`lead_history`]; of accounts [`users`], [`companies`], [`members`], [`departments`], [`invitations`],
 //! [`api_keys`], [`identities`], [`login_sessions`], [`account_tokens`] · [`audit`] who did what · [`journal`] what
 //! providers told us · [`outbox`] what has to leave · [`idempotency`] repeated POSTs · [`error`] what can go wrong.
 //!
@@ -19,11 +19,13 @@ pub mod audit;
 pub mod board_stages;
 pub mod boards;
 pub mod companies;
+pub mod connection_onboardings;
 pub mod connections;
 pub mod contact_fields;
 pub mod contacts;
 pub mod conversations;
 pub mod departments;
+pub mod embedded_signups;
 pub mod erasures;
 pub mod error;
 pub mod exports;

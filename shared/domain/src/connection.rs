@@ -91,6 +91,18 @@ impl ConnectionState {
     }
 }
 
+/// How a number of WhatsApp gets to the Cloud API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Onboarding {
+    /// Somebody registered it, and gave us a token.
+    Token,
+    /// Embedded Signup: we register it.
+    Registration,
+    /// Embedded Signup: it stays in the WhatsApp Business app as well, and is never registered.
+    Coexistence,
+}
+
 /// The text names no kind of connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no kind of connection")]

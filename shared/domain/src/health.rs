@@ -33,6 +33,20 @@ pub enum Obstacle {
     Unpaid,
     /// The provider stopped the number for what it sent.
     SenderBlocked,
+    /// Meta did not get the answer that it wants from our webhook.
+    WebhookUnverified,
+    /// Meta does not let our app hear of the account.
+    SubscriptionRefused,
+    /// The number has another PIN, of two-step verification.
+    PinMismatch,
+    /// Wrong PINs were tried too often: Meta takes none for a while.
+    PinBlocked,
+    /// The number was not verified at Meta.
+    NumberUnverified,
+    /// The number was registered too often: Meta takes it again after 72 hours.
+    RegistrationLimited,
+    /// Meta refuses to register the number, for another reason.
+    RegistrationRefused,
     /// The gateway's address is none that may be called.
     AddressRefused,
     /// The gateway does not know the instance, or refuses to speak of it.
@@ -47,6 +61,8 @@ pub enum Obstacle {
     LinkClosed,
     /// The device is being linked: a person has to act, or wait.
     Linking,
+    /// Steps are left before it works, which a job goes for.
+    SettingUp,
     /// The provider found fault with the account, and limits it or is about to.
     AccountRestricted,
     /// Customers block and report the number.
@@ -55,6 +71,14 @@ pub enum Obstacle {
     TokenExpiring,
     /// The provider did not answer.
     Unreachable,
+    /// Our app may not hear of the account: the number works, and what comes in may not reach us.
+    NotSubscribed,
+    /// The phone's app does not share what it knows.
+    SharingRefused,
+    /// The contacts of the phone's app do not come.
+    ContactsMissed,
+    /// The history of the phone's app does not come.
+    HistoryMissed,
 }
 
 impl Obstacle {
@@ -96,8 +120,24 @@ impl Obstacle {
         Self::TokenExpiring,
     ];
 
+    /// Those that the way of a number to us leaves: what is written down of that is what is true.
+    pub const OF_SETUP: [Self; 12] = [
+        Self::WebhookUnverified,
+        Self::SubscriptionRefused,
+        Self::PinMismatch,
+        Self::PinBlocked,
+        Self::NumberUnverified,
+        Self::RegistrationLimited,
+        Self::RegistrationRefused,
+        Self::SettingUp,
+        Self::NotSubscribed,
+        Self::SharingRefused,
+        Self::ContactsMissed,
+        Self::HistoryMissed,
+    ];
+
     /// Every one, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 35] = [
         Self::AccountDeleted,
         Self::AccountDisabled,
         Self::AccountSuspended,
@@ -110,6 +150,13 @@ impl Obstacle {
         Self::NumberUnregistered,
         Self::Unpaid,
         Self::SenderBlocked,
+        Self::WebhookUnverified,
+        Self::SubscriptionRefused,
+        Self::PinMismatch,
+        Self::PinBlocked,
+        Self::NumberUnverified,
+        Self::RegistrationLimited,
+        Self::RegistrationRefused,
         Self::AddressRefused,
         Self::InstanceRefused,
         Self::PhoneBarred,
@@ -117,19 +164,29 @@ impl Obstacle {
         Self::CodeLimit,
         Self::LinkClosed,
         Self::Linking,
+        Self::SettingUp,
         Self::AccountRestricted,
         Self::QualityLow,
         Self::TokenExpiring,
         Self::Unreachable,
+        Self::NotSubscribed,
+        Self::SharingRefused,
+        Self::ContactsMissed,
+        Self::HistoryMissed,
     ];
 
     /// How a connection stands with it in its way.
     pub fn state(self) -> ConnectionState {
         match self {
-            Self::Linking => ConnectionState::Connecting,
-            Self::AccountRestricted | Self::QualityLow | Self::TokenExpiring | Self::Unreachable => {
-                ConnectionState::Degraded
-            }
+            Self::Linking | Self::SettingUp => ConnectionState::Connecting,
+            Self::AccountRestricted
+            | Self::QualityLow
+            | Self::TokenExpiring
+            | Self::Unreachable
+            | Self::NotSubscribed
+            | Self::SharingRefused => ConnectionState::Degraded,
+            // Nothing suffers from it.
+            Self::ContactsMissed | Self::HistoryMissed => ConnectionState::Connected,
             _ => ConnectionState::Down,
         }
     }
@@ -159,6 +216,13 @@ impl Obstacle {
             Self::NumberUnregistered => "number_unregistered",
             Self::Unpaid => "unpaid",
             Self::SenderBlocked => "sender_blocked",
+            Self::WebhookUnverified => "webhook_unverified",
+            Self::SubscriptionRefused => "subscription_refused",
+            Self::PinMismatch => "pin_mismatch",
+            Self::PinBlocked => "pin_blocked",
+            Self::NumberUnverified => "number_unverified",
+            Self::RegistrationLimited => "registration_limited",
+            Self::RegistrationRefused => "registration_refused",
             Self::AddressRefused => "address_refused",
             Self::InstanceRefused => "instance_refused",
             Self::PhoneBarred => "phone_barred",
@@ -166,10 +230,15 @@ impl Obstacle {
             Self::CodeLimit => "code_limit",
             Self::LinkClosed => "link_closed",
             Self::Linking => "linking",
+            Self::SettingUp => "setting_up",
             Self::AccountRestricted => "account_restricted",
             Self::QualityLow => "quality_low",
             Self::TokenExpiring => "token_expiring",
             Self::Unreachable => "unreachable",
+            Self::NotSubscribed => "not_subscribed",
+            Self::SharingRefused => "sharing_refused",
+            Self::ContactsMissed => "contacts_missed",
+            Self::HistoryMissed => "history_missed",
         }
     }
 }
@@ -260,7 +329,8 @@ mod tests {
         let works = |it: &Obstacle| match it.state() {
             ConnectionState::Down => 0,
             ConnectionState::Connecting => 1,
-            _ => 2,
+            ConnectionState::Degraded => 2,
+            ConnectionState::Connected | ConnectionState::Unknown => 3,
         };
         assert!(Obstacle::ALL.is_sorted() && Obstacle::ALL.is_sorted_by_key(works));
         for one in Obstacle::ALL {

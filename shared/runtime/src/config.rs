@@ -50,6 +50,8 @@ pub fn settings() -> Settings {
             base_url: variable_or("FACEBOOK_BASE_URL", "https://www.facebook.com"),
         },
         facebook_graph_base_url: variable_or("FACEBOOK_GRAPH_BASE_URL", "https://graph.facebook.com"),
+        meta_app_id: variable("META_APP_ID"),
+        meta_app_secret: variable("META_APP_SECRET"),
         environment: variable_or("ENVIRONMENT", "local"),
         public_url: variable("PUBLIC_URL"),
         allowed_origins: list("ALLOWED_ORIGINS"),

@@ -44,6 +44,9 @@ pub use queues::Withheld;
 /// The secret that the launcher makes beside the template.
 const OPENAI_KEY_SECRET: &str = "master-ia-local/openai-key";
 
+/// Our application at the sandbox's Meta, and the secret of it that the launcher makes.
+const META_APP: (&str, &str) = ("100000000000099", "master-ia-local/facebook");
+
 /// As many connections as a function has.
 const CONNECTIONS: u32 = 2;
 
@@ -110,6 +113,14 @@ impl Flow {
         });
         let (sandbox, admin, process) = (Sandbox::of(&stack), stack.admin(), Mutex::new(process));
         Self { stack, sandbox, tenant, clock, admin, aws, settings, queues, process, server }
+    }
+
+    /// The same installation without an application at Meta.
+    #[must_use]
+    pub async fn without_meta_app(mut self) -> Self {
+        self.settings.meta_app_id.clear();
+        self.replace_process().await;
+        self
     }
 
     fn app(&self) -> App {
@@ -435,6 +446,8 @@ fn settings(stack: &Stack, cloud: &Cloud, queues: &Queues) -> Settings {
         twilio_webhook_url: stack.webhook_urls.twilio.clone(),
         gateway_webhook_url: stack.webhook_urls.gateway.clone(),
         openai_base_url: format!("{sandbox}/openai/v1"),
+        meta_app_id: META_APP.0.to_owned(),
+        meta_app_secret: META_APP.1.to_owned(),
         environment: "local".to_owned(),
         ..Settings::default()
     }

@@ -7,4 +7,5 @@ mod imports;
 mod outage;
 mod phone;
 mod schedules;
+mod signup;
 mod soak;

@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use cloud::routes::WebhookRoutes;
 use futures::FutureExt as _;
-use sqlx::Row as _;
 use testkit::{Cloud, PATIENCE, Stack, eventually, new_id, new_word};
 
 use crate::inbox::Inbox;
@@ -25,12 +24,15 @@ async fn works(inbox: &Inbox, when: &str) {
 
 /// The keys that connections and routes of a company are sealed with.
 async fn key_ids(stack: &Stack, cloud: &Cloud, inbox: &Inbox) -> BTreeSet<String> {
-    let row = sqlx::query("SELECT access_token, app_secret, verify_token FROM connections WHERE id = $1")
-        .bind(inbox.tenant.connection_id)
-        .fetch_one(&stack.admin())
-        .await
-        .unwrap();
-    let mut sealed: Vec<String> = (0..3).map(|column| row.get(column)).collect();
+    let mut sealed: Vec<String> = sqlx::query_scalar(
+        "SELECT s.sealed FROM connections c,
+                LATERAL unnest(ARRAY[access_token, app_secret, verify_token, registration_pin]) AS s (sealed)
+         WHERE company_id = $1 AND s.sealed IS NOT NULL",
+    )
+    .bind(inbox.tenant.company_id)
+    .fetch_all(&stack.admin())
+    .await
+    .unwrap();
     let routes = WebhookRoutes::new(cloud.aws().clone());
     let table = cloud.output("WebhookRoutesTableName");
     let (company, number) = (inbox.tenant.company_id, &inbox.tenant.phone_number_id);
@@ -48,6 +50,8 @@ async fn a_rotated_master_key_loses_nothing() {
     let secret = cloud.output("MasterKeySecretArn").to_owned();
     let before = cloud.secret(&secret).await;
     let first = Inbox::open(false).await;
+    // One with a PIN.
+    super::signup::sign_up(&first.tenant, &first.sandbox).await;
     works(&first, "before the rotation").await;
     let old_key = key_ids(&stack, &cloud, &first).await;
     assert_eq!(old_key.len(), 1);

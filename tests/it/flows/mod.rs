@@ -36,5 +36,6 @@ mod quick_replies;
 mod segments;
 mod sessions;
 mod shuffled;
+mod signup;
 mod templates;
 mod writing;

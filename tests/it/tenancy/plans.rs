@@ -3,6 +3,7 @@
 use testkit::{Stack, Tenant, TenantOptions};
 use uuid::Uuid;
 
+use crate::history::{SentMessage, insert_customers, insert_sent};
 use crate::plan::{explain, query};
 
 /// A company of twenty thousand contacts, of which a tenth have a tag.
@@ -57,7 +58,19 @@ async fn a_search_enters_its_index_below_row_level_security() {
 
 #[tokio::test]
 async fn what_was_erased_is_looked_up_and_not_searched_for() {
-    let (stack, company_id) = company().await;
+    let stack = Stack::load();
+    let options = TenantOptions { at_sandbox: false, ..TenantOptions::default() };
+    let tenant = Tenant::seed(&stack, options).await;
+    let company_id = tenant.company_id;
+    // Of a table with a page or two PostgreSQL reads everything.
+    let customers = insert_customers(&stack.admin(), &tenant, &["5562999990000".to_owned()]).await;
+    let sent = (0..5_000).map(|n| SentMessage {
+        wa_id: "5562999990000".to_owned(),
+        wamid: format!("wamid.{n}"),
+        at: 1_768_053_600 + n,
+    });
+    insert_sent(&stack.admin(), &tenant, &customers, &sent.collect::<Vec<_>>()).await;
+    sqlx::raw_sql("VACUUM (ANALYZE) messages").execute(&stack.admin()).await.unwrap();
     sqlx::query(
         "INSERT INTO inbound_events (company_id, connection_id, key, kind, payload, received_at)
          SELECT $1, gen_random_uuid(), 'message:' || g, 'message', '{}', now() FROM generate_series(1, 5000) AS g",

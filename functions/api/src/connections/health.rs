@@ -117,7 +117,7 @@ async fn health(
 }
 
 /// Asks the provider how a connection fares. One that does not answer is an answer, too. It is done every day without being
-/// asked.
+/// asked. Where Meta refused a step on the way to a number that works, that step is gone for again.
 #[utoipa::path(post, path = "/connections/{id}/check", tag = "connections", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = HealthBody),

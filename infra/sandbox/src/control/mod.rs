@@ -27,6 +27,7 @@ mod identity;
 pub(crate) mod inbound;
 mod media;
 mod raw;
+mod signups;
 mod templates;
 
 type Shared = State<Arc<Sandbox>>;
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> Router<Arc<Sandbox>> {
         .route("/_sandbox/templates/{id}", post(templates::decide))
         .route("/_sandbox/identity/accounts", get(identity::accounts).post(identity::put_account))
         .route("/_sandbox/identity/google/rotate", post(identity::rotate))
+        .route("/_sandbox/signups", get(signups::list).post(signups::post))
         .route("/_sandbox/webhook", post(raw::post))
         .route("/_sandbox/webhook/pause", post(pause))
         .route("/_sandbox/webhook/resume", post(resume))

@@ -112,10 +112,47 @@ const TABLE: &[(u32, u16, &str, &str)] = &[
     (132_015, 400, "Template is paused", "Template is paused due to low quality."),
     (132_016, 400, "Template is disabled", "Template has been paused too many times and is now disabled."),
     (
+        133_005,
+        400,
+        "Two step verification PIN Mismatch",
+        "The two-step verification PIN provided is incorrect.",
+    ),
+    (
+        133_006,
+        400,
+        "Phone number re-verification needed",
+        "Phone number needs to be verified before registering.",
+    ),
+    (
+        133_008,
+        400,
+        "Too many two step verification PIN guesses",
+        "Too many two-step verification PIN guesses for this phone number.",
+    ),
+    (
         133_010,
         400,
         "Phone number not registered",
         "Phone number not registered on the WhatsApp Business Platform.",
+    ),
+    (
+        133_015,
+        400,
+        "Please wait a few minutes before attempting to register this phone number",
+        "The phone number was deleted recently, and its deletion is not over.",
+    ),
+    (
+        133_016,
+        400,
+        "Account register deregister rate limit exceeded",
+        "Registration or deregistration failed because there were too many attempts for this phone number in a short period of time.",
+    ),
+    (2_593_107, 400, "Synchronization request limit exceeded", "This synchronization was requested before."),
+    (
+        2_593_108,
+        400,
+        "Synchronization request made outside of the allowed time window",
+        "The number came to the platform more than 24 hours ago.",
     ),
 ];
 

@@ -16,6 +16,7 @@ pub(crate) mod media;
 mod messages;
 mod numbers;
 pub(crate) mod progress;
+mod signup;
 pub(crate) mod templates;
 mod validate;
 
@@ -28,16 +29,20 @@ pub(crate) fn routes() -> Router<Arc<Sandbox>> {
         .route("/{version}/{node}/messages", post(messages::post))
         .route("/{version}/{node}/media", post(media::upload))
         .route("/attachments", get(media::download))
-        .route("/{version}/{node}/phone_numbers", get(numbers::of_account))
         .route(
             "/{version}/{node}/message_templates",
             get(templates::list).post(templates::create).delete(templates::delete),
         )
+        .route("/{version}/{node}/phone_numbers", get(signup::phone_numbers))
         .route(
             "/{version}/{node}/subscribed_apps",
-            get(numbers::subscriptions).post(numbers::subscribe).delete(numbers::unsubscribe),
+            get(numbers::subscriptions).post(signup::subscribe).delete(numbers::unsubscribe),
         )
         .route("/{version}/{node}", get(numbers::node).post(numbers::change).delete(media::delete))
+        .route("/{version}/{node}/register", post(signup::register))
+        .route("/{version}/{node}/smb_app_data", post(signup::share))
+        .route("/{version}/oauth/access_token", get(signup::token_by_query).post(signup::token))
+        .route("/{version}/debug_token", get(signup::debug_token))
         .fallback(unknown);
     Router::new().nest("/graph", graph)
 }
@@ -53,7 +58,10 @@ pub(crate) fn token<'a>(world: &World, headers: &'a HeaderMap) -> Result<&'a str
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
-        .filter(|token| world.lines.values().any(|line| line.access_token == *token))
+        .filter(|token| {
+            world.lines.values().any(|line| line.access_token == *token)
+                || world.signups.granted(token).is_some()
+        })
         .ok_or_else(GraphError::token)
         .and_then(|token| if is_taken(world, token) { Ok(token) } else { Err(GraphError::of_code(190)) })
 }

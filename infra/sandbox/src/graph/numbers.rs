@@ -10,7 +10,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::error::GraphError;
-use super::{Shared, media, templates};
+use super::{Shared, media, signup, templates};
 use crate::Line;
 use crate::control::handshake;
 use crate::script::{self, Target};
@@ -40,7 +40,7 @@ pub(crate) async fn node(
                 .lines
                 .values()
                 .find(|line| line.access_token == token && line.phone_number_id == id)
-                .map(|line| only(info(&world, line), parameters.get("fields"))),
+                .map(|line| only(signup::shown(&world, info(&world, line)), parameters.get("fields"))),
         }
     };
     if let Some(number) = number {
@@ -132,8 +132,8 @@ pub(crate) async fn of_account(
         return error.into_response();
     }
     let lines = world.lines.values().filter(|line| line.waba_id == waba_id);
-    let numbers: Vec<Value> = lines.map(|line| info(&world, line)).collect();
-    if numbers.is_empty() {
+    let numbers: Vec<Value> = lines.map(|line| signup::shown(&world, info(&world, line))).collect();
+    if numbers.is_empty() && !world.signups.has_account(&waba_id) {
         return GraphError::unknown_object("get", &waba_id).into_response();
     }
     Json(json!({ "data": numbers, "paging": { "cursors": {} } })).into_response()
@@ -189,6 +189,7 @@ pub(crate) async fn subscribe(
         for id in &ids {
             if let Some(line) = world.lines.get_mut(id) {
                 line.webhook_url = Some(address.to_owned());
+                line.verify_token = token.to_owned();
             }
         }
     }

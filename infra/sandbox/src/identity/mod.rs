@@ -46,7 +46,9 @@ pub(crate) fn scripted(target: Target, error: &str, request: &[u8]) -> Response 
     match target {
         Target::GoogleAuth => google::send_back_without(&asked, error),
         Target::FacebookDialog => facebook::send_back_without(&asked, error),
-        Target::FacebookToken | Target::FacebookMe => facebook::error_named(error).into_response(),
+        Target::FacebookToken | Target::FacebookMe | Target::GraphSignup => {
+            facebook::error_named(error).into_response()
+        }
         Target::GoogleToken
         | Target::GoogleCerts
         | Target::GraphMessages

@@ -22,6 +22,7 @@ pub(crate) mod log;
 pub(crate) mod media;
 pub(crate) mod messages;
 pub(crate) mod settings;
+pub(crate) mod signups;
 pub(crate) mod templates;
 
 use chats::Chats;
@@ -32,6 +33,7 @@ use log::Log;
 use media::MediaStore;
 use messages::Messages;
 use settings::Settings;
+use signups::Signups;
 use templates::Templates;
 
 /// How many webhooks are on their way at once.
@@ -74,6 +76,8 @@ pub(crate) struct World {
     pub(crate) messages: Messages,
     /// Uploaded by the business or sent by a customer.
     pub(crate) media: MediaStore,
+    /// What people chose in Meta's window.
+    pub(crate) signups: Signups,
     /// Of Twilio and the gateways.
     pub(crate) accounts: Accounts,
     /// Of numbers and tokens.
@@ -103,6 +107,7 @@ impl World {
             chats: Chats::default(),
             messages: Messages::default(),
             media: MediaStore::default(),
+            signups: Signups::default(),
             accounts: Accounts::default(),
             conditions: Conditions::default(),
             templates: Templates::default(),

@@ -7,4 +7,5 @@ mod identity;
 mod messages;
 mod openai;
 mod phone;
+mod signup;
 mod webhooks;

@@ -22,7 +22,7 @@ use providers::channel::error::{Remedy, SendError};
 use providers::channel::{Channel, Condition, Inquiry, ReportCondition as _};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{found, open};
+use super::{found, onboarding, open};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
 use crate::outbox::{self, Outgoing};
@@ -60,7 +60,8 @@ pub async fn find(app: &App, identity: &Identity, id: ConnectionId) -> Result<(H
     Ok((known, obstacles))
 }
 
-/// Asks the provider how a connection stands, and writes that down; how it stands then.
+/// Asks the provider how a connection stands, and writes that down; how it stands then. What is left to do before it works,
+/// or was refused, is gone for again by the job that sets connections up.
 ///
 /// # Errors
 /// `NotFound`; `Forbidden` without the permission; retryable ones of ours. That the provider does not answer is none.
@@ -69,6 +70,7 @@ pub async fn check(app: &App, identity: &Identity, id: ConnectionId) -> Result<(
     let mut tx = app.db().await?.begin(identity.scope).await?;
     let connection = found(&mut tx, id).await?;
     tx.commit().await?;
+    onboarding::resume(app, identity.scope, id, true).await?;
     let condition = match ask(app, identity.scope, &connection).await? {
         Ok(condition) => condition,
         Err(error) => unanswered(&error),
@@ -85,6 +87,7 @@ pub async fn check_unasked(app: &App, scope: CompanyScope, id: ConnectionId, att
     let mut tx = app.db().await?.begin(scope).await?;
     let Some(connection) = db::connections::find(&mut tx, id).await? else { return Ok(()) };
     tx.commit().await?;
+    onboarding::resume(app, scope, id, false).await?;
     let condition = match ask(app, scope, &connection).await? {
         Ok(condition) => condition,
         Err(error) if attempt < ATTEMPTS => {
@@ -162,6 +165,9 @@ pub(super) async fn record(
     let mut tx = app.db().await?.begin(scope).await?;
     health::hold(&mut tx, &ids).await?;
     let Some(was) = health::find(&mut tx, id).await? else { return Ok(()) };
+    // As it is now, whatever a job did while the provider was asked.
+    let set_up = onboarding::obstacle(&mut tx, id).await?;
+    condition.found.extend(set_up.map(Finding::bare));
     // A token that may not even ask about itself ended as was foretold.
     if condition.token_ends.is_none() && was.token_expires_at.is_some_and(|at| at <= now) {
         for finding in &mut condition.found {
@@ -180,6 +186,8 @@ pub(super) async fn record(
         health::clear(&mut tx, &ids, &over, now).await?;
         health::hear(&mut tx, id, now).await?;
     }
+    let past: Vec<_> = Obstacle::OF_SETUP.into_iter().filter(|kind| !is(*kind)).collect();
+    health::clear(&mut tx, &ids, &past, now).await?;
     let restricted = [Obstacle::AccountRestricted];
     health::clear(&mut tx, &ids, &restricted, now - RESTRICTED_FOR).await?;
     for finding in &condition.found {
@@ -302,6 +310,20 @@ pub(crate) async fn token_replaced(
     health::hold(tx, &ids).await?;
     health::clear(tx, &ids, &Obstacle::OF_TOKEN, now).await?;
     health::record_token(tx, id, None, None, None).await?;
+    settle(tx, &ids, now, outgoing).await
+}
+
+/// Notes that steps are left before a connection works. Part of the transaction that asks for the job that goes for them.
+pub(super) async fn setting_up(
+    app: &App,
+    tx: &mut TenantTx,
+    id: ConnectionId,
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    let (now, ids) = (app.clock.now(), [id]);
+    health::hold(tx, &ids).await?;
+    health::clear(tx, &ids, &Obstacle::OF_SETUP, now).await?;
+    health::raise(tx, &ids, &Finding::bare(Obstacle::SettingUp), now).await?;
     settle(tx, &ids, now, outgoing).await
 }
 

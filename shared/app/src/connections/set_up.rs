@@ -1,4 +1,5 @@
-//! What follows from a connection elsewhere: the routes by which webhooks find it, and where its provider posts them.
+//! What follows from a connection elsewhere: the routes by which webhooks find it, where its provider posts them, and what
+//! else its provider has to be asked before it works.
 
 use std::time::Duration;
 
@@ -8,8 +9,10 @@ use domain::connection::ConnectionKind;
 use domain::health::{Finding, Obstacle};
 use domain::job::Job;
 use domain::{CompanyScope, ConnectionId};
+use providers::channel::Channel;
+use providers::channel::error::SendError;
 
-use super::{health, open};
+use super::{health, onboarding, open};
 use crate::error::{Error, Result, internal};
 use crate::outbox::{self, Outgoing};
 use crate::sealed::{self, Place};
@@ -88,29 +91,49 @@ async fn put_route(app: &App, scope: CompanyScope, connection: &Connection, rout
     app.routes.put(&route).await.map_err(internal)
 }
 
-/// Tells the provider where webhooks go, and has it asked how the connection stands.
+/// Tells the provider where webhooks go, goes for what is left to do there, and has it asked how the connection stands.
 async fn introduce(app: &App, scope: CompanyScope, connection: &Connection, attempt: u32) -> Result<()> {
     let id = connection.id;
     let channel = match open(app, scope, connection).await? {
         Ok(channel) => channel,
         Err(finding) => return health::raise(app, scope, id, &finding).await,
     };
-    if let Some(url) = channels::webhook_url(app, connection.kind, &connection.slug) {
-        let secret = channels::secret(app, scope, connection, "app_secret", &connection.app_secret).await?;
-        if let Err(error) = channel.receive_webhooks(&url, &secret).await {
-            if !health::passes(&error) {
-                return health::raise(app, scope, id, &health::of_refusal(&channel, &error)).await;
-            }
-            let finding = Finding::told(Obstacle::Unreachable, error.fault().title.clone());
-            health::raise(app, scope, id, &finding).await?;
-            if attempt < ATTEMPTS {
-                let after = Duration::from_secs(10 * u64::from(attempt));
-                return Err(Error::RetryLater { after, source: error.into() });
-            }
-            return Ok(());
+    if let Err(error) = prepare(app, scope, connection, &channel).await? {
+        if !health::passes(&error) {
+            return health::raise(app, scope, id, &health::of_refusal(&channel, &error)).await;
         }
+        let finding = Finding::told(Obstacle::Unreachable, error.fault().title.clone());
+        health::raise(app, scope, id, &finding).await?;
+        if attempt < ATTEMPTS {
+            let after = Duration::from_secs(10 * u64::from(attempt));
+            let after = match &error {
+                SendError::Retry { after: Some(asked), .. } => after.max(*asked),
+                _ => after,
+            };
+            return Err(Error::RetryLater { after, source: error.into() });
+        }
+        return Ok(());
     }
     let mut outgoing = Outgoing::default();
     outgoing.job(scope, Job::CheckConnection { connection_id: id })?;
     outbox::commit(app, app.db().await?.begin(scope).await?, outgoing).await
+}
+
+/// What has to be so at the provider; the inner error when it was not taken.
+async fn prepare(
+    app: &App,
+    scope: CompanyScope,
+    connection: &Connection,
+    channel: &Channel,
+) -> Result<std::result::Result<(), SendError>> {
+    if let Some(url) = channels::webhook_url(app, connection.kind, &connection.slug) {
+        let secret = channels::secret(app, scope, connection, "app_secret", &connection.app_secret).await?;
+        if let Err(error) = channel.receive_webhooks(&url, &secret).await {
+            return Ok(Err(error));
+        }
+    }
+    match channel {
+        Channel::WhatsAppCloud(number) => onboarding::run(app, scope, connection, number).await,
+        Channel::Evolution(_) | Channel::Uazapi(_) | Channel::Twilio(_) => Ok(Ok(())),
+    }
 }

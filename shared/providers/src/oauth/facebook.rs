@@ -4,6 +4,8 @@
 //! Facebook documents PKCE and nonces only for an OpenID Connect flow that it calls a test, so that here the code is
 //! tied to us by the app secret and to the browser by the state alone.
 
+use std::time::Duration;
+
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};
@@ -43,6 +45,23 @@ impl Endpoints {
             token: url(graph_base, "oauth/access_token")?,
             me: url(graph_base, "me")?,
         })
+    }
+}
+
+/// An application at Meta. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct AppCredentials {
+    /// Its public id.
+    pub id: String,
+    /// What proves that we are it, and that Meta's webhooks come from Meta.
+    pub secret: SecretString,
+}
+
+impl AppCredentials {
+    /// The token by which the application speaks for itself
+    /// (developers.facebook.com/docs/facebook-login/guides/access-tokens).
+    pub fn token(&self) -> SecretString {
+        SecretString::from(format!("{}|{}", self.id, self.secret.expose_secret()))
     }
 }
 
@@ -125,12 +144,44 @@ fn proof(app_secret: &SecretString, token: &SecretString) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
+/// Exchanges the code of Meta's Embedded Signup, which lives 30 seconds, for a business's token. There was no redirect, so
+/// that no address is named (developers.facebook.com/documentation/business-messaging/whatsapp/embedded-signup).
+///
+/// # Errors
+/// [`OAuthError`]; its class says whether to try again, start over or look into it.
+pub async fn business_token(
+    http: &reqwest::Client,
+    graph_base: &str,
+    app: &AppCredentials,
+    code: &SecretString,
+) -> Result<SecretString, OAuthError> {
+    let url = format!("{}/{VERSION}/oauth/access_token", graph_base.trim_end_matches('/'));
+    let form = [
+        ("client_id", app.id.as_str()),
+        ("client_secret", app.secret.expose_secret()),
+        ("code", code.expose_secret()),
+    ];
+    let answer: TokenAnswer = answered(http.post(url).form(&form), super::TIMEOUT, Step::Code).await?;
+    if answer.access_token.expose_secret().is_empty() {
+        return Err(OAuthError::unreadable("Meta's answer brings no token"));
+    }
+    Ok(answer.access_token)
+}
+
 async fn call<A: serde::de::DeserializeOwned>(
     client: &Client,
     request: RequestBuilder,
     step: Step,
 ) -> Result<A, OAuthError> {
-    let response = request.timeout(client.timeout).send().await.map_err(OAuthError::transport)?;
+    answered(request, client.timeout, step).await
+}
+
+async fn answered<A: serde::de::DeserializeOwned>(
+    request: RequestBuilder,
+    timeout: Duration,
+    step: Step,
+) -> Result<A, OAuthError> {
+    let response = request.timeout(timeout).send().await.map_err(OAuthError::transport)?;
     let (status, headers) = (response.status(), response.headers().clone());
     let body = response.bytes().await;
     if !status.is_success() {

@@ -41,8 +41,8 @@ fn passes(error: &SendError) -> bool {
     matches!(error.remedy(), Remedy::RetryAfter | Remedy::Unknown)
 }
 
-/// What stands in the way of a number for which Meta refuses a call so.
-fn obstacle(error: &SendError) -> Option<Obstacle> {
+/// What stands in the way of a number for which Meta refuses a call so; `None` when it is about the one call.
+pub fn obstacle(error: &SendError) -> Option<Obstacle> {
     match error {
         SendError::Reauthorise(fault) => Some(match fault.code.as_str() {
             "190" | "0" => Obstacle::TokenInvalid,

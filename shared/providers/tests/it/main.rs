@@ -12,6 +12,7 @@ mod split;
 mod whatsapp_client;
 mod whatsapp_errors;
 mod whatsapp_fixtures;
+mod whatsapp_signup;
 mod whatsapp_templates;
 mod whatsapp_token;
 

@@ -259,6 +259,29 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("as many examples as variables: {}", "tantos exemplos quantas variáveis: {}"),
     ("{} parameters, but there are {}", "{} parâmetros, mas há {}"),
     ("without a value for {}", "sem valor para {}"),
+    ("Meta", "a Meta"),
+    ("six digits", "seis dígitos"),
+    (
+        "numbers cannot be connected by Meta's window here",
+        "aqui não é possível conectar números pela janela da Meta",
+    ),
+    (
+        "the code has expired or was used: go through Meta's window again",
+        "o código expirou ou já foi usado: passe de novo pela janela da Meta",
+    ),
+    (
+        "the person did not give this app rights to this account",
+        "a pessoa não deu a este aplicativo permissão sobre esta conta",
+    ),
+    ("this account has no such number", "esta conta não tem esse número"),
+    (
+        "this account has no number: add one in Meta's window",
+        "esta conta não tem número: adicione um na janela da Meta",
+    ),
+    (
+        "this account has several numbers, say which as phone_number_id: {}",
+        "esta conta tem vários números, informe qual em phone_number_id: {}",
+    ),
     // Files.
     (
         "files of this type are not taken for this purpose",
