@@ -15,10 +15,10 @@ pub(crate) fn now() -> DateTime<Utc> {
 pub(crate) type Normalise = fn(&str) -> InboundEvent;
 
 /// Holds a body's events to what everybody behind the queue relies on. `growth` is how many times the body they may be, once
-/// they are larger than a mebibyte.
+/// they are larger than nine mebibytes.
 pub(crate) fn hold(body: &[u8], events: &[Event], normalise: Normalise, growth: usize) {
     let size: usize = events.iter().map(|event| event.payload.len() + event.key.len()).sum();
-    let most = (growth * body.len()).max(1 << 20);
+    let most = (growth * body.len()).max(9 << 20);
     assert!(size <= most, "{} bytes became {size}, of {} events", body.len(), events.len());
     // Each is held to the same: of very many the first ones will do.
     for event in events.iter().take(50) {

@@ -119,7 +119,14 @@ pub fn read_canonical(input: &str, default_region: &str) -> Result<String, Phone
         return Ok(format!("+{}", canonical_digits(&digits)));
     }
     let phone = parse(input, default_region)?;
-    if phone.possible || phone.mobile { Ok(phone.canonical()) } else { Err(PhoneError::NotANumber) }
+    if !(phone.possible || phone.mobile) {
+        return Err(PhoneError::NotANumber);
+    }
+    let canonical = phone.canonical();
+    // libphonenumber takes zeros before numbers that nobody has for prefixes, one each time: one customer would be another
+    // one whenever the number is read again.
+    let again = || parse(&canonical, "").is_ok_and(|again| again.possible && again.canonical() == canonical);
+    if phone.valid || again() { Ok(canonical) } else { Err(PhoneError::NotANumber) }
 }
 
 /// The digits of a number that is surely Brazilian, with its country code.

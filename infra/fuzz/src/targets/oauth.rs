@@ -51,7 +51,8 @@ fn verifies(token: &str) -> bool {
 
 fn claims(text: &[u8]) {
     let Ok(claims) = serde_json::from_slice::<Claims>(text) else { return };
-    let said: Value = serde_json::from_slice(text).expect("it is JSON");
+    // Members that claims do not have are not looked at, and may hold what is no character.
+    let Ok(said) = serde_json::from_slice::<Value>(text) else { return };
     let issuers = ["https://accounts.google.com".to_owned(), "accounts.google.com".to_owned()];
     let expected = Expected { issuers: &issuers, client_id: CLIENT_ID, nonce: NONCE };
     let now = events::now();
@@ -71,7 +72,7 @@ fn claims(text: &[u8]) {
 /// A set of keys.
 pub(super) fn jwks(body: &[u8]) {
     let Ok(keys) = read(body) else { return };
-    let said: Value = serde_json::from_slice(body).expect("it is JSON");
+    let Ok(said) = serde_json::from_slice::<Value>(body) else { return };
     let said = said["keys"].as_array().expect("it is a set");
     assert!(!keys.is_empty() && keys.len() <= said.len());
     for id in keys.keys() {
