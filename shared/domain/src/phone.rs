@@ -122,7 +122,8 @@ pub fn read_canonical(input: &str, default_region: &str) -> Result<String, Phone
     if !(phone.possible || phone.mobile) {
         return Err(PhoneError::NotANumber);
     }
-    let canonical = phone.canonical();
+    // Lengths that are possible somewhere are none of E.164's: 4 digits, or 17.
+    let canonical = canonical_from_wa_id(&phone.e164).ok_or(PhoneError::NotANumber)?;
     // libphonenumber takes zeros before numbers that nobody has for prefixes, one each time: one customer would be another
     // one whenever the number is read again.
     let again = || parse(&canonical, "").is_ok_and(|again| again.possible && again.canonical() == canonical);
@@ -369,6 +370,9 @@ mod tests {
             ("+1 650-555-0123", Ok("+16505550123")),
             ("12345", Err(PhoneError::NotANumber)),
             ("nenhum", Err(PhoneError::NotANumber)),
+            // Read again, it would lose a zero.
+            ("+550053220050", Err(PhoneError::NotANumber)),
+            ("+4900", Err(PhoneError::NotANumber)),
         ] {
             assert_eq!(read_canonical(input, "BR"), expected.map(str::to_owned), "{input}");
         }

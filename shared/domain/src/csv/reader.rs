@@ -118,8 +118,8 @@ impl Reader {
                     self.ends.resize((2 * self.ends.len()).min(MOST_COLUMNS), 0);
                 }
                 ReadRecordResult::Record => {
-                    // Half a unit of UTF-16 at the end is read as a character of a whole one.
-                    let end = self.position.min(self.known);
+                    // Half a character of UTF-16 at the end is read as one of another length.
+                    let end = if at_end { self.known } else { self.position.min(self.known) };
                     records.push(Record { cells: self.decode(), end });
                     (self.written, self.ended) = (0, 0);
                 }
@@ -211,6 +211,9 @@ mod tests {
         let records = read_in(&[b"a\0,\0b\0\n\0c\0d"], format, 2);
         assert_eq!(cells(&records), [&["a", "b"][..], &["c\u{fffd}"]]);
         assert_eq!(records.iter().map(|record| record.end).collect::<Vec<_>>(), [10, 13]);
+        // Of a pair that is cut, too.
+        let records = read_in(&[b"\x3d\xd8\x1b"], format, 2);
+        assert_eq!(records.last().map(|record| record.end), Some(5));
     }
 
     #[test]
