@@ -72,7 +72,7 @@ search() {
     mkdir -p "$folder/corpus" "$folder/found"
     "$tool" seeds "$target" "$folder/seeds"
     find "$folder/found" -type f -delete
-    FUZZ_TARGET=$target "$engine" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 \
+    FUZZ_TARGET=$target "$engine" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=8192 \
         -print_final_stats=1 -artifact_prefix="$folder/found/" "$folder/corpus" "$folder/seeds" \
         >"$log" 2>&1 </dev/null &
     engine_pid=$!

@@ -18,7 +18,7 @@ impl Random {
     }
 
     /// The next one.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,7 +28,7 @@ impl Random {
 
     /// One of 0 to `most`, which is not among them.
     pub fn below(&mut self, most: usize) -> usize {
-        usize::try_from(self.next() % most.max(1) as u64).unwrap_or_default()
+        usize::try_from(self.draw() % most.max(1) as u64).unwrap_or_default()
     }
 }
 
@@ -71,7 +71,7 @@ fn change_bytes(mut bytes: Vec<u8>, other: &[u8], random: &mut Random) -> Vec<u8
     let end = (at + length).min(bytes.len());
     match random.below(7) {
         0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
-        1 => bytes.insert(at, random.next().to_le_bytes()[0]),
+        1 => bytes.insert(at, random.draw().to_le_bytes()[0]),
         2 => drop(bytes.drain(at..end)),
         3 => bytes.truncate(at),
         4 => drop(bytes.splice(at..at, WORDS[random.below(WORDS.len())].bytes())),

@@ -1,5 +1,8 @@
 //! What somebody in between could do to a signed call.
 
+/// Bytes that are signed at most: more take longer, and tell nothing that these do not.
+const LONGEST: usize = 1024;
+
 /// One change of one part of a call, and the call: the first four bytes of an input, and the rest.
 pub(super) struct Tampering<'a> {
     what: u8,
@@ -13,6 +16,7 @@ impl<'a> Tampering<'a> {
     /// `None` for an input that is too short.
     pub(super) fn read(input: &'a [u8]) -> Option<Self> {
         let (&[what, high, low, with], rest) = input.split_first_chunk()?;
+        let rest = &rest[..rest.len().min(LONGEST)];
         Some(Self { what, at: u16::from_be_bytes([high, low]).into(), with, rest })
     }
 

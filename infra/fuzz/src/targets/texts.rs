@@ -70,7 +70,7 @@ pub(super) fn seeds() -> Vec<Seed> {
         "https://169.254.169.254/latest/meta-data/",
         "https://0x7f000001/",
         "https://metadata.google.internal./",
-        "https://user:secret@example.com/",
+        "https://user@example.com/",
     ];
     texts
         .iter()
