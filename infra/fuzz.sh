@@ -91,13 +91,17 @@ search() {
 }
 
 main() {
-    local targets target
+    local targets target known
     require_tools
     build
     trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
     trap 'exit 130' INT TERM
-    mapfile -t targets < <("$tool" targets)
+    known=$("$tool" targets)
+    mapfile -t targets <<<"$known"
     (($# == 0)) || targets=("$@")
+    for target in "${targets[@]}"; do
+        grep -qx "$target" <<<"$known" || { echo "error: there is no target $target, but:" $known >&2; exit 1; }
+    done
     for target in "${targets[@]}"; do
         search "$target"
     done
