@@ -2,7 +2,7 @@
 launcher := $(or $(CARGO_TARGET_DIR),target)/debug/local
 
 .DEFAULT_GOAL := help
-.PHONY: help run down test check audit bench soak build fmt prepare invoke deploy clean
+.PHONY: help run down test check audit bench soak fuzz build fmt prepare invoke deploy clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ bench: ## Measure, and write infra/bench/RESULTS.md (takes minutes; the machine 
 
 soak: ## 20,000 messages and 60,000 statuses while workers and PostgreSQL are killed
 	@SOAK_SCALE=1 infra/test.sh -E 'package(tests) & test(soak)' $(ARGS)
+
+fuzz: ## Bytes that break what reads strangers' bytes: a minute a target (FUZZ_SECONDS=600 for ten, ARGS="csv" for one)
+	@infra/fuzz.sh $(ARGS)
 
 build: ## The Lambda binaries as they are deployed, in target/lambda/
 	@infra/package.sh

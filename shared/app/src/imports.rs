@@ -332,7 +332,9 @@ fn write_errors(import: &Import, errors: &[ImportError], say: impl Fn(&str) -> S
     let mut writer = csv::Writer::new(Delimiter::Comma);
     // So that Excel reads the names of people as they are.
     writer.mark();
-    let columns = import.columns.iter().map(|name| csv::guard(name));
+    // What the file guarded is as it was there, so that it may be mended and brought again.
+    let as_before = |cell| csv::guard(csv::unguard(cell));
+    let columns = import.columns.iter().map(|name| as_before(name));
     let header: Vec<_> =
         ["row", "field", "code", "reason"].map(Into::into).into_iter().chain(columns).collect();
     writer.row(header.iter().map(|cell| &**cell));
@@ -352,7 +354,7 @@ fn write_errors(import: &Import, errors: &[ImportError], say: impl Fn(&str) -> S
             let (number, reason) = (error.row_number.to_string(), say(&error.reason));
             let cells = [&number, &error.field, &error.code, &reason].map(|cell| csv::guard(cell));
             let cells: Vec<_> =
-                cells.into_iter().chain(error.cells.iter().map(|cell| csv::guard(cell))).collect();
+                cells.into_iter().chain(error.cells.iter().map(|cell| as_before(cell))).collect();
             writer.row(cells.iter().map(|cell| &**cell));
         }
         last = row.first().map(|error| error.row_number);

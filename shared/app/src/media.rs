@@ -1,6 +1,6 @@
 //! Files: brought by people, fetched from providers, sent to customers. What they are is decided by their bytes.
 //!
-//! Rooms: here uploads and links · [`sniff`] what bytes are · [`inbound`] files that came with messages ·
+//! Rooms: here uploads and links · [`inbound`] files that came with messages ·
 //! [`thumbnail`] small pictures · [`sending`] what a message to a customer needs of its file · [`erasure`] files that
 //! somebody wants to be gone.
 //!
@@ -10,7 +10,6 @@
 pub(crate) mod erasure;
 pub(crate) mod inbound;
 pub(crate) mod sending;
-pub(crate) mod sniff;
 pub(crate) mod thumbnail;
 
 use std::time::Duration;
@@ -19,7 +18,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use cloud::media::{MediaError, Served, Signed};
 use db::media::{Arrived, Media, NewMedia};
 use domain::job::Job;
-use domain::media::{self as rules, MediaReason, MediaState, Purpose};
+use domain::media::{self as rules, MediaReason, MediaState, Purpose, sniff};
 use domain::{CompanyId, CompanyScope, MediaId};
 use serde_json::json;
 

@@ -5,6 +5,8 @@ mod reader;
 mod sniff;
 mod writer;
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
 pub use reader::{Reader, Record, TooLong};
@@ -84,16 +86,19 @@ pub struct Format {
 /// A name for each of `width` columns, all different: those of the header, and `column_3` where it has none.
 pub fn column_names(header: Option<&Record>, width: usize) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(width);
+    let mut taken: HashSet<String> = HashSet::with_capacity(width);
+    // How often a name came: a thousand columns may have the same one.
+    let mut came: HashMap<String, usize> = HashMap::new();
     for number in 0..width {
         let said = header.and_then(|header| header.cells.get(number)).map(|cell| cell.trim());
         let name = match said {
             Some(name) if !name.is_empty() => name.chars().filter(|c| !c.is_control()).take(100).collect(),
             _ => format!("column_{}", number + 1),
         };
+        let again = came.entry(name.clone()).or_insert(1);
         let mut unique = name.clone();
-        let mut again = 1;
-        while names.contains(&unique) {
-            again += 1;
+        while !taken.insert(unique.clone()) {
+            *again += 1;
             unique = format!("{name} ({again})");
         }
         names.push(unique);

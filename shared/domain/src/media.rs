@@ -1,5 +1,7 @@
 //! Files: what they are for, how far they got, and which types and sizes a channel takes.
 
+pub mod sniff;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

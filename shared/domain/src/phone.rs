@@ -119,7 +119,15 @@ pub fn read_canonical(input: &str, default_region: &str) -> Result<String, Phone
         return Ok(format!("+{}", canonical_digits(&digits)));
     }
     let phone = parse(input, default_region)?;
-    if phone.possible || phone.mobile { Ok(phone.canonical()) } else { Err(PhoneError::NotANumber) }
+    if !(phone.possible || phone.mobile) {
+        return Err(PhoneError::NotANumber);
+    }
+    // Lengths that are possible somewhere are none of E.164's: 4 digits, or 17.
+    let canonical = canonical_from_wa_id(&phone.e164).ok_or(PhoneError::NotANumber)?;
+    // libphonenumber takes zeros before numbers that nobody has for prefixes, one each time: one customer would be another
+    // one whenever the number is read again.
+    let again = || parse(&canonical, "").is_ok_and(|again| again.possible && again.canonical() == canonical);
+    if phone.valid || again() { Ok(canonical) } else { Err(PhoneError::NotANumber) }
 }
 
 /// The digits of a number that is surely Brazilian, with its country code.
@@ -362,6 +370,9 @@ mod tests {
             ("+1 650-555-0123", Ok("+16505550123")),
             ("12345", Err(PhoneError::NotANumber)),
             ("nenhum", Err(PhoneError::NotANumber)),
+            // Read again, it would lose a zero.
+            ("+550053220050", Err(PhoneError::NotANumber)),
+            ("+4900", Err(PhoneError::NotANumber)),
         ] {
             assert_eq!(read_canonical(input, "BR"), expected.map(str::to_owned), "{input}");
         }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde_json::{Map, Value};
 
 /// Seconds above this are milliseconds (the year 5138 otherwise).
@@ -23,14 +23,16 @@ pub(crate) fn as_text(value: &Value) -> Option<String> {
     }
 }
 
-/// Unix seconds (or milliseconds), as a string or a number.
+/// Unix seconds (or milliseconds), as a string or a number. `None` for what nobody can have written a message at: RFC 3339
+/// ends with the year 9999, PostgreSQL not much later.
 pub(crate) fn instant(value: Option<&Value>) -> Option<DateTime<Utc>> {
     let seconds: i64 = as_text(value?)?.parse().ok()?;
-    if seconds >= MILLISECONDS_FROM {
+    let at = if seconds >= MILLISECONDS_FROM {
         DateTime::from_timestamp_millis(seconds)
     } else {
         DateTime::from_timestamp(seconds, 0)
-    }
+    };
+    at.filter(|at| (1970..=9999).contains(&at.year()))
 }
 
 /// `true`, or the word, however it is written.
@@ -59,7 +61,8 @@ pub(crate) fn parse(payload: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(&storable(payload))
 }
 
-fn storable(json: &str) -> Cow<'_, str> {
+/// The text with U+FFFD in the place of escapes that are no characters, and of NULs.
+pub(crate) fn storable(json: &str) -> Cow<'_, str> {
     let mut repaired = String::new();
     let mut copied = 0;
     let mut at = 0;
@@ -93,7 +96,8 @@ fn storable(json: &str) -> Cow<'_, str> {
 /// The number in the `\uXXXX` that stands at `start`.
 fn code_unit(json: &str, start: usize) -> Option<u32> {
     let digits = json.get(start..start + 6)?.strip_prefix("\\u")?;
-    u32::from_str_radix(digits, 16).ok()
+    // A sign would be read, too.
+    digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
 #[cfg(test)]
@@ -113,7 +117,9 @@ mod tests {
         ] {
             assert_eq!(parse(json).expect("JSON"), expected, "{json}");
         }
-        assert!(parse("\"\\").is_err());
+        for json in ["\"\\", r#""\u+000""#] {
+            assert!(parse(json).is_err(), "{json}");
+        }
     }
 
     #[test]
@@ -122,7 +128,9 @@ mod tests {
         for value in [Value::from("1750030080"), Value::from(1_750_030_080), Value::from("1750030080000")] {
             assert_eq!(instant(Some(&value)), expected);
         }
-        assert_eq!(instant(Some(&Value::from("yesterday"))), None);
+        for never in ["yesterday", "-1", "-62135596800001", "253402300800000", "9223372036854775807"] {
+            assert_eq!(instant(Some(&Value::from(never))), None, "{never}");
+        }
         assert_eq!(instant(None), None);
     }
 }

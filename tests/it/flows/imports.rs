@@ -6,7 +6,7 @@ use axum::http::Method;
 use domain::job::Queue;
 use serde_json::{Value, json};
 use sqlx::Row as _;
-use testkit::{Flow, Step, TenantOptions, new_id, new_word};
+use testkit::{Flow, PATIENCE, Step, TenantOptions, eventually, new_id, new_word};
 
 use super::customer::Customer;
 use super::files::{bring, comparable};
@@ -594,7 +594,8 @@ async fn who_writes_while_their_number_is_read_in_is_one_contact() {
     for _ in 0..5 {
         customers.push(Customer::asks(&flow).await);
     }
-    flow.until("the messages to be on their queue", async || {
+    // Not `until`, which would take them off it.
+    eventually("the messages to be on their queue", PATIENCE, async || {
         (flow.queued(Queue::Inbound).await == 5).then_some(())
     })
     .await;

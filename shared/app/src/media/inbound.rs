@@ -12,14 +12,14 @@ use db::media::{Arrived, InboundMedia, Media};
 use domain::event::Event;
 use domain::inbound::InboundMessage;
 use domain::job::Job;
-use domain::media::{self as rules, Attachment, MediaReason, MediaState, Purpose};
+use domain::media::{self as rules, Attachment, MediaReason, MediaState, Purpose, sniff};
 use domain::{CompanyScope, ConnectionId, MediaId, MessageId};
 use providers::channel::error::{Remedy, SendError};
 use providers::channel::{self, FetchFile as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{key_of, sniff, store};
+use super::{key_of, store};
 use crate::error::{Error, Result, internal};
 use crate::outbox::{self, Outgoing};
 use crate::{App, channels};

@@ -37,6 +37,8 @@ pub struct Reader {
     ends: Vec<usize>,
     ended: usize,
     position: u64,
+    /// Where the bytes end that came so far.
+    known: u64,
 }
 
 impl Reader {
@@ -57,6 +59,7 @@ impl Reader {
             ends: vec![0; 64],
             ended: 0,
             position,
+            known: position,
         }
     }
 
@@ -68,6 +71,7 @@ impl Reader {
         if bytes.is_empty() {
             return Ok(());
         }
+        self.known += bytes.len() as u64;
         self.take(bytes, false, records)
     }
 
@@ -114,7 +118,9 @@ impl Reader {
                     self.ends.resize((2 * self.ends.len()).min(MOST_COLUMNS), 0);
                 }
                 ReadRecordResult::Record => {
-                    records.push(Record { cells: self.decode(), end: self.position });
+                    // Half a character of UTF-16 at the end is read as one of another length.
+                    let end = if at_end { self.known } else { self.position.min(self.known) };
+                    records.push(Record { cells: self.decode(), end });
                     (self.written, self.ended) = (0, 0);
                 }
                 ReadRecordResult::End => break,
@@ -197,6 +203,17 @@ mod tests {
                 .collect::<Vec<_>>()
         );
         assert_eq!(records.last().map(|record| record.end), Some(text.len() as u64));
+    }
+
+    #[test]
+    fn no_row_ends_behind_its_file() {
+        let format = Format { delimiter: Delimiter::Comma, encoding: Encoding::Utf16Le, header: false };
+        let records = read_in(&[b"a\0,\0b\0\n\0c\0d"], format, 2);
+        assert_eq!(cells(&records), [&["a", "b"][..], &["c\u{fffd}"]]);
+        assert_eq!(records.iter().map(|record| record.end).collect::<Vec<_>>(), [10, 13]);
+        // Of a pair that is cut, too.
+        let records = read_in(&[b"\x3d\xd8\x1b"], format, 2);
+        assert_eq!(records.last().map(|record| record.end), Some(5));
     }
 
     #[test]

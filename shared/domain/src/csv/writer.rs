@@ -67,9 +67,10 @@ impl Writer {
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 
 /// A cell as a spreadsheet program may have it: with an apostrophe before what it would take for a formula. Numbers with
-/// a sign, which telephone numbers are, stay as they are.
+/// a sign, which telephone numbers are, stay as they are. What looks as if it had one already gets one too, so that
+/// [`unguard`] gives back what was there.
 pub fn guard(cell: &str) -> Cow<'_, str> {
-    if cell.starts_with(FORMULA) && !is_number(cell) {
+    if cell.trim_start_matches('\'').starts_with(FORMULA) && !is_number(cell) {
         Cow::Owned(format!("'{cell}"))
     } else {
         Cow::Borrowed(cell)
@@ -78,7 +79,8 @@ pub fn guard(cell: &str) -> Cow<'_, str> {
 
 /// A cell without the apostrophe that [`guard`] put before it.
 pub fn unguard(cell: &str) -> &str {
-    cell.strip_prefix('\'').filter(|rest| rest.starts_with(FORMULA)).unwrap_or(cell)
+    let is_guarded = |rest: &&str| rest.trim_start_matches('\'').starts_with(FORMULA);
+    cell.strip_prefix('\'').filter(is_guarded).unwrap_or(cell)
 }
 
 fn is_number(cell: &str) -> bool {
@@ -96,6 +98,10 @@ mod tests {
         for formula in ["=1+1", "+SUM(A1)", "-2+3", "@A1", "\t=1", "+", "-1-1", "＝1", "=HYPERLINK(\"x\")"] {
             assert_eq!(guard(formula), format!("'{formula}"));
             assert_eq!(unguard(&guard(formula)), formula);
+        }
+        for apostrophes in ["'=1+1", "''=1", "'-12", "'+vip"] {
+            assert_eq!(guard(apostrophes), format!("'{apostrophes}"));
+            assert_eq!(unguard(&guard(apostrophes)), apostrophes);
         }
         for plain in ["+5562999990001", "-12,5", "-1.25", "Ana", "", "'aspas", "a=b", "d'Ávila"] {
             assert_eq!(guard(plain), plain);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::{CustomField, Field, custom};
-use crate::contact::{EXTERNAL_ID_CHARS, NAME_CHARS, TAG_CHARS};
+use crate::contact::{EXTERNAL_ID_CHARS, NAME_CHARS, TAG_CHARS, TAGS};
 use crate::csv::unguard;
 use crate::inbound::{Address, AddressKind};
 use crate::phone;
@@ -95,9 +95,9 @@ impl Rows {
             let cell = cells.get(*number).map_or("", |cell| unguard(cell.trim()).trim());
             // No text of PostgreSQL holds one.
             let cell = if cell.contains('\0') { cell.replace('\0', " ").into() } else { Cow::Borrowed(cell) };
-            if !cell.trim().is_empty()
-                && let Err(error) = self.put(&mut row, field, cell.trim())
-            {
+            // Of what nobody sees no line is left: an id of it would be one of many customers.
+            let is_blank = cell.chars().all(|c| c.is_whitespace() || c.is_control());
+            if !is_blank && let Err(error) = self.put(&mut row, field, cell.trim()) {
                 errors.push(error);
             }
         }
@@ -127,11 +127,17 @@ impl Rows {
             }
             Field::ExternalId => row.external_id = Some(line(field, cell, EXTERNAL_ID_CHARS)?),
             Field::Tags => {
-                for tag in cell.split([',', ';', '|']).map(str::trim).filter(|tag| !tag.is_empty()) {
-                    let tag = line(field, tag, TAG_CHARS)?;
-                    if !row.tags.contains(&tag) {
-                        row.tags.push(tag);
+                for tag in cell.split([',', ';', '|']) {
+                    let tag = line(field, tag.trim(), TAG_CHARS)?;
+                    if tag.is_empty() || row.tags.contains(&tag) {
+                        continue;
                     }
+                    // A cell of a mebibyte holds so many that to look for each among the others takes minutes.
+                    if row.tags.len() == TAGS {
+                        let reason = format!("a contact has at most {TAGS} tags");
+                        return Err(RowError::new(field, "too_many_tags", reason));
+                    }
+                    row.tags.push(tag);
                 }
             }
             Field::Custom(key) => {

@@ -26,6 +26,41 @@ pub struct Event {
     pub payload: String,
 }
 
+/// The most events of one call. Meta puts up to a thousand updates into one (webhooks overview, "Frequency"); others fewer.
+const MOST_EVENTS: usize = 4_000;
+
+/// What the events of one call may be in all, in bytes; those of a larger body this many times its size.
+const MOST_BYTES: usize = 8 << 20;
+const GROWTH: usize = 4;
+
+/// Adds up what a body becomes. Each of its events takes along what stands around it, so that a body that is made for it
+/// could become a million times as large. One that exceeds this is kept whole, as one event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bulk {
+    events: usize,
+    bytes: usize,
+    most_bytes: usize,
+}
+
+impl Bulk {
+    /// Of nothing yet.
+    pub(crate) fn of_body(body: &[u8]) -> Self {
+        Self { events: 0, bytes: 0, most_bytes: MOST_BYTES.max(GROWTH * body.len()) }
+    }
+
+    /// Adds an event with a payload of so many bytes.
+    pub(crate) fn add(&mut self, payload: usize) {
+        self.events += 1;
+        self.bytes += payload;
+    }
+
+    /// Whether it is too much.
+    pub(crate) fn is_exceeded(self) -> bool {
+        // One event is never too much: what is not split is not larger.
+        self.events > MOST_EVENTS || (self.events > 1 && self.bytes > self.most_bytes)
+    }
+}
+
 /// The reason of notices that are understood well enough, and that nobody acts upon.
 pub(crate) const NOT_HANDLED: &str = "not_handled";
 

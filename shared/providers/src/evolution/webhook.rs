@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::channel::event::{ACCOUNT_GROUP, Event, Jid, group, notice_key};
+use crate::channel::event::{ACCOUNT_GROUP, Bulk, Event, Jid, group, notice_key};
 use crate::lenient::{as_text, flag, text};
 
 /// The body is no webhook.
@@ -11,7 +11,8 @@ use crate::lenient::{as_text, flag, text};
 #[error("the webhook body is not an object with an event")]
 pub struct NoWebhook;
 
-/// Makes events of a body that arrived `at`; what is not recognised comes out as a notice, whole.
+/// Makes events of a body that arrived `at`; what is not recognised comes out as a notice, whole. So does a list that would
+/// become many times as large as it is.
 ///
 /// # Errors
 /// [`NoWebhook`] if it is none at all.
@@ -20,25 +21,30 @@ pub fn split(body: &[u8], at: DateTime<Utc>) -> Result<Vec<Event>, NoWebhook> {
     let mut whole = crate::lenient::parse(&text_of_body).map_err(|_| NoWebhook)?;
     let event = text(&whole, "event").ok_or(NoWebhook)?;
     let account = text(&whole, "instance");
-    let data = whole["data"].take();
-    // Events of messages are objects; lists of them are accepted, too.
-    let pieces = match data {
-        Value::Array(pieces) => pieces,
-        piece => vec![piece],
-    };
     let said_at = text(&whole, "date_time").unwrap_or_default();
-    Ok(pieces
-        .into_iter()
-        .map(|data| Event {
-            key: key(&event, &data, &said_at),
-            group: customer(&data).unwrap_or_else(|| ACCOUNT_GROUP.to_owned()),
-            accounts: account.iter().cloned().collect(),
-            payload: json!({
-                "event": event, "received_at_ms": at.timestamp_millis(), "date_time": said_at, "data": data,
-            })
-            .to_string(),
+    let one = |data: &Value| Event {
+        key: key(&event, data, &said_at),
+        group: customer(data).unwrap_or_else(|| ACCOUNT_GROUP.to_owned()),
+        accounts: account.iter().cloned().collect(),
+        payload: json!({
+            "event": event, "received_at_ms": at.timestamp_millis(), "date_time": said_at, "data": data,
         })
-        .collect())
+        .to_string(),
+    };
+    // Events of messages are objects; lists of them are accepted, too.
+    let data = whole["data"].take();
+    let Value::Array(pieces) = &data else { return Ok(vec![one(&data)]) };
+    let mut bulk = Bulk::of_body(body);
+    let mut events = Vec::new();
+    for piece in pieces {
+        let event = one(piece);
+        bulk.add(event.payload.len());
+        if bulk.is_exceeded() {
+            return Ok(vec![one(&data)]);
+        }
+        events.push(event);
+    }
+    Ok(events)
 }
 
 fn key(event: &str, data: &Value, said_at: &str) -> String {

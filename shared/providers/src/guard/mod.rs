@@ -218,5 +218,6 @@ fn is_private_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let is_below =
         |ending: &str| name.strip_suffix(ending).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    !name.contains('.') || PRIVATE_NAMES.into_iter().any(is_below)
+    // An empty label is none of the public internet's, and what a resolver makes of `localhost..` is its own affair.
+    name.split('.').any(str::is_empty) || !name.contains('.') || PRIVATE_NAMES.into_iter().any(is_below)
 }

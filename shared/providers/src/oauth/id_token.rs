@@ -17,14 +17,19 @@ use super::error::TokenFault;
 const SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// What the claims are compared with.
-pub(super) struct Expected<'a> {
-    pub(super) issuers: &'a [String],
-    pub(super) client_id: &'a str,
-    pub(super) nonce: &'a str,
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// Who may have issued it.
+    pub issuers: &'a [String],
+    /// For whom: us.
+    pub client_id: &'a str,
+    /// For which attempt.
+    pub nonce: &'a str,
 }
 
 /// A token whose header is acceptable, and nothing else of it known.
-pub(super) struct IdToken<'a> {
+#[derive(Debug)]
+pub struct IdToken<'a> {
     key_id: String,
     signed: &'a str,
     payload: &'a str,
@@ -43,7 +48,7 @@ struct Header {
 
 /// What a genuine token says.
 #[derive(Deserialize)]
-pub(super) struct Claims {
+pub struct Claims {
     iss: String,
     aud: Audience,
     #[serde(default)]
@@ -73,7 +78,10 @@ enum Audience {
 
 impl<'a> IdToken<'a> {
     /// Reads the header. The algorithm is ours to choose, not the token's: anything but RS256 goes no further.
-    pub(super) fn parse(token: &'a str) -> Result<Self, TokenFault> {
+    ///
+    /// # Errors
+    /// [`TokenFault`].
+    pub fn parse(token: &'a str) -> Result<Self, TokenFault> {
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
         let (header, payload) = signed.split_once('.').ok_or(TokenFault::Malformed)?;
         let header: Header = decoded(header)?;
@@ -88,12 +96,15 @@ impl<'a> IdToken<'a> {
     }
 
     /// Which of Google's keys is said to have signed.
-    pub(super) fn key_id(&self) -> &str {
+    pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
     /// The claims, once the signature holds.
-    pub(super) fn verify(&self, key: &DecodingKey) -> Result<Claims, TokenFault> {
+    ///
+    /// # Errors
+    /// [`TokenFault`].
+    pub fn verify(&self, key: &DecodingKey) -> Result<Claims, TokenFault> {
         // Not `jsonwebtoken::decode`: it compares times with the machine's clock.
         let holds =
             jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), key, Algorithm::RS256);
@@ -106,7 +117,10 @@ impl<'a> IdToken<'a> {
 
 impl Claims {
     /// The profile, once every claim holds.
-    pub(super) fn accept(self, expected: &Expected<'_>, now: DateTime<Utc>) -> Result<Profile, TokenFault> {
+    ///
+    /// # Errors
+    /// [`TokenFault`]: the first claim that does not hold.
+    pub fn accept(self, expected: &Expected<'_>, now: DateTime<Utc>) -> Result<Profile, TokenFault> {
         if !expected.issuers.contains(&self.iss) {
             return Err(TokenFault::Issuer);
         }

@@ -96,16 +96,23 @@ impl Jwks {
             return Err(OAuthError::unavailable(&headers, detail));
         }
         let body = response.bytes().await.map_err(OAuthError::transport)?;
-        let set: KeySet = serde_json::from_slice(&body)
-            .map_err(|_| OAuthError::unreadable("the answer is no set of keys"))?;
-        // Keys of other kinds and uses may stand beside ours.
-        let keys: HashMap<String, DecodingKey> =
-            set.keys.into_iter().filter_map(|key| usable(serde_json::from_value(key).ok()?)).collect();
-        if keys.is_empty() {
-            return Err(OAuthError::unreadable("the set of keys holds none for RS256"));
-        }
-        Ok(Kept { keys, fetched_at: now, good_until: now + life(&headers) })
+        Ok(Kept { keys: read(&body)?, fetched_at: now, good_until: now + life(&headers) })
     }
+}
+
+/// Reads a set of keys: those for RS256 by their ids. Keys of other kinds and uses may stand beside them.
+///
+/// # Errors
+/// `Unavailable` for what is no set of keys, or holds none for us.
+pub fn read(body: &[u8]) -> Result<HashMap<String, DecodingKey>, OAuthError> {
+    let set: KeySet =
+        serde_json::from_slice(body).map_err(|_| OAuthError::unreadable("the answer is no set of keys"))?;
+    let keys: HashMap<String, DecodingKey> =
+        set.keys.into_iter().filter_map(|key| usable(serde_json::from_value(key).ok()?)).collect();
+    if keys.is_empty() {
+        return Err(OAuthError::unreadable("the set of keys holds none for RS256"));
+    }
+    Ok(keys)
 }
 
 fn usable(key: RsaKey) -> Option<(String, DecodingKey)> {

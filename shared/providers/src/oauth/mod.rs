@@ -1,8 +1,8 @@
 //! Logging in by Google and Facebook: OAuth 2 with an authorisation code, exchanged on the server.
 //!
 //! [`Client::start`] builds the address that the browser is sent to · [`Callback`] is what it comes back with ·
-//! [`Client::exchange`] turns the code into a [`Profile`]. Below: [`google`] OpenID Connect with PKCE · `id_token` is
-//! the token Google's, and for us · `jwks` Google's keys · [`facebook`] Graph · `error` what went wrong.
+//! [`Client::exchange`] turns the code into a [`Profile`]. Below: [`google`] OpenID Connect with PKCE · [`id_token`] is
+//! the token Google's, and for us · [`jwks`] Google's keys · [`facebook`] Graph · `error` what went wrong.
 //!
 //! Written out rather than taken from the crate `openidconnect`: two requests and one signature do not pay for eleven
 //! more crates, among them `rsa` with an open advisory (RUSTSEC-2023-0071), and Facebook would stay ours anyway.
@@ -11,8 +11,8 @@ pub mod facebook;
 pub mod google;
 
 mod error;
-mod id_token;
-mod jwks;
+pub mod id_token;
+pub mod jwks;
 
 use std::fmt;
 use std::sync::Arc;

@@ -23,11 +23,16 @@ impl About {
     }
 }
 
+/// PostgreSQL has no NUL in texts: what is stored has U+FFFD in its place, and so has what it is known by.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// Makes events of a form that arrived `at`: forms carry no time. `callback` is what the address of a report says of its
 /// message. An MMS of several files becomes several messages, each with one.
 pub fn split(about: About, form: &[u8], callback: Option<&str>, at: DateTime<Utc>) -> Vec<Event> {
     let fields: Map<String, Value> = url::form_urlencoded::parse(form)
-        .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+        .map(|(name, value)| (storable(&name), Value::String(storable(&value))))
         .collect();
     let field = |name: &str| fields.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
     let payload = |file: usize| {

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq as _;
 
-use crate::channel::event::{ACCOUNT_GROUP, Event, Jid, group, notice_key};
+use crate::channel::event::{ACCOUNT_GROUP, Bulk, Event, Jid, group, notice_key};
 use crate::lenient::{flag, list, parse, text};
 
 /// The body holds another token than the instance's, or none, or is no JSON at all.
@@ -53,15 +53,23 @@ pub fn split(token: &SecretString, body: &[u8], at: DateTime<Utc>) -> Result<Vec
             vec![event(key, chat.clone(), &kept)]
         }),
         "messages_update" => {
-            let updates = updates(&whole);
-            (!updates.is_empty()).then(|| {
-                let one = |(id, word): (String, String)| {
-                    let mut members = members.clone();
-                    members.insert("about".to_owned(), json!({ "id": id, "status": word }));
-                    event(format!("status:{id}:{word}"), chat.clone(), &members)
-                };
-                updates.into_iter().map(one).collect()
-            })
+            // Each names its own message: with the list of all of them, a report of a thousand would be a thousand lists.
+            let mut kept = members.clone();
+            if let Some(said) = kept.get_mut("event").and_then(Value::as_object_mut) {
+                said.remove("MessageIDs");
+            }
+            let mut bulk = Bulk::of_body(body);
+            let mut events = Vec::new();
+            for (id, word) in updates(&whole) {
+                kept.insert("about".to_owned(), json!({ "id": id, "status": word }));
+                let event = event(format!("status:{id}:{word}"), chat.clone(), &kept);
+                bulk.add(event.payload.len());
+                events.push(event);
+                if bulk.is_exceeded() {
+                    break;
+                }
+            }
+            (!events.is_empty() && !bulk.is_exceeded()).then_some(events)
         }
         // A state has no time: the same words may come again, and mean it again.
         "connection" => {

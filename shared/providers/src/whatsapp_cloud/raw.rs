@@ -1,8 +1,10 @@
 //! Taking JSON apart and putting it together as text, so that what is passed on is what was written.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Number;
 use serde_json::value::RawValue;
 
 /// An object's members in their order.
@@ -36,8 +38,9 @@ pub(super) fn write_array<'a>(elements: impl Iterator<Item = &'a RawValue>, payl
     payload.push(']');
 }
 
+/// A member; the last one of several of the same name, as who reads the piece later has it.
 pub(super) fn find<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
-    members.iter().find(|(member, _)| member == name).map(|(_, raw)| *raw)
+    members.iter().rfind(|(member, _)| member == name).map(|(_, raw)| *raw)
 }
 
 /// Members with the given names, and the others.
@@ -45,7 +48,7 @@ pub(super) fn part<'a>(members: Members<'a>, names: &[&str]) -> (Members<'a>, Me
     members.into_iter().partition(|(name, _)| names.contains(&name.as_ref()))
 }
 
-/// A string, or a number as it is written.
+/// A string, or a number, as `lenient::as_text` has it: what an event is known by here, it is stored by later.
 pub(super) fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text = raw.get();
     match text.as_bytes().first()? {
@@ -57,7 +60,9 @@ pub(super) fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
                 Some(inner.into())
             }
         }
-        b'-' | b'0'..=b'9' => Some(text.into()),
+        b'-' | b'0'..=b'9' => {
+            serde_json::from_str::<Number>(text).ok().map(|number| number.to_string().into())
+        }
         _ => None,
     }
 }
@@ -76,30 +81,31 @@ pub(super) fn read_object(text: &[u8]) -> Option<Members<'_>> {
     serde_json::from_slice(text).ok().map(|InOrder(members)| members)
 }
 
-/// An element of an array: its members, unless it is no object. Whoever has both text and members reads everything twice:
-/// so the text, which few need, is looked for when it is asked for.
-pub(super) struct Element<'a> {
-    pub(super) members: Option<Members<'a>>,
+/// The elements of an array: their members. Whoever has both text and members reads everything twice: so the texts, which
+/// few need, are looked for when one is asked for, all of them at once.
+pub(super) struct Elements<'a> {
+    /// Of each element, unless it is no object.
+    pub(super) members: Vec<Option<Members<'a>>>,
     list: &'a RawValue,
-    index: usize,
+    texts: OnceCell<Vec<&'a RawValue>>,
 }
 
-impl<'a> Element<'a> {
-    /// All of it.
-    pub(super) fn raw(&self) -> &'a RawValue {
-        array(self.list).and_then(|elements| elements.get(self.index).copied()).unwrap_or(self.list)
+impl<'a> Elements<'a> {
+    /// All of an element.
+    pub(super) fn raw(&self, index: usize) -> &'a RawValue {
+        let texts = self.texts.get_or_init(|| array(self.list).unwrap_or_default());
+        texts.get(index).copied().unwrap_or(self.list)
     }
 }
 
 /// The elements of an array; `None` if it is something else.
-pub(super) fn elements(list: &RawValue) -> Option<Vec<Element<'_>>> {
+pub(super) fn elements(list: &RawValue) -> Option<Elements<'_>> {
     let objects = serde_json::from_str::<Vec<InOrder<'_>>>(list.get());
-    let members: Vec<_> = match objects {
+    let members = match objects {
         Ok(objects) => objects.into_iter().map(|InOrder(members)| Some(members)).collect(),
         Err(_) => array(list)?.into_iter().map(object).collect(),
     };
-    let element = |(index, members)| Element { members, list, index };
-    Some(members.into_iter().enumerate().map(element).collect())
+    Some(Elements { members, list, texts: OnceCell::new() })
 }
 
 /// An object's members in their order.

@@ -7,15 +7,17 @@
 //! there is no way to ask for a webhook again.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use domain::phone;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::raw::{
-    Element, Members, array, elements, find, object, part, push_string, read_object, scalar, write_array,
-    write_object,
+    Members, array, elements, find, object, part, push_string, read_object, scalar, write_array, write_object,
 };
+use crate::channel::event::Bulk;
+use crate::lenient::storable;
 
 /// The group of events that concern no customer.
 pub const ACCOUNT_GROUP: &str = "account";
@@ -36,7 +38,8 @@ pub struct SplitEvent {
     /// The business number that it came to, to be checked against the connection. Account-level events have none.
     pub phone_number_id: Option<String>,
     /// Compact JSON of this event alone, for [`super::normalise::normalise`]: `field`, `entry_id`, `entry_time`,
-    /// `metadata`, `contacts` (its own), and the piece under the name of its kind. Meta's text, byte for byte.
+    /// `metadata`, `contacts` (its own), and the piece under the name of its kind. Meta's text, byte for byte, but for
+    /// escapes that are no characters: half emojis and NULs are U+FFFD, for whoever reads them from here on.
     pub payload: String,
 }
 
@@ -55,69 +58,105 @@ pub enum SplitError {
 ///
 /// # Errors
 /// [`SplitError`] if the body is no webhook at all. Within a webhook nothing is an error: whatever is not
-/// recognised comes out as a notice.
+/// recognised comes out as a notice. So does a body, whole, whose events would be many times as large as itself, or
+/// several times as many as Meta ever sends: with a megabyte in `metadata`, of which each of a million messages takes a
+/// copy.
 pub fn split(body: &[u8]) -> Result<Vec<SplitEvent>, SplitError> {
-    let Some(envelope) = read_object(body) else {
-        serde_json::from_slice::<&RawValue>(body).map_err(SplitError::Malformed)?;
-        return Err(SplitError::Shape);
+    let text = match str::from_utf8(body) {
+        Ok(text) => storable(text),
+        Err(_) => return Err(malformed(body)),
     };
+    let body = text.as_bytes();
+    let Some(envelope) = read_object(body) else { return Err(malformed(body)) };
     if !envelope.iter().any(|(name, _)| name == "entry") {
         return Err(SplitError::Shape);
     }
-    let mut events = Vec::new();
+    let mut events = Events { list: Vec::new(), bulk: Bulk::of_body(body) };
     let (known, extra) = part(envelope, &["object", "entry"]);
     for (_, entries) in known.iter().filter(|(name, _)| name == "entry") {
         match elements(entries) {
-            Some(entries) if !entries.is_empty() => {
-                for entry in entries {
-                    split_entry(entry, &mut events);
+            Some(mut entries) if !entries.members.is_empty() => {
+                for (index, members) in std::mem::take(&mut entries.members).into_iter().enumerate() {
+                    split_entry(members, || entries.raw(index), &mut events);
                 }
             }
-            _ => {
-                let whole = serde_json::from_slice(body).map_err(SplitError::Malformed)?;
-                events.push(Scope::default().notice("value", whole));
-            }
+            _ => events.push(|| Scope::default().notice_text("value", &text)),
         }
     }
-    attach("extra_envelope", &extra, 0, &mut events);
-    Ok(events)
+    if events.bulk.is_exceeded() {
+        return Ok(vec![Scope::default().notice_text("value", &text)]);
+    }
+    attach("extra_envelope", &extra, 0, &mut events.list);
+    Ok(events.list)
 }
 
-fn split_entry(mut entry: Element<'_>, events: &mut Vec<SplitEvent>) {
-    let first = events.len();
-    let Some(members) = entry.members.take() else {
-        return events.push(Scope::default().notice("value", entry.raw()));
+/// What is no JSON, or no object.
+fn malformed(body: &[u8]) -> SplitError {
+    match serde_json::from_slice::<&RawValue>(body) {
+        Ok(_) => SplitError::Shape,
+        Err(error) => SplitError::Malformed(error),
+    }
+}
+
+/// The events so far.
+struct Events {
+    list: Vec<SplitEvent>,
+    bulk: Bulk,
+}
+
+impl Events {
+    /// Adds one, unless there is too much of them already.
+    fn push(&mut self, event: impl FnOnce() -> SplitEvent) {
+        if self.bulk.is_exceeded() {
+            return;
+        }
+        let event = event();
+        self.bulk.add(event.payload.len());
+        self.list.push(event);
+    }
+}
+
+fn split_entry<'a>(members: Option<Members<'a>>, whole: impl Fn() -> &'a RawValue, events: &mut Events) {
+    let first = events.list.len();
+    let Some(members) = members else {
+        return events.push(|| Scope::default().notice("value", whole()));
     };
     let (known, extra) = part(members, &["id", "time", "changes"]);
     let scope = Scope { entry_id: find(&known, "id"), entry_time: find(&known, "time"), ..Scope::default() };
     let mut changed = false;
     for (_, changes) in known.iter().filter(|(name, _)| name == "changes") {
-        for change in elements(changes).unwrap_or_default() {
+        let Some(mut changes) = elements(changes) else { continue };
+        for (index, members) in std::mem::take(&mut changes.members).into_iter().enumerate() {
             changed = true;
-            split_change(change, scope.clone(), events);
+            split_change(members, || changes.raw(index), scope.clone(), events);
         }
     }
     if !changed {
-        return events.push(scope.notice("value", entry.raw()));
+        return events.push(|| scope.notice("value", whole()));
     }
-    attach("extra_entry", &extra, first, events);
+    attach("extra_entry", &extra, first, &mut events.list);
 }
 
-fn split_change<'a>(mut change: Element<'a>, mut scope: Scope<'a>, events: &mut Vec<SplitEvent>) {
-    let first = events.len();
-    let (known, mut extra) = part(change.members.take().unwrap_or_default(), &["field", "value"]);
+fn split_change<'a>(
+    members: Option<Members<'a>>,
+    whole: impl Fn() -> &'a RawValue,
+    mut scope: Scope<'a>,
+    events: &mut Events,
+) {
+    let first = events.list.len();
+    let (known, mut extra) = part(members.unwrap_or_default(), &["field", "value"]);
     scope.field = find(&known, "field").and_then(scalar);
     if scope.field.is_none() {
         extra.extend(known.iter().filter(|(name, _)| name == "field").cloned());
     }
     let mut values = known.iter().filter(|(name, _)| name == "value").peekable();
     if values.peek().is_none() {
-        return events.push(scope.notice("value", change.raw()));
+        return events.push(|| scope.notice("value", whole()));
     }
     for (_, value) in values {
         split_value(value, scope.clone(), events);
     }
-    attach("extra_change", &extra, first, events);
+    attach("extra_change", &extra, first, &mut events.list);
 }
 
 /// The arrays of a change's value whose elements are events of their own.
@@ -130,8 +169,8 @@ const LISTS: [(&str, Kind); 6] = [
     ("user_preferences", Kind::UserPreference),
 ];
 
-fn split_value<'a>(value: &'a RawValue, mut scope: Scope<'a>, events: &mut Vec<SplitEvent>) {
-    let first = events.len();
+fn split_value<'a>(value: &'a RawValue, mut scope: Scope<'a>, events: &mut Events) {
+    let first = events.list.len();
     let members = object(value).unwrap_or_default();
     // Some official examples nest the field inside the value, or leave it out.
     scope.field = scope.field.or_else(|| find(&members, "field").and_then(scalar));
@@ -140,8 +179,7 @@ fn split_value<'a>(value: &'a RawValue, mut scope: Scope<'a>, events: &mut Vec<S
     scope.phone_number_id = find(&metadata, "phone_number_id").and_then(scalar);
     let listed_contacts = find(&members, "contacts").and_then(array);
     let contacts_are_listed = listed_contacts.is_some();
-    let mut contacts: Vec<Contact<'_>> =
-        listed_contacts.unwrap_or_default().into_iter().map(Contact::read).collect();
+    let mut contacts = Contacts::read(listed_contacts.unwrap_or_default());
 
     // A history's messages are old ones: it stays whole, whatever it holds.
     let history = scope.field.as_deref() == Some("history");
@@ -160,28 +198,23 @@ fn split_value<'a>(value: &'a RawValue, mut scope: Scope<'a>, events: &mut Vec<S
                 }
                 let alone = elements.len() == 1;
                 for element in elements {
-                    events.push(scope.event(kind, element, &mut contacts, alone));
+                    events.push(|| scope.event(kind, element, &mut contacts, alone));
                 }
             }
             _ => rest.push((name.clone(), member)),
         }
     }
-    if events.len() == first {
-        return events.push(scope.notice("value", value));
+    if events.list.len() == first {
+        return events.push(|| scope.notice("value", value));
     }
-    if contacts.iter().any(|contact| !contact.used) {
-        let unused: Members<'a> = contacts
-            .iter()
-            .filter(|contact| !contact.used)
-            .map(|contact| ("contact".into(), contact.raw))
-            .collect();
-        attach("other_contacts", &unused, first, events);
-    }
+    let unused = contacts.all.iter().filter(|contact| !contact.used);
+    let unused: Members<'a> = unused.map(|contact| ("contact".into(), contact.raw)).collect();
+    attach("other_contacts", &unused, first, &mut events.list);
     // Something beside the lists that we know may be an event that we do not know.
     if !rest.is_empty() {
         let mut text = String::new();
         write_object(&rest, &mut text);
-        events.push(scope.notice_text("value", &text));
+        events.push(|| scope.notice_text("value", &text));
     }
 }
 
@@ -257,28 +290,15 @@ struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    fn event(
-        &self,
-        kind: Kind,
-        piece: &'a RawValue,
-        contacts: &mut [Contact<'a>],
-        alone: bool,
-    ) -> SplitEvent {
+    fn event(&self, kind: Kind, piece: &'a RawValue, contacts: &mut Contacts<'a>, alone: bool) -> SplitEvent {
         let members = object(piece).unwrap_or_default();
         let text = |name: &str| find(&members, name).and_then(scalar);
         let (phone_member, user_member) = kind.addresses();
         let phone = text(phone_member);
         let user = text(user_member).or_else(|| new_user_id(kind, &members));
         let phone_key = phone.as_deref().map(phone::match_key);
-        let only_choice = alone && contacts.len() == 1 && kind != Kind::Error;
-        let own: Vec<&Contact<'a>> = contacts
-            .iter_mut()
-            .filter(|contact| only_choice || contact.is(phone_key.as_deref(), user.as_deref()))
-            .map(|contact| {
-                contact.used = true;
-                &*contact
-            })
-            .collect();
+        let only_choice = alone && contacts.all.len() == 1 && kind != Kind::Error;
+        let own = contacts.take(only_choice, phone_key.as_deref(), user.as_deref());
 
         let mut payload =
             self.open(piece.get().len() + own.iter().map(|contact| contact.raw.get().len()).sum::<usize>());
@@ -371,32 +391,55 @@ fn new_user_id<'a>(kind: Kind, members: &Members<'a>) -> Option<Cow<'a, str>> {
     find(&object(find(members, "user_id")?)?, "current").and_then(scalar)
 }
 
-/// An element of `contacts`, and whether an event took it along.
+/// The elements of `contacts`, found by what they are called: a body may hold very many.
+struct Contacts<'a> {
+    all: Vec<Contact<'a>>,
+    /// Spellings of one number are one number: `wa_id` may lack a digit that the message's address has.
+    by_phone: HashMap<String, Vec<usize>>,
+    by_user: HashMap<Cow<'a, str>, Vec<usize>>,
+}
+
+/// One of them, and whether an event took it along.
 struct Contact<'a> {
     raw: &'a RawValue,
     phone: Option<Cow<'a, str>>,
-    phone_key: Option<String>,
     user: Option<Cow<'a, str>>,
     used: bool,
 }
 
-impl<'a> Contact<'a> {
-    fn read(raw: &'a RawValue) -> Self {
-        let members = object(raw).unwrap_or_default();
-        let phone = find(&members, "wa_id").and_then(scalar);
-        Self {
-            raw,
-            phone_key: phone.as_deref().map(phone::match_key),
-            phone,
-            user: find(&members, "user_id").and_then(scalar),
-            used: false,
+impl<'a> Contacts<'a> {
+    fn read(listed: Vec<&'a RawValue>) -> Self {
+        let mut contacts = Self { all: Vec::new(), by_phone: HashMap::new(), by_user: HashMap::new() };
+        for (place, raw) in listed.into_iter().enumerate() {
+            let members = object(raw).unwrap_or_default();
+            let phone = find(&members, "wa_id").and_then(scalar);
+            let user = find(&members, "user_id").and_then(scalar);
+            if let Some(phone) = &phone {
+                contacts.by_phone.entry(phone::match_key(phone)).or_default().push(place);
+            }
+            if let Some(user) = &user {
+                contacts.by_user.entry(user.clone()).or_default().push(place);
+            }
+            contacts.all.push(Contact { raw, phone, user, used: false });
         }
+        contacts
     }
 
-    /// Spellings of one number are one number: `wa_id` may lack a digit that the message's address has.
-    fn is(&self, phone_key: Option<&str>, user: Option<&str>) -> bool {
-        (phone_key.is_some() && self.phone_key.as_deref() == phone_key)
-            || (user.is_some() && self.user.as_deref() == user)
+    /// Those of a customer, or all of them, in their order; from now on they are used.
+    fn take(&mut self, all: bool, phone_key: Option<&str>, user: Option<&str>) -> Vec<&Contact<'a>> {
+        let mut places: Vec<usize> = if all {
+            (0..self.all.len()).collect()
+        } else {
+            let by_phone = phone_key.and_then(|key| self.by_phone.get(key));
+            let by_user = user.and_then(|user| self.by_user.get(user));
+            by_phone.into_iter().chain(by_user).flatten().copied().collect()
+        };
+        places.sort_unstable();
+        places.dedup();
+        for place in &places {
+            self.all[*place].used = true;
+        }
+        places.into_iter().map(|place| &self.all[place]).collect()
     }
 }
 

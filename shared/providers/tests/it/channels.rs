@@ -353,3 +353,35 @@ async fn uazapi_is_told_our_own_id() {
     let error = instance.send(&text_to(AddressKind::WaId, "5511900000123")).await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::RetryAfter);
 }
+
+/// As with Meta's: what is made to become large is kept whole; and a report of very many messages is none of that.
+#[test]
+fn no_body_of_a_gateway_becomes_many_times_as_large() {
+    let large = "x".repeat(200_000);
+    let size = |events: &[Event]| events.iter().map(|event| event.payload.len()).sum::<usize>();
+
+    let list =
+        json!({ "event": "messages.upsert", "date_time": large, "data": vec![0; 100_000] }).to_string();
+    let events = evolution::webhook::split(list.as_bytes(), at()).unwrap();
+    assert_eq!(events.len(), 1, "kept whole");
+    assert!(size(&events) < 2 * list.len());
+
+    let report = |ids: Vec<String>, other: &str| {
+        json!({
+            "token": "t", "EventType": "messages_update", "other": other,
+            "event": { "Type": "read", "Chat": "5562999990001@s.whatsapp.net", "MessageIDs": ids },
+        })
+        .to_string()
+    };
+    let ids = |count: usize| (0..count).map(|number| format!("3EB0{number:016}")).collect::<Vec<_>>();
+    let body = report(ids(3_000), "");
+    let events = uazapi::webhook::split(&secret("t"), body.as_bytes(), at()).unwrap();
+    assert_eq!(events.len(), 3_000);
+    assert!(size(&events) < 10 * body.len(), "{} of {}", size(&events), body.len());
+    assert_eq!(events[2_999].key, "status:3EB00000000000002999:read");
+    for body in [report(ids(100), &large), report(ids(20_000), "")] {
+        let events = uazapi::webhook::split(&secret("t"), body.as_bytes(), at()).unwrap();
+        assert_eq!(events.len(), 1, "kept whole");
+        assert!(events[0].key.starts_with("notice:") && size(&events) <= body.len() + 100);
+    }
+}

@@ -35,6 +35,8 @@ fn only_https_to_the_public_internet_passes() {
         ("https://localhost/", Err(Refused::Name)),
         ("https://LOCALHOST:8443/", Err(Refused::Name)),
         ("https://localhost./", Err(Refused::Name)),
+        ("https://localhost../", Err(Refused::Name)),
+        ("https://a..example.com/", Err(Refused::Name)),
         ("https://a.localhost/", Err(Refused::Name)),
         ("https://printer.local/", Err(Refused::Name)),
         ("https://metadata.google.internal./", Err(Refused::Name)),

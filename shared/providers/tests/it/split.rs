@@ -160,3 +160,72 @@ fn a_retry_has_the_same_keys() {
         |events: &[providers::whatsapp_cloud::webhook::SplitEvent]| events.last().unwrap().key.clone();
     assert_ne!(notice(&first), notice(&split(later.as_bytes()).unwrap()));
 }
+
+/// Bodies that are made to become large: each of many events takes along what stands around it, or is looked for among as many
+/// others. What no provider sends is kept whole, in no more time than it takes to read it.
+#[test]
+fn no_body_becomes_many_times_as_large() {
+    let many = |piece: &str, times: usize| vec![piece; times].join(",");
+    let value = |value: String| {
+        format!(r#"{{"entry":[{{"changes":[{{"field":"messages","value":{{{value}}}}}]}}]}}"#)
+    };
+    let contact = r#"{"wa_id":"5562999990001"}"#;
+    let message = r#"{"id":"a","from":"5562999990001"}"#;
+    let large = "x".repeat(500_000);
+    for (what, body) in [
+        ("entries that are none", format!(r#"{{"entry":[{}]}}"#, many("0", 300_000))),
+        ("entries that hold nothing", format!(r#"{{"entry":[{}]}}"#, many("{}", 300_000))),
+        ("lists of entries", format!("{{{}}}", many(r#""entry":0"#, 50_000))),
+        ("changes that are none", format!(r#"{{"entry":[{{"changes":[{}]}}]}}"#, many("0", 300_000))),
+        ("messages", value(format!(r#""messages":[{}]"#, many("0", 300_000)))),
+        ("messages and metadata", value(format!(r#""metadata":"{large}","messages":[{}]"#, many("0", 100)))),
+        (
+            "messages and contacts of one number",
+            value(format!(r#""contacts":[{}],"messages":[{}]"#, many(contact, 20_000), many(message, 3_000))),
+        ),
+        (
+            "messages and contacts of nobody",
+            value(format!(r#""contacts":[{}],"messages":[{}]"#, many("{}", 200_000), many(message, 3_000))),
+        ),
+    ] {
+        let began = std::time::Instant::now();
+        let events = split(body.as_bytes()).unwrap();
+        let size: usize = events.iter().map(|event| event.payload.len()).sum();
+        assert!(
+            size <= (8 << 20).max(4 * body.len()) && events.len() <= 4_000,
+            "{what}: {} events, {size}",
+            events.len()
+        );
+        assert!(began.elapsed().as_secs() < 20, "{what}: {:?}", began.elapsed());
+        if !what.ends_with("nobody") {
+            assert_eq!(events.len(), 1, "{what}: kept whole");
+            assert!(events[0].payload.contains(&body), "{what}: kept whole");
+        }
+    }
+}
+
+/// What an event is known by is what it is stored by, however its id is spelt.
+#[test]
+fn a_message_is_known_by_the_id_that_it_is_stored_by() {
+    for (id, expected) in [
+        (r#""id":"wamid.a""#, "wamid.a"),
+        (r#""id":"wamid.a","id":"wamid.b""#, "wamid.b"),
+        (r#""id":"a\u0000b""#, "a\u{fffd}b"),
+        (r#""id":"a\ud83d""#, "a\u{fffd}"),
+        (r#""id":"a","\ud83d":1"#, "a"),
+        (r#""id":1768053600"#, "1768053600"),
+        (r#""id":123456789012345678901234567890"#, "1.2345678901234568e+29"),
+    ] {
+        let body = format!(
+            r#"{{"entry":[{{"changes":[{{"value":{{"messages":[{{{id},"from":"5562999990001"}}]}}}}]}}]}}"#
+        );
+        let events = split(body.as_bytes()).unwrap();
+        assert_eq!(events[0].key, format!("message:{expected}"), "{id}");
+        match normalise(&events[0].payload) {
+            domain::inbound::InboundEvent::Message(message) => {
+                assert_eq!(message.provider_message_id, expected, "{id}");
+            }
+            other => panic!("{id}: {other:?}"),
+        }
+    }
+}

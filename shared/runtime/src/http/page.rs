@@ -133,6 +133,23 @@ impl<T> PageBody<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever somebody writes in place of a cursor is refused, or is the one text of its place.
+        #[test]
+        fn a_place_has_one_text(key in prop::collection::vec(any::<u8>(), 0..24), id in any::<u128>(), tail in "[A-Za-z0-9_=-]{0,3}") {
+            let bytes = [&tag("contacts")[..], &id.to_be_bytes(), &key].concat();
+            for text in [URL_SAFE_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes) + &tail, tail] {
+                if let Ok(position) = Cursor::decode::<DateTime<Utc>>("contacts", &text) {
+                    prop_assert_eq!(Cursor::encode("contacts", position), text.clone());
+                }
+                if let Ok(position) = Cursor::decode::<String>("contacts", &text) {
+                    prop_assert_eq!(Cursor::encode("contacts", position), text);
+                }
+            }
+        }
+    }
 
     fn read(list: &str, text: &str) -> Option<Position> {
         Cursor::decode(list, text).ok()

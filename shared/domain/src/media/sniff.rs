@@ -1,22 +1,22 @@
 //! What bytes are, whatever was said of them.
 
 /// Bytes of a file's beginning by which it is known. Office's newer files show themselves in their third entry.
-pub(crate) const ENOUGH: usize = 16 * 1024;
+pub const ENOUGH: usize = 16 * 1024;
 
 /// The most bytes of a sticker that does not move.
 const LARGEST_STILL_STICKER: i64 = 100 * 1024;
 
 /// What the beginning of a file shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sniffed {
+pub struct Sniffed {
     /// The type that it has, if it is one that shows.
-    pub(crate) mime_type: Option<&'static str>,
+    pub mime_type: Option<&'static str>,
     /// Nothing in it speaks against text.
-    pub(crate) is_text: bool,
+    pub is_text: bool,
 }
 
 /// Looks at the first [`ENOUGH`] bytes of a file, or at all of a shorter one.
-pub(crate) fn look(beginning: &[u8]) -> Sniffed {
+pub fn look(beginning: &[u8]) -> Sniffed {
     let mime_type =
         unknown_to_infer(beginning).or_else(|| infer::get(beginning).map(|kind| kind.mime_type()));
     Sniffed { mime_type, is_text: is_text(beginning) }
@@ -46,7 +46,7 @@ fn is_text(beginning: &[u8]) -> bool {
 }
 
 /// Whether a file is not too large for what it turns out to be: a sticker that does not move may be smaller only.
-pub(crate) fn fits(mime_type: &str, beginning: &[u8], size: i64) -> bool {
+pub fn fits(mime_type: &str, beginning: &[u8], size: i64) -> bool {
     mime_type != "image/webp" || size <= LARGEST_STILL_STICKER || is_animated_webp(beginning)
 }
 
