@@ -73,7 +73,8 @@ pub struct ConnectionBody {
     #[schema(value_type = Option<words::Obstacle>)]
     state_reason: Option<Obstacle>,
     state_since: Option<DateTime<Utc>>,
-    /// Where the provider posts what happens. Gateways are told by us; at Meta a person sets it, and at Twilio, with
+    /// Where the provider posts what happens. Gateways are told by us, and Meta of numbers that came by
+    /// its own window; of others a person sets it at Meta, and at Twilio, with
     /// `/messages#rc=5&rp=5xx,ct,rt` behind it: so that it repeats what was not taken. `null` where this installation does
     /// not know.
     webhook_url: Option<String>,
@@ -144,137 +145,95 @@ pub struct ConnectionQuery {
     cursor: Option<String>,
 }
 
-/// A new connection: each kind has fields of its own, and needs all of them.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateConnection {
-    #[schema(value_type = words::ConnectionKind)]
-    kind: ConnectionKind,
-    /// 1 to 100 characters.
-    #[schema(example = "WhatsApp da loja")]
-    name: String,
-    /// Who answers for it; nobody when it is left out.
-    #[schema(value_type = Option<Uuid>)]
-    persona_id: Option<PersonaId>,
-    /// `whatsapp_cloud`: Meta's id of the number.
-    phone_number_id: Option<String>,
-    /// `whatsapp_cloud`: the WhatsApp Business Account.
-    waba_id: Option<String>,
-    /// `whatsapp_cloud`: a system user's or business token.
-    #[schema(value_type = Option<String>, write_only)]
-    access_token: Option<SecretString>,
-    /// `whatsapp_cloud`: the key of webhook signatures.
-    #[schema(value_type = Option<String>, write_only)]
-    app_secret: Option<SecretString>,
-    /// `whatsapp_cloud`: what Meta repeats when it asks whether the webhook is ours.
-    #[schema(value_type = Option<String>, write_only)]
-    verify_token: Option<SecretString>,
-    /// `evolution`, `uazapi`: the server's address, with `https`.
-    #[schema(example = "https://evolution.example.com")]
-    base_url: Option<String>,
-    /// `evolution`: the instance's name.
-    instance: Option<String>,
-    /// `evolution`: the instance's token, or the server's key.
-    #[schema(value_type = Option<String>, write_only)]
-    api_key: Option<SecretString>,
-    /// `uazapi`: the instance's token.
-    #[schema(value_type = Option<String>, write_only)]
-    token: Option<SecretString>,
-    /// `twilio_sms`: the account, `AC…`.
-    account_sid: Option<String>,
-    /// `twilio_sms`: the account's token.
-    #[schema(value_type = Option<String>, write_only)]
-    auth_token: Option<SecretString>,
-    /// `twilio_sms`: a number in E.164, or a messaging service, `MG…`.
-    sender: Option<String>,
-}
-
-/// What shall change of a connection. What is left out stays.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ChangeConnection {
-    /// 1 to 100 characters.
-    name: Option<String>,
-    /// Who answers for it; `null`: nobody.
-    #[serde(default, deserialize_with = "runtime::http::body::nullable")]
-    #[schema(value_type = Option<Uuid>)]
-    persona_id: Option<Option<PersonaId>>,
-    /// `whatsapp_cloud`: Meta's id of the number, which cannot be another one.
-    phone_number_id: Option<String>,
-    /// `whatsapp_cloud`: the WhatsApp Business Account.
-    waba_id: Option<String>,
-    /// `whatsapp_cloud`: a system user's or business token.
-    #[schema(value_type = Option<String>, write_only)]
-    access_token: Option<SecretString>,
-    /// `whatsapp_cloud`: the key of webhook signatures.
-    #[schema(value_type = Option<String>, write_only)]
-    app_secret: Option<SecretString>,
-    /// `whatsapp_cloud`: what Meta repeats when it asks whether the webhook is ours.
-    #[schema(value_type = Option<String>, write_only)]
-    verify_token: Option<SecretString>,
-    /// `evolution`, `uazapi`: the server's address, with `https`.
-    base_url: Option<String>,
-    /// `evolution`: the instance's name.
-    instance: Option<String>,
-    /// `evolution`: the instance's token, or the server's key.
-    #[schema(value_type = Option<String>, write_only)]
-    api_key: Option<SecretString>,
-    /// `uazapi`: the instance's token.
-    #[schema(value_type = Option<String>, write_only)]
-    token: Option<SecretString>,
-    /// `twilio_sms`: the account, `AC…`.
-    account_sid: Option<String>,
-    /// `twilio_sms`: the account's token.
-    #[schema(value_type = Option<String>, write_only)]
-    auth_token: Option<SecretString>,
-    /// `twilio_sms`: a number in E.164, or a messaging service, `MG…`.
-    sender: Option<String>,
-}
-
-impl From<CreateConnection> for New {
-    fn from(new: CreateConnection) -> Self {
-        Self {
-            kind: new.kind,
-            name: new.name,
-            persona_id: new.persona_id,
-            given: Given {
-                phone_number_id: new.phone_number_id,
-                waba_id: new.waba_id,
-                access_token: new.access_token,
-                app_secret: new.app_secret,
-                verify_token: new.verify_token,
-                base_url: new.base_url,
-                instance: new.instance,
-                api_key: new.api_key,
-                token: new.token,
-                account_sid: new.account_sid,
-                auth_token: new.auth_token,
-                sender: new.sender,
-            },
+/// What is said of a connection and of its account: fields of its own, and those of every kind of account, which it has in
+/// common with the other one. (`serde` cannot refuse unknown fields of what is flattened.)
+macro_rules! with_account {
+    ($(#[$meta:meta])* $name:ident => $wish:ident { $($(#[$field_meta:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $($(#[$field_meta])* $field: $kind,)*
+            /// `whatsapp_cloud`: Meta's id of the number, which cannot become another one.
+            phone_number_id: Option<String>,
+            /// `whatsapp_cloud`: the WhatsApp Business Account.
+            waba_id: Option<String>,
+            /// `whatsapp_cloud`: a system user's or business token.
+            #[schema(value_type = Option<String>, write_only)]
+            access_token: Option<SecretString>,
+            /// `whatsapp_cloud`: the key of webhook signatures.
+            #[schema(value_type = Option<String>, write_only)]
+            app_secret: Option<SecretString>,
+            /// `whatsapp_cloud`: what Meta repeats when it asks whether the webhook is ours.
+            #[schema(value_type = Option<String>, write_only)]
+            verify_token: Option<SecretString>,
+            /// `evolution`, `uazapi`: the server's address, with `https`.
+            #[schema(example = "https://evolution.example.com")]
+            base_url: Option<String>,
+            /// `evolution`: the instance's name.
+            instance: Option<String>,
+            /// `evolution`: the instance's token, or the server's key.
+            #[schema(value_type = Option<String>, write_only)]
+            api_key: Option<SecretString>,
+            /// `uazapi`: the instance's token.
+            #[schema(value_type = Option<String>, write_only)]
+            token: Option<SecretString>,
+            /// `twilio_sms`: the account, `AC…`.
+            account_sid: Option<String>,
+            /// `twilio_sms`: the account's token.
+            #[schema(value_type = Option<String>, write_only)]
+            auth_token: Option<SecretString>,
+            /// `twilio_sms`: a number in E.164, or a messaging service, `MG…`.
+            sender: Option<String>,
         }
+
+        impl From<$name> for $wish {
+            fn from(body: $name) -> Self {
+                Self {
+                    $($field: body.$field,)*
+                    given: Given {
+                        phone_number_id: body.phone_number_id,
+                        waba_id: body.waba_id,
+                        access_token: body.access_token,
+                        app_secret: body.app_secret,
+                        verify_token: body.verify_token,
+                        base_url: body.base_url,
+                        instance: body.instance,
+                        api_key: body.api_key,
+                        token: body.token,
+                        account_sid: body.account_sid,
+                        auth_token: body.auth_token,
+                        sender: body.sender,
+                    },
+                }
+            }
+        }
+    };
+}
+
+with_account! {
+    /// A new connection: each kind has fields of its own, and needs all of them.
+    CreateConnection => New {
+        #[schema(value_type = words::ConnectionKind)]
+        kind: ConnectionKind,
+        /// 1 to 100 characters.
+        #[schema(example = "WhatsApp da loja")]
+        name: String,
+        /// Who answers for it; nobody when it is left out.
+        #[schema(value_type = Option<Uuid>)]
+        persona_id: Option<PersonaId>,
     }
 }
 
-impl From<ChangeConnection> for Change {
-    fn from(change: ChangeConnection) -> Self {
-        Self {
-            name: change.name,
-            persona_id: change.persona_id,
-            given: Given {
-                phone_number_id: change.phone_number_id,
-                waba_id: change.waba_id,
-                access_token: change.access_token,
-                app_secret: change.app_secret,
-                verify_token: change.verify_token,
-                base_url: change.base_url,
-                instance: change.instance,
-                api_key: change.api_key,
-                token: change.token,
-                account_sid: change.account_sid,
-                auth_token: change.auth_token,
-                sender: change.sender,
-            },
-        }
+with_account! {
+    /// What shall change of a connection. What is left out stays.
+    ChangeConnection => Change {
+        /// 1 to 100 characters.
+        name: Option<String>,
+        /// Who answers for it; `null`: nobody.
+        #[serde(default, deserialize_with = "runtime::http::body::nullable")]
+        #[schema(value_type = Option<Uuid>)]
+        persona_id: Option<Option<PersonaId>>,
     }
 }
 
@@ -282,8 +241,6 @@ impl From<ChangeConnection> for Change {
 #[utoipa::path(get, path = "/connections", tag = "connections", params(ConnectionQuery), security(("bearer" = [])),
     responses(
     (status = 200, body = PageBody<ConnectionBody>),
-    (status = 401, body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn list(
     State(app): State<App>,
@@ -297,16 +254,13 @@ async fn list(
     Ok(Json(PageBody::from_page(LIST, found, |connection| ConnectionBody::of(&app, connection))))
 }
 
-/// Makes a connection. The provider is told of it right afterwards; `state` says what it answered, and `connection.changed`
+/// Makes a connection. The provider is told of it right afterwards; `state` says what it answered, and `connection.health`
 /// when it did.
 #[utoipa::path(post, path = "/connections", tag = "connections", params(IdempotencyHeader),
     security(("bearer" = [])), request_body = CreateConnection, responses(
     (status = 201, body = ConnectionBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, description = "There is no such persona", body = Problem),
     (status = 409, description = "The account is connected already, or `idempotency_key_reused`", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn create(
     State(app): State<App>,
@@ -322,7 +276,6 @@ async fn create(
 #[utoipa::path(get, path = "/connections/{id}", tag = "connections", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = ConnectionBody),
-    (status = 401, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn find(
@@ -338,11 +291,8 @@ async fn find(
 #[utoipa::path(patch, path = "/connections/{id}", tag = "connections", params(("id" = Uuid, Path)),
     security(("bearer" = [])), request_body = ChangeConnection, responses(
     (status = 200, body = ConnectionBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "The account is connected already, or somebody changed it meanwhile", body = Problem),
-    (status = 422, body = Problem),
 ))]
 async fn change(
     State(app): State<App>,
@@ -358,8 +308,6 @@ async fn change(
 #[utoipa::path(delete, path = "/connections/{id}", tag = "connections", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 204),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
 ))]
 async fn delete(
@@ -375,8 +323,6 @@ async fn delete(
 #[utoipa::path(get, path = "/connections/{id}/qr", tag = "connections", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 200, body = LinkCodeBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 404, body = Problem),
     (status = 409, description = "It is linked with no phone, or its credentials cannot be read", body = Problem),
     (status = 502, description = "The gateway does not answer with a code", body = Problem),

@@ -226,13 +226,14 @@ pub async fn delete(app: &App, identity: &Identity, id: ConnectionId) -> Result<
     let mut tx = app.db().await?.begin(identity.scope).await?;
     let known = db::connections::find_for_update(&mut tx, id).await?.ok_or(Error::NotFound("connection"))?;
     let columns = [nothing.access_token.as_str(), &nothing.app_secret, &nothing.verify_token];
+    let heir = db::connection_onboardings::end(&mut tx, id).await?;
     db::connections::delete(&mut tx, id, columns, now).await?;
     let detail = json!({ "kind": known.kind, "name": known.name });
     let object = ("connection", Some(id.0));
     audit::record(app, &mut tx, By::Caller(identity), "connection.deleted", object, detail).await?;
     let mut outgoing = Outgoing::default();
     outgoing.job(identity.scope, Job::SetUpConnection { connection_id: id })?;
-    if let Some(heir) = db::connection_onboardings::end(&mut tx, id).await? {
+    if let Some(heir) = heir {
         outgoing.job(identity.scope, Job::SetUpConnection { connection_id: heir })?;
     }
     let version = known.version + 1;
@@ -272,7 +273,7 @@ pub async fn link_code(app: &App, identity: &Identity, id: ConnectionId) -> Resu
         Ok(Some(code)) => Ok(code),
         Ok(None) => Err(Error::Conflict("this connection is linked with no phone")),
         Err(error) => {
-            let retryable = health::passes(&error);
+            let retryable = error.may_pass();
             if !retryable {
                 let finding = health::of_refusal(&channel, &error);
                 health::raise(app, identity.scope, id, &finding).await?;

@@ -26,6 +26,7 @@ CREATE TABLE templates (
     -- What Meta makes of its category, and when.
     next_category         text,
     next_category_at      timestamptz,
+    category_at           timestamptz,
     submission            text NOT NULL DEFAULT 'idle' CHECK (submission IN ('idle', 'submitting', 'deleting')),
     -- Why Meta did not do what it was asked last: {code, title, detail}.
     error                 jsonb,

@@ -126,7 +126,7 @@ pub async fn find(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Connecti
         Connection,
         r#"SELECT id AS "id: ConnectionId", kind AS "kind: ConnectionKind", name, slug, provider_account, waba_id,
                   settings, access_token, app_secret, verify_token, persona_id AS "persona_id: PersonaId", app_id,
-                  state AS "state: ConnectionState", state_reason AS "state_reason: Obstacle", state_since,
+                  state AS "state: ConnectionState", state_obstacle AS "state_reason: Obstacle", state_since,
                   ARRAY(SELECT o.kind FROM connection_obstacles o
                         WHERE o.company_id = $1 AND o.connection_id = c.id ORDER BY o.kind) AS "obstacles!: Vec<Obstacle>",
                   version, created_at, updated_at
@@ -152,21 +152,6 @@ pub async fn find_for_update(tx: &mut TenantTx, id: ConnectionId) -> Result<Opti
     .fetch_optional(tx.connection())
     .await?;
     find(tx, id).await
-}
-
-/// What people call a connection.
-///
-/// # Errors
-/// Database errors only.
-pub async fn find_name(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<String>> {
-    let company_id = tx.company_id();
-    Ok(sqlx::query_scalar!(
-        "SELECT name FROM connections WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL",
-        company_id.0,
-        id.0
-    )
-    .fetch_optional(tx.connection())
-    .await?)
 }
 
 /// A connection by which an account of WhatsApp is reached, the same one every time.
@@ -226,7 +211,7 @@ pub async fn list(
         Connection,
         r#"SELECT id AS "id: ConnectionId", kind AS "kind: ConnectionKind", name, slug, provider_account, waba_id,
                   settings, access_token, app_secret, verify_token, persona_id AS "persona_id: PersonaId", app_id,
-                  state AS "state: ConnectionState", state_reason AS "state_reason: Obstacle", state_since,
+                  state AS "state: ConnectionState", state_obstacle AS "state_reason: Obstacle", state_since,
                   ARRAY(SELECT o.kind FROM connection_obstacles o
                         WHERE o.company_id = $1 AND o.connection_id = c.id ORDER BY o.kind) AS "obstacles!: Vec<Obstacle>",
                   version, created_at, updated_at
@@ -285,7 +270,7 @@ pub async fn delete(
     let company_id = tx.company_id();
     let done = sqlx::query!(
         "UPDATE connections SET deleted_at = $3, access_token = $4, app_secret = $5, verify_token = $6,
-                registration_pin = NULL, state = 'down', state_reason = NULL, state_since = $3, version = version + 1,
+                registration_pin = NULL, state = 'down', state_obstacle = NULL, state_since = $3, version = version + 1,
                 updated_at = $3
          WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL",
         company_id.0,
@@ -294,6 +279,14 @@ pub async fn delete(
         nothing[0],
         nothing[1],
         nothing[2]
+    )
+    .execute(tx.connection())
+    .await?;
+    sqlx::query!(
+        "WITH steps AS (DELETE FROM connection_onboardings WHERE company_id = $1 AND connection_id = $2)
+         DELETE FROM connection_obstacles WHERE company_id = $1 AND connection_id = $2",
+        company_id.0,
+        id.0
     )
     .execute(tx.connection())
     .await?;

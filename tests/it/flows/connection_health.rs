@@ -232,5 +232,12 @@ async fn every_connection_is_checked_every_day_and_one_that_is_not_well_every_ho
     assert_eq!(business.flow.ask_for_upkeep().await, 1);
     business.flow.pump().await;
     assert_ne!(checked_at().await, second, "it is not well");
+
+    // Nobody is asked about one that was removed.
+    let path = format!("connections/{}", business.flow.tenant.connection_id);
+    let _removed = business.flow.api(Method::DELETE, &path, None).await.expect_status(204);
+    business.flow.pump().await;
+    business.flow.clock.pass(TimeDelta::days(2));
+    assert_eq!(business.flow.ask_for_upkeep().await, 0);
     business.flow.end().await;
 }

@@ -145,6 +145,14 @@ async fn a_template_is_made_submitted_changed_and_deleted() {
     assert_eq!(edited.await["change"], Value::Null);
     assert_eq!(business.at_meta(&name).await[0]["components"], components);
 
+    // What it is for, and nothing else.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let change = json!({ "category": "UTILITY" });
+    let _wanted = business.flow.api(Method::PATCH, &path(&draft, ""), Some(&change)).await.expect_status(200);
+    let _submitted = business.post(&path(&draft, "/submit"), &json!({})).await.expect_status(202);
+    business.until(&draft, "category", "UTILITY").await;
+    assert_eq!(business.at_meta(&name).await[0]["category"], "UTILITY");
+
     let deleting = business.flow.api(Method::DELETE, &path(&draft, ""), None).await.expect_status(202).body;
     assert_eq!(deleting["submission"], "deleting");
     business.flow.pump().await;
@@ -239,7 +247,7 @@ async fn what_meta_tells_counts_by_its_time() {
         "message_template_id": id, "new_category": "UTILITY", "correct_category": "MARKETING",
         "category_update_timestamp": 1_900_000_000,
     });
-    business.told(now + 22, "template_category_update", category).await;
+    business.told(now + 22, "template_category_update", category.clone()).await;
     let shown = business.shown(&template).await;
     assert_eq!((&shown["quality"], &shown["next_category"]), (&json!("YELLOW"), &json!("MARKETING")));
     assert_eq!(shown["next_category_at"], "2030-03-17T17:46:40Z");
@@ -249,6 +257,7 @@ async fn what_meta_tells_counts_by_its_time() {
     let shown = business.shown(&template).await;
     assert_eq!((&shown["category"], &shown["next_category"]), (&json!("MARKETING"), &Value::Null));
     let version = shown["version"].clone();
+    business.told(now + 22, "template_category_update", category).await;
     business.status_told(&template, now + 20, "APPROVED", "NONE").await;
     assert_eq!(business.shown(&template).await["version"], version, "it was told before");
     business.flow.end().await;
@@ -286,6 +295,20 @@ async fn an_account_is_brought_over() {
     business.flow.pump().await;
     let again = business.flow.events().await.iter().filter(|it| it["type"] == "templates.synced").count();
     assert_eq!((told, again), (1, 1));
+    // One that somebody deleted at Meta and made again has another id there.
+    let id = text(&made["provider_template_id"]);
+    sqlx::query(
+        "UPDATE templates SET provider_template_id = '1' WHERE company_id = $1 AND provider_template_id = $2",
+    )
+    .bind(business.flow.tenant.company_id)
+    .bind(&id)
+    .execute(&business.flow.admin)
+    .await
+    .unwrap();
+    let _asked = business.post("templates/sync", &sync).await.expect_status(202);
+    business.flow.pump().await;
+    let shown = business.shown(&made).await;
+    assert_eq!((&shown["status"], text(&shown["provider_template_id"])), (&json!("approved"), id));
     business
         .flow
         .sandbox

@@ -46,11 +46,8 @@ pub(super) struct EmbeddedSignup {
     params(IdempotencyHeader), security(("bearer" = [])), request_body = EmbeddedSignup, responses(
     (status = 200, description = "The number was connected already, and has the new token", body = ConnectionBody),
     (status = 201, body = ConnectionBody),
-    (status = 401, body = Problem),
-    (status = 403, body = Problem),
     (status = 409, description = "`embedded_signup_unavailable`, `signup_code_invalid`, `account_not_granted`, \
         `number_not_in_account`, `no_number`, `several_numbers`, or `idempotency_key_reused`", body = Problem),
-    (status = 422, body = Problem),
     (status = 502, description = "Meta does not answer", body = Problem),
 ))]
 async fn embedded_signup(

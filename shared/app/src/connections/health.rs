@@ -18,9 +18,10 @@ use domain::inbound::{ConnectionUpdate, ProviderFault};
 use domain::job::{Job, Mail};
 use domain::user::Permission;
 use domain::{CompanyScope, ConnectionId};
-use providers::channel::error::{Remedy, SendError};
+use providers::channel::error::SendError;
 use providers::channel::{Channel, Condition, Inquiry, ReportCondition as _};
-use secrecy::{ExposeSecret as _, SecretString};
+use providers::oauth::facebook::AppCredentials;
+use secrecy::SecretString;
 
 use super::{found, onboarding, open};
 use crate::auth::Identity;
@@ -31,10 +32,11 @@ use crate::{App, channels};
 /// People are told of a token's end so often at most.
 const NOTICE_EVERY: TimeDelta = TimeDelta::days(1);
 
-/// A connection is checked so often, and one that does not stand well more often.
-const CHECK_EVERY: TimeDelta = TimeDelta::hours(24);
+/// A connection is checked so often, and one that does not stand well more often: a day and an hour, less what the hourly
+/// schedule's own runs take.
+const CHECK_EVERY: TimeDelta = TimeDelta::minutes(24 * 60 - 15);
 /// See [`CHECK_EVERY`].
-const CHECK_UNWELL_EVERY: TimeDelta = TimeDelta::hours(1);
+const CHECK_UNWELL_EVERY: TimeDelta = TimeDelta::minutes(45);
 
 /// Meta tells of a violation, and never of its end: after so long it is history.
 const RESTRICTED_FOR: TimeDelta = TimeDelta::days(7);
@@ -71,11 +73,12 @@ pub async fn check(app: &App, identity: &Identity, id: ConnectionId) -> Result<(
     let connection = found(&mut tx, id).await?;
     tx.commit().await?;
     onboarding::resume(app, identity.scope, id, true).await?;
+    let asked_at = app.clock.now();
     let condition = match ask(app, identity.scope, &connection).await? {
         Ok(condition) => condition,
         Err(error) => unanswered(&error),
     };
-    record(app, identity.scope, id, condition, app.clock.now()).await?;
+    record(app, identity.scope, &connection, condition, asked_at).await?;
     find(app, identity, id).await
 }
 
@@ -88,6 +91,7 @@ pub async fn check_unasked(app: &App, scope: CompanyScope, id: ConnectionId, att
     let Some(connection) = db::connections::find(&mut tx, id).await? else { return Ok(()) };
     tx.commit().await?;
     onboarding::resume(app, scope, id, false).await?;
+    let asked_at = app.clock.now();
     let condition = match ask(app, scope, &connection).await? {
         Ok(condition) => condition,
         Err(error) if attempt < ATTEMPTS => {
@@ -96,7 +100,7 @@ pub async fn check_unasked(app: &App, scope: CompanyScope, id: ConnectionId, att
         }
         Err(error) => unanswered(&error),
     };
-    record(app, scope, id, condition, app.clock.now()).await
+    record(app, scope, &connection, condition, asked_at).await
 }
 
 /// What the provider says; `Err` when it says nothing now.
@@ -112,7 +116,7 @@ async fn ask(
     let inquiry = Inquiry { now: app.clock.now(), app_token: app_token(app, scope, connection).await? };
     Ok(match channel.condition(&inquiry).await {
         Ok(condition) => Ok(condition),
-        Err(error) if passes(&error) => Err(error),
+        Err(error) if error.may_pass() => Err(error),
         Err(error) => Ok(only(of_refusal(&channel, &error))),
     })
 }
@@ -121,16 +125,11 @@ async fn ask(
 async fn app_token(app: &App, scope: CompanyScope, connection: &Connection) -> Result<Option<SecretString>> {
     let Some(app_id) = &connection.app_id else { return Ok(None) };
     match channels::secret(app, scope, connection, "app_secret", &connection.app_secret).await {
-        Ok(app_secret) => Ok(Some(format!("{app_id}|{}", app_secret.expose_secret()).into())),
+        Ok(secret) => Ok(Some(AppCredentials { id: app_id.clone(), secret }.token())),
         Err(error) if error.retryable() => Err(error),
         // The token may still ask about itself.
         Err(_) => Ok(None),
     }
-}
-
-/// Whether another call may be answered otherwise.
-pub(super) fn passes(error: &SendError) -> bool {
-    matches!(error.remedy(), Remedy::RetryAfter | Remedy::Unknown)
 }
 
 /// What a refusal says of the connection, if it is not about the one call.
@@ -152,18 +151,23 @@ fn unanswered(error: &SendError) -> Condition {
     only(Finding::told(Obstacle::Unreachable, error.fault().title.clone()))
 }
 
-/// Writes what was found, and what follows from it.
-pub(super) async fn record(
+/// Writes what was found when somebody asked, and what follows from it. What was heard since then is newer, and of a token that
+/// was replaced it says nothing.
+async fn record(
     app: &App,
     scope: CompanyScope,
-    id: ConnectionId,
+    asked: &Connection,
     mut condition: Condition,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let ids = [id];
+    let (id, ids) = (asked.id, [asked.id]);
     let mut outgoing = Outgoing::default();
     let mut tx = app.db().await?.begin(scope).await?;
     health::hold(&mut tx, &ids).await?;
+    let is_asked = |known: &Connection| known.access_token == asked.access_token;
+    if !db::connections::find(&mut tx, id).await?.as_ref().is_some_and(is_asked) {
+        return Ok(());
+    }
     let Some(was) = health::find(&mut tx, id).await? else { return Ok(()) };
     // As it is now, whatever a job did while the provider was asked.
     let set_up = onboarding::obstacle(&mut tx, id).await?;
@@ -176,15 +180,20 @@ pub(super) async fn record(
             }
         }
     }
+    let is_answered = !condition.found.iter().any(|finding| finding.obstacle == Obstacle::Unreachable);
+    let hears_line = is_answered && health::hear(&mut tx, id, now).await?;
+    if !hears_line {
+        condition.found.retain(|finding| !Obstacle::OF_LINK.contains(&finding.obstacle));
+    }
     let is = |obstacle| condition.found.iter().any(|finding| finding.obstacle == obstacle);
     // What the provider did not say, for it did not answer, is as it was.
-    if !is(Obstacle::Unreachable) {
+    if is_answered {
         let over: Vec<_> = Obstacle::CHECKED
             .into_iter()
+            .filter(|kind| hears_line || !Obstacle::OF_LINK.contains(kind))
             .filter(|kind| !(is(*kind) || is(Obstacle::LinkClosed) && explains_closing(*kind)))
             .collect();
         health::clear(&mut tx, &ids, &over, now).await?;
-        health::hear(&mut tx, id, now).await?;
     }
     let past: Vec<_> = Obstacle::OF_SETUP.into_iter().filter(|kind| !is(*kind)).collect();
     health::clear(&mut tx, &ids, &past, now).await?;
@@ -268,12 +277,36 @@ pub(crate) async fn note(
 
 /// Writes down that one thing stands in a connection's way, in a transaction of its own.
 pub(super) async fn raise(app: &App, scope: CompanyScope, id: ConnectionId, finding: &Finding) -> Result<()> {
+    put_in_way(app, scope, id, finding, false).await
+}
+
+/// A message was refused: what that says of its connection. With a token that is in doubt the provider is asked, the first
+/// time: whether it is over for good, and whom to tell, the check finds out.
+pub(crate) async fn refused(
+    app: &App,
+    scope: CompanyScope,
+    id: ConnectionId,
+    finding: &Finding,
+) -> Result<()> {
+    put_in_way(app, scope, id, finding, Obstacle::OF_TOKEN.contains(&finding.obstacle)).await
+}
+
+async fn put_in_way(
+    app: &App,
+    scope: CompanyScope,
+    id: ConnectionId,
+    finding: &Finding,
+    is_doubtful: bool,
+) -> Result<()> {
     let (now, ids) = (app.clock.now(), [id]);
     let mut outgoing = Outgoing::default();
     let mut tx = app.db().await?.begin(scope).await?;
     let held = health::hold(&mut tx, &ids).await?;
-    health::raise(&mut tx, &held, finding, now).await?;
+    let is_new = health::raise(&mut tx, &held, finding, now).await?;
     settle(&mut tx, &held, now, &mut outgoing).await?;
+    if is_new && is_doubtful {
+        outgoing.job(scope, Job::CheckConnection { connection_id: id })?;
+    }
     outbox::commit(app, tx, outgoing).await
 }
 
@@ -313,38 +346,14 @@ pub(crate) async fn token_replaced(
     settle(tx, &ids, now, outgoing).await
 }
 
-/// Notes that steps are left before a connection works. Part of the transaction that asks for the job that goes for them.
-pub(super) async fn setting_up(
-    app: &App,
-    tx: &mut TenantTx,
-    id: ConnectionId,
-    outgoing: &mut Outgoing,
-) -> Result<()> {
+/// Notes that steps are left before a connection works. Part of the transaction that asks for the job that goes for them, and
+/// that settles how it stands afterwards.
+pub(super) async fn setting_up(app: &App, tx: &mut TenantTx, id: ConnectionId) -> Result<()> {
     let (now, ids) = (app.clock.now(), [id]);
     health::hold(tx, &ids).await?;
     health::clear(tx, &ids, &Obstacle::OF_SETUP, now).await?;
     health::raise(tx, &ids, &Finding::bare(Obstacle::SettingUp), now).await?;
-    settle(tx, &ids, now, outgoing).await
-}
-
-/// A message was refused: what that says of its connection.
-pub(crate) async fn refused(
-    app: &App,
-    scope: CompanyScope,
-    connection_id: ConnectionId,
-    finding: &Finding,
-) -> Result<()> {
-    let (now, ids) = (app.clock.now(), [connection_id]);
-    let mut outgoing = Outgoing::default();
-    let mut tx = app.db().await?.begin(scope).await?;
-    let held = health::hold(&mut tx, &ids).await?;
-    health::raise(&mut tx, &held, finding, now).await?;
-    settle(&mut tx, &held, now, &mut outgoing).await?;
-    if Obstacle::OF_TOKEN.contains(&finding.obstacle) {
-        // Whether it is over for good, and whom to tell, the check finds out.
-        outgoing.job(scope, Job::CheckConnection { connection_id })?;
-    }
-    outbox::commit(app, tx, outgoing).await
+    Ok(())
 }
 
 /// A message was taken: what only kept messages back is over.

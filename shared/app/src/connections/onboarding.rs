@@ -13,7 +13,7 @@ use domain::connection::Onboarding;
 use domain::health::Obstacle;
 use domain::job::Job;
 use domain::{CompanyScope, ConnectionId};
-use providers::channel::error::{Remedy, SendError};
+use providers::channel::error::SendError;
 use providers::whatsapp_cloud::signup::{CLOUD_API, Callback, Sync};
 use providers::whatsapp_cloud::{Number, condition};
 
@@ -242,7 +242,9 @@ impl Way<'_> {
             }
             Err(error) => error,
         };
-        if matches!(error.remedy(), Remedy::RetryAfter | Remedy::Unknown) {
+        // Of a token that Meta does not take the step says nothing: it waits for one that works.
+        let is_of_token = condition::obstacle(&error).is_some_and(Obstacle::forbids_calls);
+        if error.may_pass() || is_of_token {
             return Ok(Err(error));
         }
         let refusal = refused(&error, now);
@@ -255,11 +257,6 @@ impl Way<'_> {
         tx.commit().await?;
         Ok(Ok(false))
     }
-}
-
-fn any_refused(error: &SendError, otherwise: Obstacle) -> Refusal {
-    let of_token = condition::obstacle(error).filter(|kind| Obstacle::OF_TOKEN.contains(kind));
-    Refusal { obstacle: of_token.unwrap_or(otherwise), not_before: None }
 }
 
 /// The token is somebody's, who may have given it no right to this: our app may be subscribed all the same.
@@ -275,10 +272,8 @@ fn subscription_refused(error: &SendError, _: DateTime<Utc>) -> Refusal {
             .into_iter()
             .flatten()
             .any(|text| text.contains("(#2200)"));
-    any_refused(
-        error,
-        if is_unverified { Obstacle::WebhookUnverified } else { Obstacle::SubscriptionRefused },
-    )
+    let obstacle = if is_unverified { Obstacle::WebhookUnverified } else { Obstacle::SubscriptionRefused };
+    Refusal { obstacle, not_before: None }
 }
 
 /// By the error table of the Cloud API (developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes).
@@ -288,11 +283,11 @@ fn registration_refused(error: &SendError, now: DateTime<Utc>) -> Refusal {
         "133006" => (Obstacle::NumberUnverified, None),
         "133008" | "133009" => (Obstacle::PinBlocked, None),
         "133016" => (Obstacle::RegistrationLimited, Some(now + REGISTRATION_LIMIT)),
-        _ => return any_refused(error, Obstacle::RegistrationRefused),
+        _ => (Obstacle::RegistrationRefused, None),
     };
     Refusal { obstacle, not_before }
 }
 
-fn share_refused(error: &SendError, _: DateTime<Utc>) -> Refusal {
-    any_refused(error, Obstacle::SharingRefused)
+fn share_refused(_: &SendError, _: DateTime<Utc>) -> Refusal {
+    Refusal { obstacle: Obstacle::SharingRefused, not_before: None }
 }

@@ -19,7 +19,7 @@ use crate::sealed::{self, Place};
 use crate::webhooks::{gateway, meta, twilio};
 use crate::{App, channels};
 
-/// How often a provider that does not answer is asked: what it does not say then, a person may ask for.
+/// How often a provider that does not answer is asked: what it does not say then, the schedule of connections asks for.
 const ATTEMPTS: u32 = 4;
 
 /// Brings about what follows from a connection as it stands now. Safe to run twice, and in any order: it writes what is
@@ -99,7 +99,7 @@ async fn introduce(app: &App, scope: CompanyScope, connection: &Connection, atte
         Err(finding) => return health::raise(app, scope, id, &finding).await,
     };
     if let Err(error) = prepare(app, scope, connection, &channel).await? {
-        if !health::passes(&error) {
+        if !error.may_pass() {
             return health::raise(app, scope, id, &health::of_refusal(&channel, &error)).await;
         }
         let finding = Finding::told(Obstacle::Unreachable, error.fault().title.clone());

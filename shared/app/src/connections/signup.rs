@@ -274,7 +274,7 @@ fn not_granted() -> Error {
 }
 
 fn unanswered(error: SendError) -> Error {
-    let retryable = matches!(error.remedy(), Remedy::RetryAfter | Remedy::Unknown);
+    let retryable = error.may_pass();
     Error::Provider { provider: META, retryable, source: error.into() }
 }
 
@@ -350,8 +350,8 @@ async fn connect(
     let way = if number.is_on_biz_app { Onboarding::Coexistence } else { Onboarding::Registration };
     db::connection_onboardings::begin(&mut tx, id, way, now).await?;
     let mut outgoing = Outgoing::default();
+    health::setting_up(app, &mut tx, id).await?;
     health::token_replaced(app, &mut tx, id, &mut outgoing).await?;
-    health::setting_up(app, &mut tx, id, &mut outgoing).await?;
     let connection = found(&mut tx, id).await?;
     outgoing.job(identity.scope, Job::SetUpConnection { connection_id: id })?;
     let version = connection.version;

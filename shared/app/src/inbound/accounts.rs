@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use db::TenantTx;
+use db::connections::health as rows;
 use domain::health::Finding;
 use domain::inbound::{AccountChange, AccountUpdate};
 use domain::job::Job;
@@ -27,28 +28,34 @@ pub(super) async fn apply(
     for Arrived { connection_id, event, .. } in arrived {
         // An event that names no account is about the connection that it came in by.
         let ids = match &event.waba_id {
-            Some(waba_id) => db::connections::health::list_of_account(tx, waba_id).await?,
+            Some(waba_id) => rows::list_of_account(tx, waba_id).await?,
             None => vec![*connection_id],
         };
         if event.change == AccountChange::Recheck {
             checked.extend(ids);
             continue;
         }
-        db::connections::health::hold(tx, &ids).await?;
-        let Some(waba_id) = &event.waba_id else { continue };
+        rows::hold(tx, &ids).await?;
+        let (obstacles, detail) = match &event.change {
+            AccountChange::Raised { obstacle, detail } => (std::slice::from_ref(obstacle), Some(detail)),
+            AccountChange::Cleared { obstacles } => (obstacles.as_slice(), None),
+            AccountChange::Recheck => continue,
+        };
         let number = event.number.as_deref();
-        let ids = db::connections::health::hear_of_account(tx, waba_id, number, event.at).await?;
-        match &event.change {
-            AccountChange::Raised { obstacle, detail } => {
-                let finding = Finding { obstacle: *obstacle, detail: detail.clone() };
-                db::connections::health::raise(tx, &ids, &finding, event.at).await?;
+        for &obstacle in obstacles {
+            let ids = match &event.waba_id {
+                Some(waba_id) => rows::hear_of_account(tx, waba_id, number, obstacle, event.at).await?,
+                None => ids.clone(),
+            };
+            match detail {
+                Some(detail) => {
+                    let finding = Finding { obstacle, detail: detail.clone() };
+                    rows::raise(tx, &ids, &finding, event.at).await?;
+                }
+                None => rows::clear(tx, &ids, &[obstacle], now).await?,
             }
-            AccountChange::Cleared { obstacles } => {
-                db::connections::health::clear(tx, &ids, obstacles, now).await?;
-            }
-            AccountChange::Recheck => {}
+            concerned.extend(ids);
         }
-        concerned.extend(ids);
     }
     let concerned: Vec<_> = concerned.into_iter().collect();
     health::settle(tx, &concerned, now, outgoing).await?;

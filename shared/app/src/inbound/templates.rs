@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use db::TenantTx;
-use db::templates::{Told, ToldStatus};
+use db::templates::provided::{self, Told, ToldCategory, ToldStatus};
 use domain::CompanyScope;
 use domain::event::Event;
 use domain::inbound::{TemplateChange, TemplateUpdate};
@@ -27,7 +27,7 @@ pub(super) async fn apply(
     }
     let scope = CompanyScope::assert_verified(tx.company_id());
     let ids: Vec<_> = arrived.iter().map(|update| update.event.provider_template_id.clone()).collect();
-    let known: BTreeSet<_> = db::templates::list_known(tx, &ids).await?.into_iter().collect();
+    let known: BTreeSet<_> = provided::list_known(tx, &ids).await?.into_iter().collect();
     let mut told: BTreeMap<&str, Told> = BTreeMap::new();
     let mut asked = BTreeSet::new();
     for Arrived { connection_id, event, .. } in arrived {
@@ -44,7 +44,7 @@ pub(super) async fn apply(
         }
     }
     let told: Vec<_> = told.into_values().collect();
-    for changed in db::templates::record_told(tx, &told, now).await? {
+    for changed in provided::record_told(tx, &told, now).await? {
         outgoing
             .event(scope, Event::TemplateChanged { template_id: changed.id, version: changed.version })?;
     }
@@ -78,7 +78,10 @@ fn fold(told: &mut Told, update: &TemplateUpdate) {
             }
         }
         TemplateChange::Category { category, next, next_at } => {
-            told.category = Some((category.clone(), next.clone(), *next_at));
+            if told.category.as_ref().is_none_or(|known| known.at <= at) {
+                let (category, next) = (category.clone(), next.clone());
+                told.category = Some(ToldCategory { category, next, next_at: *next_at, at });
+            }
         }
         TemplateChange::Components => {}
     }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use db::connections::Connection;
-use db::templates::{Provided, Template};
+use db::templates::Template;
+use db::templates::provided::{self, Provided};
 use domain::event::Event;
 use domain::inbound::ProviderFault;
 use domain::job::Job;
-use domain::template::{Submission, TemplateStatus, say_the_same};
+use domain::template::{Category, Submission, TemplateStatus, say_the_same};
 use domain::{CompanyScope, ConnectionId, TemplateId};
-use providers::channel::error::{Remedy, SendError};
+use providers::channel::error::SendError;
 use providers::whatsapp_cloud::client::WhatsAppCloud;
 use providers::whatsapp_cloud::templates::{self as meta, Account, MetaTemplate, NewMetaTemplate};
 use serde_json::{Value, json};
@@ -28,8 +29,9 @@ const ATTEMPTS: u32 = 8;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 
-/// An account's templates are compared with ours so often, if nobody asks for it.
-const SYNC_EVERY: TimeDelta = TimeDelta::hours(6);
+/// An account's templates are compared with ours so often, if nobody asks for it: six hours, less what the schedule's own runs
+/// take.
+const SYNC_EVERY: TimeDelta = TimeDelta::minutes(6 * 60 - 15);
 
 /// Accounts of one transaction of the schedule.
 const BATCH: i64 = 200;
@@ -55,12 +57,19 @@ pub async fn submit(app: &App, scope: CompanyScope, id: TemplateId, attempt: u32
         return Ok(());
     };
     let asked_at = app.clock.now();
+    let connection_id = connection.as_ref().map(|connection| connection.id);
     let taken = match reach(app, scope, connection, &template.waba_id).await? {
         Ok((client, account)) => take(&client, &account, &template).await,
         Err(fault) => Err(SendError::Rejected(fault)),
     };
     match taken {
-        Ok(taken) => record_taken(app, scope, id, taken, asked_at).await,
+        Ok(taken) => match record_taken(app, scope, id, connection_id, taken, asked_at).await {
+            Err(Error::Conflict(title)) => {
+                let error = SendError::Rejected(fault("template_conflict", title));
+                not_done(app, scope, id, Submission::Submitting, error, attempt).await
+            }
+            recorded => recorded,
+        },
         Err(error) => not_done(app, scope, id, Submission::Submitting, error, attempt).await,
     }
 }
@@ -108,10 +117,11 @@ async fn take(
     let Some(found) = found else {
         return Err(SendError::Rejected(fault("not_listed", "Meta does not list it")));
     };
-    if say_the_same(&found.components, &components) {
+    let is_ours = template.provider_template_id.as_deref() == Some(found.id.as_str());
+    if say_the_same(&found.components, &components) && (!is_ours || found.category == category) {
         return Ok(Taken { provided: provided(found), change: None, error: None });
     }
-    if template.provider_template_id.as_deref() == Some(found.id.as_str()) {
+    if is_ours {
         let category = Some(category.as_str()).filter(|category| *category != found.category);
         client.edit_template(account, &found.id, category, &components).await?;
         let provided = Provided {
@@ -135,6 +145,7 @@ async fn record_taken(
     app: &App,
     scope: CompanyScope,
     id: TemplateId,
+    connection_id: Option<ConnectionId>,
     taken: Taken,
     asked_at: DateTime<Utc>,
 ) -> Result<()> {
@@ -143,10 +154,16 @@ async fn record_taken(
     let mut tx = app.db().await?.begin(scope).await?;
     let now = app.clock.now();
     let (change, error) = (change.as_ref(), error.as_ref());
-    let recorded =
-        db::templates::record_provided(&mut tx, id, &provided, change, error, asked_at, now).await?;
+    let recorded = provided::record_provided(&mut tx, id, &provided, change, error, asked_at, now).await?;
     let Some(version) = recorded else { return Ok(()) };
-    outbox::commit(app, tx, super::changed(scope, id, version)?).await
+    let mut outgoing = super::changed(scope, id, version)?;
+    if provided.category == Category::Authentication.as_str()
+        && let Some(connection_id) = connection_id
+    {
+        // Meta words these itself: only what it lists says what may be sent.
+        outgoing.job(scope, Job::SyncTemplates { connection_id })?;
+    }
+    outbox::commit(app, tx, outgoing).await
 }
 
 /// Has Meta delete a template, and forgets it.
@@ -249,7 +266,7 @@ async fn not_done(
     let mut tx = app.db().await?.begin(scope).await?;
     let described = described(error.fault());
     let now = app.clock.now();
-    let Some(version) = db::templates::record_refused(&mut tx, id, asked, &described, now).await? else {
+    let Some(version) = provided::record_refused(&mut tx, id, asked, &described, now).await? else {
         return Ok(());
     };
     outbox::commit(app, tx, super::changed(scope, id, version)?).await
@@ -260,7 +277,7 @@ fn patience(error: &SendError, attempt: u32) -> Option<Duration> {
     let grown = || Duration::from_secs(4_u64.saturating_pow(attempt.clamp(1, 6))).min(LONGEST_PAUSE);
     match error {
         SendError::Retry { after, .. } => Some(after.map_or_else(grown, |after| after.min(LONGEST_PAUSE))),
-        error if matches!(error.remedy(), Remedy::RetryAfter | Remedy::Unknown) => Some(grown()),
+        error if error.may_pass() => Some(grown()),
         _ => None,
     }
 }
@@ -299,9 +316,10 @@ pub async fn sync(app: &App, scope: CompanyScope, connection_id: ConnectionId, a
     let ids: Vec<_> = listed.iter().map(|template| template.provider_template_id.clone()).collect();
     let now = app.clock.now();
     let mut tx = app.db().await?.begin(scope).await?;
-    let gone = db::templates::record_missing(&mut tx, &waba_id, &ids, asked_at, now).await?;
-    let changed = db::templates::record_listed(&mut tx, &waba_id, &new_ids, &listed, asked_at, now).await?;
-    db::templates::record_synced(&mut tx, &waba_id, asked_at).await?;
+    // One that was deleted and made again has another id, and is there when the missing ones are looked for.
+    let changed = provided::record_listed(&mut tx, &waba_id, &new_ids, &listed, asked_at, now).await?;
+    let gone = provided::record_missing(&mut tx, &waba_id, &ids, asked_at, now).await?;
+    provided::record_synced(&mut tx, &waba_id, asked_at).await?;
     let mut outgoing = Outgoing::default();
     let changed = u32::try_from(gone + changed).unwrap_or(u32::MAX);
     if changed > 0 {
@@ -319,7 +337,7 @@ pub async fn request_due(app: &App, deadline: DateTime<Utc>) -> Result<usize> {
     let (mut asked, mut after) = (0, None);
     while app.clock.now() + MARGIN < deadline {
         let mut tx = app.system_db().await?.begin_system().await?;
-        let accounts = db::templates::list_unsynced(&mut tx, before, after, BATCH).await?;
+        let accounts = provided::list_unsynced(&mut tx, before, after, BATCH).await?;
         let Some(last) = accounts.last() else { break };
         after = Some((last.company_id, last.waba_id.clone()));
         asked += accounts.len();

@@ -16,8 +16,6 @@ pub struct Health {
     pub reason: Option<Obstacle>,
     /// Since when it stands so.
     pub since: Option<DateTime<Utc>>,
-    /// When the provider last said how its line is: words that are older change nothing.
-    pub told_at: Option<DateTime<Utc>>,
     /// When the provider was last asked.
     pub checked_at: Option<DateTime<Utc>>,
     /// The number, in the provider's words.
@@ -50,7 +48,7 @@ pub struct Standing {
 pub async fn find(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Health>> {
     let company_id = tx.company_id();
     let row = sqlx::query!(
-        r#"SELECT state AS "state: ConnectionState", state_reason AS "reason: Obstacle", state_since, state_told_at,
+        r#"SELECT state AS "state: ConnectionState", state_obstacle AS "reason: Obstacle", state_since,
                   checked_at, verified_name, display_phone_number, quality, messaging_limit, throughput, name_status,
                   token_expires_at, token_noticed_at, version
            FROM connections WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL"#,
@@ -63,7 +61,6 @@ pub async fn find(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Health>>
         state: row.state,
         reason: row.reason,
         since: row.state_since,
-        told_at: row.state_told_at,
         checked_at: row.checked_at,
         number: NumberFacts {
             verified_name: row.verified_name,
@@ -114,7 +111,8 @@ pub async fn hold(tx: &mut TenantTx, ids: &[ConnectionId]) -> Result<Vec<Connect
     .await?)
 }
 
-/// Puts one thing into the way of connections; what stands there already stays, with its time and the new words.
+/// Puts one thing into the way of connections; what stands there already stays, with its time and the new words. A restriction
+/// counts from the last one. Whether it is new to any of them.
 ///
 /// # Errors
 /// Database errors only.
@@ -123,22 +121,25 @@ pub async fn raise(
     ids: &[ConnectionId],
     finding: &Finding,
     since: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<bool> {
     let company_id = tx.company_id();
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
-    sqlx::query!(
-        "INSERT INTO connection_obstacles (company_id, connection_id, kind, since, detail)
-         SELECT $1, id, $3, $4, $5 FROM unnest($2::uuid[]) AS id
-         ON CONFLICT (company_id, connection_id, kind) DO UPDATE SET detail = excluded.detail",
+    let inserted = sqlx::query_scalar!(
+        r#"INSERT INTO connection_obstacles AS o (company_id, connection_id, kind, since, detail)
+           SELECT $1, id, $3, $4, $5 FROM unnest($2::uuid[]) AS id
+           ON CONFLICT (company_id, connection_id, kind) DO UPDATE
+           SET detail = excluded.detail,
+               since = CASE WHEN o.kind = 'account_restricted' THEN greatest(o.since, excluded.since) ELSE o.since END
+           RETURNING (xmax = 0) AS "is_new!""#,
         company_id.0,
         &ids,
         finding.obstacle as _,
         since,
         finding.detail
     )
-    .execute(tx.connection())
+    .fetch_all(tx.connection())
     .await?;
-    Ok(())
+    Ok(inserted.contains(&true))
 }
 
 /// Takes things out of the way of connections, if they stand there since `before` or longer.
@@ -205,13 +206,13 @@ pub async fn settle(tx: &mut TenantTx, judged: &[Judged], now: DateTime<Utc>) ->
     Ok(sqlx::query_as!(
         Changed,
         r#"UPDATE connections c
-           SET state = j.state, state_reason = j.reason, version = c.version + 1,
+           SET state = j.state, state_obstacle = j.reason, version = c.version + 1,
                state_since = CASE WHEN c.state = j.state THEN c.state_since ELSE $5 END
            FROM unnest($2::uuid[], $3::text[], $4::text[]) AS j (id, state, reason)
-           WHERE c.company_id = $1 AND c.id = j.id AND (c.state, c.state_reason) IS DISTINCT FROM (j.state, j.reason)
+           WHERE c.company_id = $1 AND c.id = j.id AND (c.state, c.state_obstacle) IS DISTINCT FROM (j.state, j.reason)
              AND NOT (c.state = 'unknown' AND j.state = 'connected' AND c.state_told_at IS NULL)
            RETURNING c.id AS "connection_id: ConnectionId", c.state AS "state: ConnectionState",
-                     c.state_reason AS "reason: Obstacle", c.version"#,
+                     c.state_obstacle AS "reason: Obstacle", c.version"#,
         company_id.0,
         &ids,
         &states,
@@ -293,8 +294,8 @@ pub async fn record_token(
     Ok(())
 }
 
-/// The connections of an account about which nothing was told later than `at`, and notes that this is told now. With a
-/// number (digits) only those that have it, or whose number nobody knows.
+/// The connections of an account about whose obstacle nothing was told later than `at`, and notes that this is told now. With
+/// a number (digits) only those that have it, or whose number nobody knows.
 ///
 /// # Errors
 /// Database errors only.
@@ -302,20 +303,22 @@ pub async fn hear_of_account(
     tx: &mut TenantTx,
     waba_id: &str,
     number: Option<&str>,
+    obstacle: Obstacle,
     at: DateTime<Utc>,
 ) -> Result<Vec<ConnectionId>> {
     let company_id = tx.company_id();
     Ok(sqlx::query_scalar!(
-        r#"UPDATE connections SET account_told_at = $4
+        r#"UPDATE connections SET account_told_at = account_told_at || jsonb_build_object($5::text, $4::timestamptz)
            WHERE company_id = $1 AND waba_id = $2 AND kind = 'whatsapp_cloud' AND deleted_at IS NULL
-             AND (account_told_at IS NULL OR account_told_at <= $4)
+             AND coalesce((account_told_at ->> $5::text)::timestamptz, '-infinity') <= $4
              AND ($3::text IS NULL OR display_phone_number IS NULL
                   OR regexp_replace(display_phone_number, '\D', '', 'g') = $3)
            RETURNING id AS "id: ConnectionId""#,
         company_id.0,
         waba_id,
         number,
-        at
+        at,
+        obstacle.as_str()
     )
     .fetch_all(tx.connection())
     .await?)

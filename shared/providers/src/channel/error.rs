@@ -113,6 +113,11 @@ impl SendError {
         self.class().remedy()
     }
 
+    /// Whether the same call may be answered otherwise later. Of a message that says nothing: it may have gone.
+    pub fn may_pass(&self) -> bool {
+        matches!(self.remedy(), Remedy::RetryAfter | Remedy::Unknown)
+    }
+
     /// What the provider said, or what we say in its place.
     pub fn fault(&self) -> &ProviderFault {
         match self {

@@ -6,11 +6,14 @@ use domain::health::{Finding, NumberFacts, Obstacle};
 use super::channel::Number;
 use super::client::NumberInfo;
 use super::token::TokenInfo;
-use crate::channel::error::{Remedy, SendError};
+use crate::channel::error::SendError;
 use crate::channel::{Condition, Inquiry, ReportCondition};
 
 /// A token is noticed to end so long before.
 const NOTICED_BEFORE: TimeDelta = TimeDelta::days(7);
+
+/// The right to send.
+const SENDING: &str = "whatsapp_business_messaging";
 
 impl ReportCondition for Number {
     async fn condition(&self, inquiry: &Inquiry) -> Result<Condition, SendError> {
@@ -19,13 +22,13 @@ impl ReportCondition for Number {
         let by = inquiry.app_token.as_ref().unwrap_or(token);
         let inspected = match self.client.inspect_token(token, by, inquiry.now).await {
             Ok(inspected) => Some(inspected),
-            Err(error) if passes(&error) => return Err(error),
+            Err(error) if error.may_pass() => return Err(error),
             // Whoever asks may not be let to ask; the number tells whether the token works.
             Err(_) => None,
         };
         let number = self.client.number_info(&self.credentials).await;
         if let Err(error) = &number
-            && passes(error)
+            && error.may_pass()
         {
             return Err(error.clone());
         }
@@ -35,10 +38,6 @@ impl ReportCondition for Number {
     fn obstacle(&self, error: &SendError) -> Option<Obstacle> {
         obstacle(error)
     }
-}
-
-fn passes(error: &SendError) -> bool {
-    matches!(error.remedy(), Remedy::RetryAfter | Remedy::Unknown)
 }
 
 /// What stands in the way of a number for which Meta refuses a call so; `None` when it is about the one call.
@@ -72,6 +71,8 @@ fn conclude(
             found.push(Finding { obstacle: Obstacle::TokenExpired, detail });
         } else if !token.is_valid {
             found.push(Finding { obstacle: Obstacle::TokenInvalid, detail });
+        } else if !token.scopes.is_empty() && !token.scopes.iter().any(|scope| scope == SENDING) {
+            found.push(Finding::told(Obstacle::PermissionMissing, SENDING));
         } else if token.expires_at.is_some_and(|at| at <= now + NOTICED_BEFORE) {
             found.push(Finding::bare(Obstacle::TokenExpiring));
         }

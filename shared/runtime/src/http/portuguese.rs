@@ -220,7 +220,6 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     // Templates.
     ("template not found", "modelo não encontrado"),
     ("manage templates", "gerenciar modelos"),
-    ("manage connections", "gerenciar conexões"),
     (
         "the account has a template of this name and language",
         "a conta já tem um modelo com este nome e idioma",
@@ -230,7 +229,6 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "a conta não tem modelo com este nome e idioma",
     ),
     ("another template has this id at the provider", "outro modelo tem este id no provedor"),
-    ("connections of this kind cannot be checked", "conexões deste tipo não podem ser verificadas"),
     ("this channel has no templates", "este canal não tem modelos"),
     ("stays as it is once Meta has the template", "não muda depois que a Meta tem o modelo"),
     ("Meta has this template as it is: change it first", "a Meta tem este modelo como está: altere-o antes"),
