@@ -50,7 +50,7 @@ impl Reader {
             Encoding::Utf16Be => Some(UTF_16BE.new_decoder_without_bom_handling()),
         };
         Self {
-            core: csv_core::ReaderBuilder::new().delimiter(format.delimiter.byte()).build(),
+            core: behind_a_line(format),
             encoding: format.encoding,
             decoder,
             text: String::new(),
@@ -160,6 +160,14 @@ impl Reader {
     }
 }
 
+/// A reader that has read an empty line, which is no row. One that has read nothing takes a byte order mark for none of the
+/// text, wherever in the file it begins; where the file begins is [`sniff`](super::sniff)'s to say.
+fn behind_a_line(format: Format) -> csv_core::Reader {
+    let mut reader = csv_core::ReaderBuilder::new().delimiter(format.delimiter.byte()).build();
+    reader.read_record(b"\n", &mut [0], &mut [0]);
+    reader
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Delimiter;
@@ -221,6 +229,16 @@ mod tests {
         let format = Format { delimiter: Delimiter::Comma, encoding: Encoding::Utf8, header: false };
         let records = read_in(&[b"Jos\xE9,1\nJo\xC3\xA3o,2\n"], format, 0);
         assert_eq!(cells(&records), [["José", "1"], ["João", "2"]]);
+    }
+
+    #[test]
+    fn a_mark_within_a_file_is_of_its_row() {
+        let format = Format { delimiter: Delimiter::Comma, encoding: Encoding::Utf8, header: false };
+        let text = "a,1\n\u{feff}b,2\n".as_bytes();
+        let whole = read_in(&[text], format, 0);
+        assert_eq!(cells(&whole), [["a", "1"], ["\u{feff}b", "2"]]);
+        let end = whole[0].end;
+        assert_eq!(read_in(&[&text[end as usize..]], format, end), whole[1..]);
     }
 
     #[test]
