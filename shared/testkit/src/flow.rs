@@ -37,6 +37,7 @@ use uuid::Uuid;
 
 use crate::{Answer, Cloud, PATIENCE, Sandbox, Stack, Tenant, TenantOptions};
 pub use clock::FlowClock;
+pub use death::at_answer;
 use line::Line;
 use queues::Queues;
 pub use queues::Withheld;
@@ -244,6 +245,22 @@ impl Flow {
             None => {
                 self.queues.give_back(&delivery).await;
                 Step::Died
+            }
+        }
+    }
+
+    /// Steps until the job of a queue comes through: its consumer dies at the first answer, then at the second, and so on;
+    /// at how many it died.
+    ///
+    /// # Panics
+    /// When the job is lost.
+    pub async fn die_at_every_answer(&self, queue: Queue) -> usize {
+        let mut deaths = 0;
+        loop {
+            match self.step_unless(queue, at_answer(deaths + 1)).await {
+                Step::Died => deaths += 1,
+                Step::Done => return deaths,
+                Step::Nothing => panic!("the job on {queue:?} is lost after {deaths} deaths"),
             }
         }
     }

@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 pub use api::{Answer, Api};
 pub use aws::Cloud;
-pub use flow::{Flow, Step};
+pub use flow::{Flow, Step, at_answer};
 pub use mailbox::Mailbox;
 pub use sandbox::Sandbox;
 pub use socket::Socket;

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use domain::job::Queue;
 use serde_json::{Value, json};
 use testkit::webhook::{body, change, contact, text};
-use testkit::{Flow, Step, new_id, now_seconds};
+use testkit::{Flow, Step, at_answer, new_id, now_seconds};
 
 use super::board::new_board;
 use super::contacts::{company, get, made, names, path_of, post, wrong_field};
@@ -133,12 +133,7 @@ async fn a_keyword_opts_out_once_wherever_its_consumer_dies() {
         let changes = change(&flow.tenant.phone_number_id, &[contact(&wa_id, "Ana")], &[message], &[]);
         let _answer =
             flow.deliver(&body(&flow.tenant.waba_id, &[changes]).to_string()).await.expect_status(200);
-        let mut left = answers;
-        let dies = async || {
-            left -= 1;
-            left == 0
-        };
-        let step = flow.step_unless(Queue::Inbound, dies).await;
+        let step = flow.step_unless(Queue::Inbound, at_answer(answers)).await;
         flow.recover().await;
         assert_eq!(ledger(&flow).await.len(), answers, "after a death at answer {answers}");
         assert_eq!(names(&flow, "opted_out=true").await.len(), answers);

@@ -277,19 +277,7 @@ async fn an_erasure_that_dies_ends_the_same() {
     insert_history(&flow, &id, MESSAGES).await;
     let before = counted(&flow, &id).await;
     erase(&flow, &id).await;
-    let mut answers = 1;
-    loop {
-        let mut left = answers;
-        let dies = async || {
-            left -= 1;
-            left == 0
-        };
-        match flow.step_unless(Queue::Erasures, dies).await {
-            Step::Died => answers += 1,
-            Step::Done => break,
-            Step::Nothing => panic!("the job is gone"),
-        }
-    }
+    let answers = flow.die_at_every_answer(Queue::Erasures).await;
     assert!(answers > 3, "it came through after {answers} answers");
     flow.recover().await;
     let done = get(&flow, &format!("contacts/{id}/erase")).await;

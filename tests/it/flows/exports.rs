@@ -155,19 +155,7 @@ async fn whoever_dies_writing_changes_nothing_about_the_file() {
     let expected = fetch(&find(&flow, &usual).await).await;
 
     let export = begin(&flow, &json!({})).await;
-    let mut answers = 1;
-    loop {
-        let mut left = answers;
-        let dies = async || {
-            left -= 1;
-            left == 0
-        };
-        match flow.step_unless(Queue::Imports, dies).await {
-            Step::Died => answers += 1,
-            Step::Done => break,
-            Step::Nothing => panic!("the job is lost after {answers} answers"),
-        }
-    }
+    let answers = flow.die_at_every_answer(Queue::Imports).await;
     assert!(answers > 10, "it came through after {answers} answers");
     flow.recover().await;
     let done = find(&flow, &export).await;

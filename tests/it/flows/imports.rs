@@ -464,22 +464,9 @@ async fn whoever_dies_reading_rows_changes_nothing_about_them() {
     assert_eq!(expected["state"], "done");
     usual.end().await;
 
-    // At each answer that reaches it, the first time at the first, then at the second, until it comes through.
     let flow = start().await;
     let id = begin(&flow, &file(&flow, text.as_bytes(), many_mapping()).await).await;
-    let mut answers = 1;
-    loop {
-        let mut left = answers;
-        let dies = async || {
-            left -= 1;
-            left == 0
-        };
-        match flow.step_unless(Queue::Imports, dies).await {
-            Step::Died => answers += 1,
-            Step::Done => break,
-            Step::Nothing => panic!("the job is lost after {answers} answers"),
-        }
-    }
+    let answers = flow.die_at_every_answer(Queue::Imports).await;
     assert!(answers > 10, "it came through after {answers} answers");
     flow.recover().await;
     assert_eq!(outcome(&flow, &id).await, expected);

@@ -238,23 +238,14 @@ async fn the_media_consumer_dies_at_every_answer() {
 
     let sent = sends(&flow, "image", "image/jpeg", "a.jpg", &bytes).await;
     stored(&flow, &sent).await;
-    // The file is fetched, and then made small: each dies at its first answer, at its second, until it comes through.
+    // The file is fetched, and then made small.
     let mut deaths = 0;
     for job in ["fetch", "thumbnail"] {
-        let mut answers = 1;
-        loop {
-            let mut left = answers;
-            let dies = async || {
-                left -= 1;
-                left == 0
-            };
-            match flow.step_unless(Queue::Media, dies).await {
-                Step::Died => answers += 1,
-                Step::Done => break,
-                // What was committed and not handed over, the relay brings.
-                Step::Nothing => assert!(flow.relay().await > 0, "the {job} job is lost"),
-            }
+        if flow.queued(Queue::Media).await == 0 {
+            // What was committed and not handed over, the relay brings.
+            assert!(flow.relay().await > 0, "the {job} job is lost");
         }
+        let answers = flow.die_at_every_answer(Queue::Media).await;
         assert!(answers > 3, "{job} came through after {answers} answers");
         deaths += answers;
     }

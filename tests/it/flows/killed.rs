@@ -6,7 +6,7 @@ use axum::http::Method;
 use domain::job::Queue;
 use serde_json::{Value, json};
 use testkit::webhook::{body, change, contact, sign, text};
-use testkit::{Flow, PATIENCE, Step, TenantOptions, new_phone, new_word, now_seconds};
+use testkit::{Flow, PATIENCE, Step, TenantOptions, at_answer, new_phone, new_word, now_seconds};
 use tokio::time::{Instant, sleep};
 
 use super::customer::Customer;
@@ -61,15 +61,12 @@ async fn die(flow: &Flow, customer: &Customer, queue: Queue, death: Death) {
         for &queue in &before {
             while flow.step(queue).await != Step::Nothing {}
         }
-        let mut left = answers;
+        let mut nth = at_answer(answers);
         let step = match death {
             Death::Unheard(_) => flow.step_unheard(queue).await,
             _ => {
                 let dies = async || match death {
-                    Death::AtEveryAnswer => {
-                        left -= 1;
-                        left == 0
-                    }
+                    Death::AtEveryAnswer => nth().await,
                     Death::When(shows) => shows(&customer.stored(flow).await),
                     Death::Queued(queue, count) => flow.queued(queue).await == count,
                     Death::Asked => !flow.sandbox.get("script").await.to_string().contains(&customer.word),
@@ -215,12 +212,8 @@ async fn a_webhook_dies_before_it_has_answered() {
     // Whoever is not answered tells it again.
     let mut answers = 1;
     loop {
-        let mut left = answers;
-        let dies = async || {
-            left -= 1;
-            left == 0
-        };
-        let Some(answer) = flow.unless(flow.webhook(whole.clone(), Some(&signature)), dies).await else {
+        let webhook = flow.webhook(whole.clone(), Some(&signature));
+        let Some(answer) = flow.unless(webhook, at_answer(answers)).await else {
             answers += 1;
             // Some of it was stored before Meta comes again.
             flow.step(Queue::Inbound).await;

@@ -8,7 +8,7 @@ use domain::job::Queue;
 use futures::future::join_all;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde_json::{Value, json};
-use testkit::{Answer, Flow, Step, TenantOptions, new_id};
+use testkit::{Answer, Flow, Step, TenantOptions, at_answer, new_id};
 
 use super::customer::Customer;
 use crate::inbox::redacted;
@@ -428,12 +428,7 @@ async fn a_sender_that_dies_while_it_uploads_leaves_no_doubt() {
     // At every answer, until the provider has the file and we know it.
     let mut answers = 1;
     while copies().await == 0 {
-        let mut left = answers;
-        let dies = async || {
-            left -= 1;
-            left == 0
-        };
-        assert_eq!(flow.step_unless(Queue::Outbound, dies).await, Step::Died);
+        assert_eq!(flow.step_unless(Queue::Outbound, at_answer(answers)).await, Step::Died);
         let path = format!("messages/{}", message["id"].as_str().unwrap());
         let waiting = flow.api(Method::GET, &path, None).await.expect_status(200).body;
         assert_eq!(waiting["status"], "queued", "it certainly did not go");

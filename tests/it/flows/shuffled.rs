@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use testkit::{Flow, Tenant, TenantOptions, now_seconds, webhook};
+use testkit::{Flow, Tenant, TenantOptions, at_answer, now_seconds, webhook};
 
 use crate::history::{SentMessage, insert_customers, insert_sent};
 
@@ -125,14 +125,7 @@ async fn step(flow: &Flow, fate: Fate) {
     match fate {
         Fate::Done => flow.step(Queue::Inbound).await,
         Fate::Unheard => flow.step_unheard(Queue::Inbound).await,
-        Fate::Died(answers) => {
-            let mut left = answers;
-            let dies = async || {
-                left -= 1;
-                left == 0
-            };
-            flow.step_unless(Queue::Inbound, dies).await
-        }
+        Fate::Died(answers) => flow.step_unless(Queue::Inbound, at_answer(answers)).await,
     };
 }
 

@@ -5,7 +5,7 @@ use axum::http::Method;
 use chrono::TimeDelta;
 use domain::job::Queue;
 use serde_json::{Value, json};
-use testkit::{Answer, Flow, Step, TenantOptions, new_id, new_phone, new_word};
+use testkit::{Answer, Flow, Step, TenantOptions, at_answer, new_id, new_phone, new_word};
 
 use crate::inbox::redacted;
 
@@ -530,20 +530,7 @@ async fn whoever_dies_on_the_way_registers_no_number_twice() {
         let window = Window::finish(&flow, number.clone()).await;
         let made = flow.api(Method::POST, PATH, Some(&window.body())).await.expect_status(201).body;
         let connected = Connected::of(&made);
-        // At the first answer, then at the second, until it comes through.
-        let mut answers = 1;
-        loop {
-            let mut left = answers;
-            let dies = async || {
-                left -= 1;
-                left == 0
-            };
-            match flow.step_unless(Queue::Outbound, dies).await {
-                Step::Died => answers += 1,
-                Step::Done => break,
-                Step::Nothing => panic!("the job is lost"),
-            }
-        }
+        let answers = flow.die_at_every_answer(Queue::Outbound).await;
         assert!(answers > at_least, "it came through after {answers} answers");
         flow.recover().await;
         assert_eq!(connected.health(&flow).await, json!(["connected", null]), "{number}");
@@ -573,12 +560,7 @@ async fn a_sign_up_that_dies_is_repeated() {
     loop {
         let window = Window::finish(&flow, json!({})).await;
         let (key, body) = (new_word("chave-"), window.body());
-        let mut left = answers;
-        let dies = async || {
-            left -= 1;
-            left == 0
-        };
-        let done = flow.unless(flow.api_once(Method::POST, PATH, &key, &body), dies).await;
+        let done = flow.unless(flow.api_once(Method::POST, PATH, &key, &body), at_answer(answers)).await;
         let again = flow.api_once(Method::POST, PATH, &key, &body).await;
         if again.status == 409 {
             // Between Meta's answer and its record: nobody else has the token.

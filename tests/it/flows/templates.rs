@@ -3,7 +3,7 @@
 use axum::http::Method;
 use domain::job::Queue;
 use serde_json::{Value, json};
-use testkit::{Answer, Flow, Step, TenantOptions, new_word};
+use testkit::{Answer, Flow, Step, TenantOptions, at_answer, new_word};
 
 use crate::inbox::redacted;
 
@@ -197,12 +197,7 @@ async fn whoever_dies_a_template_is_made_once() {
     let template = business.make("", true).await;
     let mut answers = 1;
     loop {
-        let mut left = answers;
-        let step = business.flow.step_unless(Queue::Connections, async || {
-            left -= 1;
-            left == 0
-        });
-        match step.await {
+        match business.flow.step_unless(Queue::Connections, at_answer(answers)).await {
             Step::Died => answers += 1,
             Step::Done if business.shown(&template).await["submission"] == "idle" => break,
             Step::Done | Step::Nothing => tokio::time::sleep(std::time::Duration::from_millis(20)).await,

@@ -6,6 +6,15 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::sync::Notify;
 
+/// Dies at the `nth` answer; 1 is the first.
+pub fn at_answer(nth: usize) -> impl AsyncFnMut() -> bool {
+    let mut heard = 0;
+    async move || {
+        heard += 1;
+        heard == nth
+    }
+}
+
 #[derive(Default)]
 struct Alarm(Notify);
 
