@@ -1,7 +1,7 @@
 //! What must hold of the events of a webhook, whoever reported them.
 
 use chrono::{DateTime, Datelike as _, Utc};
-use domain::inbound::{Address, AddressKind, InboundEvent};
+use domain::inbound::{Address, AddressKind, InboundEvent, InboundMessage};
 use providers::channel::event::Event;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -59,12 +59,7 @@ pub(crate) fn read(payload: &str, normalise: Normalise) -> InboundEvent {
     assert_eq!(back, event, "written and read back");
     assert!(!holds_nul(&written), "no text for a database: {text}");
     match &event {
-        InboundEvent::Message(message) => {
-            assert!(!message.provider_message_id.is_empty(), "a message without an id");
-            assert!(message.content.is_object(), "the rest of a message is an object");
-            hold_customer(&message.customer.addresses);
-            hold_time(message.sent_at);
-        }
+        InboundEvent::Message(message) => hold_message(message),
         InboundEvent::Status(status) => {
             assert!(!status.provider_message_id.is_empty(), "a status without a message");
             hold_addresses(&status.recipient);
@@ -88,10 +83,32 @@ pub(crate) fn read(payload: &str, normalise: Normalise) -> InboundEvent {
             assert!(number.bytes().all(|byte| byte.is_ascii_digit()), "{number}");
             hold_time(update.at);
         }
+        InboundEvent::History(history) => {
+            for past in &history.messages {
+                hold_message(&past.message);
+            }
+        }
+        InboundEvent::PastFile(file) => {
+            assert!(!file.provider_message_id.is_empty(), "a file of no message");
+            assert!(file.content.is_object(), "the rest of a message is an object");
+        }
+        InboundEvent::AddressBook { customers } => {
+            assert!(!customers.is_empty(), "an address book of nobody");
+            for customer in customers {
+                hold_customer(&customer.addresses);
+            }
+        }
         InboundEvent::Connection(_) => {}
         InboundEvent::Notice { reason, .. } => assert!(!reason.is_empty(), "a notice without a reason"),
     }
     event
+}
+
+fn hold_message(message: &InboundMessage) {
+    assert!(!message.provider_message_id.is_empty(), "a message without an id");
+    assert!(message.content.is_object(), "the rest of a message is an object");
+    hold_customer(&message.customer.addresses);
+    hold_time(message.sent_at);
 }
 
 fn hold_customer(addresses: &[Address]) {

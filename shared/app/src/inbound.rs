@@ -2,9 +2,11 @@
 //!
 //! Rooms: here the journal and the order of work · [`identity`] which contact an address is · [`messages`] messages,
 //! conversations, sessions, turns · [`opt_outs`] who wants no more of them · [`statuses`] delivery reports ·
-//! [`templates`] what became of templates · [`accounts`] what stands in the way of connections.
+//! [`templates`] what became of templates · [`accounts`] what stands in the way of connections · [`history`] what a phone's
+//! app knows from before.
 
 mod accounts;
+mod history;
 mod identity;
 mod messages;
 mod opt_outs;
@@ -70,6 +72,9 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
     let mut arrived_statuses = Vec::new();
     let mut arrived_templates = Vec::new();
     let mut arrived_accounts = Vec::new();
+    let mut arrived_histories = Vec::new();
+    let mut arrived_files = Vec::new();
+    let mut arrived_books = Vec::new();
     for position in fresh {
         let connection_id = entries[position].connection_id;
         // What an unknown provider says is a notice, whatever this says.
@@ -90,6 +95,13 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
             InboundEvent::MarketingPreference(preference) => {
                 set_marketing_preference(app, &mut tx, kind, preference, &mut outgoing).await?;
             }
+            InboundEvent::History(event) => arrived_histories.push(Arrived { connection_id, kind, event }),
+            InboundEvent::PastFile(event) => {
+                arrived_files.push(Arrived { connection_id, kind, event: &**event });
+            }
+            InboundEvent::AddressBook { customers } => {
+                arrived_books.push(Arrived { connection_id, kind, event: customers });
+            }
             InboundEvent::Connection(update) => {
                 let at = entries[position].received_at;
                 connections::note(&mut tx, connection_id, update, at, &mut outgoing).await?;
@@ -105,7 +117,11 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
             }
         }
     }
+    // Names first: whoever a message is from has one then.
+    history::learn_names(app, &mut tx, &arrived_books, &mut outgoing).await?;
     messages::store(app, &mut tx, &arrived_messages, &mut outgoing).await?;
+    history::store(app, &mut tx, &arrived_histories, &mut outgoing).await?;
+    history::attach(app, &mut tx, &arrived_files, &mut outgoing).await?;
     statuses::apply(&mut tx, &arrived_statuses, &mut outgoing).await?;
     opt_outs::write_down_told(app, &mut tx, &arrived_statuses, &mut outgoing).await?;
     templates::apply(&mut tx, &arrived_templates, app.clock.now(), &mut outgoing).await?;
@@ -154,6 +170,9 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
         InboundEvent::Status(_) => ("status", None),
         InboundEvent::AddressChange(_) => ("address_change", None),
         InboundEvent::MarketingPreference(_) => ("marketing_preference", None),
+        InboundEvent::History(_) => ("history", None),
+        InboundEvent::PastFile(_) => ("past_file", None),
+        InboundEvent::AddressBook { .. } => ("address_book", None),
         InboundEvent::Connection(_) => ("connection", None),
         InboundEvent::Template(_) => ("template", None),
         InboundEvent::Account(_) => ("account", None),
@@ -166,9 +185,12 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
         key: event.key.clone(),
         about: match parsed {
             InboundEvent::Status(update) => Some(update.provider_message_id.clone()),
+            InboundEvent::PastFile(file) => Some(file.provider_message_id.clone()),
             InboundEvent::Message(_)
             | InboundEvent::AddressChange(_)
             | InboundEvent::MarketingPreference(_)
+            | InboundEvent::History(_)
+            | InboundEvent::AddressBook { .. }
             | InboundEvent::Connection(_)
             | InboundEvent::Template(_)
             | InboundEvent::Account(_)

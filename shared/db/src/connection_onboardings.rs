@@ -66,7 +66,9 @@ pub async fn begin(
 ) -> Result<()> {
     let company_id = tx.company_id();
     sqlx::query!(
-        "INSERT INTO connection_onboardings AS o (company_id, connection_id, way, asked_at) VALUES ($1, $2, $3, $4)
+        // What came of the phone's history came by another token; it comes anew.
+        "WITH anew AS (UPDATE connections SET history_percent = NULL WHERE company_id = $1 AND id = $2 AND $3 = 'coexistence')
+         INSERT INTO connection_onboardings AS o (company_id, connection_id, way, asked_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (company_id, connection_id) DO UPDATE
          SET way = excluded.way, asked_at = greatest(excluded.asked_at, o.asked_at + interval '1 microsecond'),
              subscribed_at = NULL, registered_at = NULL, contacts_asked_at = NULL, history_asked_at = NULL,

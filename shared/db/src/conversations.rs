@@ -76,9 +76,20 @@ pub struct Activity {
     pub last_message_at: DateTime<Utc>,
     /// The newest message of the customer.
     pub last_inbound_at: Option<DateTime<Utc>>,
+    /// It was over before we knew of it: the conversation that it makes is closed, and stands where it belongs in time.
+    pub is_past: bool,
 }
 
-/// Makes or updates the conversations that `activities` are about; their ids, in the same order.
+/// A conversation after an [`Activity`].
+#[derive(Clone, Copy, Debug)]
+pub struct Active {
+    /// Its id.
+    pub id: ConversationId,
+    /// Grows with every change.
+    pub version: i32,
+}
+
+/// Makes or updates the conversations that `activities` are about; in the same order.
 ///
 /// `activities` name each thread once.
 ///
@@ -88,7 +99,7 @@ pub async fn record_activity(
     tx: &mut TenantTx,
     activities: &[Activity],
     now: DateTime<Utc>,
-) -> Result<Vec<ConversationId>> {
+) -> Result<Vec<Active>> {
     let company_id = tx.company_id();
     let column = |value: fn(&Activity) -> Uuid| activities.iter().map(value).collect::<Vec<_>>();
     let ids = column(|activity| activity.new_id.0);
@@ -104,18 +115,20 @@ pub async fn record_activity(
     let unread: Vec<_> = activities.iter().map(|activity| activity.unread).collect();
     let last_at: Vec<_> = activities.iter().map(|activity| activity.last_message_at).collect();
     let inbound_at: Vec<_> = activities.iter().map(|activity| activity.last_inbound_at).collect();
+    let past: Vec<_> = activities.iter().map(|activity| activity.is_past).collect();
     // In the order of the unique key, so that two batches never wait for each other crosswise.
     let rows = sqlx::query!(
         r#"INSERT INTO conversations AS c (company_id, id, connection_id, thread_key, contact_id, channel, address_kind,
                address_value, address_at, is_group, unread_count, last_message_id, last_message_at, last_inbound_at,
-               created_at, updated_at)
+               status, created_at, updated_at)
            SELECT $1, id, connection_id, thread_key, contact_id, channel, address_kind, address_value, address_at,
-                  is_group, unread, last_message_id, last_message_at, last_inbound_at, $15, $15
+                  is_group, unread, last_message_id, last_message_at, last_inbound_at,
+                  CASE WHEN is_past THEN 'closed' ELSE 'open' END, $15, CASE WHEN is_past THEN last_message_at ELSE $15 END
            FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[],
                        $9::timestamptz[], $10::bool[], $11::int[], $12::uuid[], $13::timestamptz[],
-                       $14::timestamptz[])
+                       $14::timestamptz[], $16::bool[])
                 AS new (id, connection_id, thread_key, contact_id, channel, address_kind, address_value, address_at,
-                        is_group, unread, last_message_id, last_message_at, last_inbound_at)
+                        is_group, unread, last_message_id, last_message_at, last_inbound_at, is_past)
            ORDER BY connection_id, thread_key
            ON CONFLICT (company_id, connection_id, thread_key) DO UPDATE SET
                -- The newest word counts; and a number, which people can call too, is not given up for an id.
@@ -131,8 +144,8 @@ pub async fn record_activity(
                last_message_at = greatest(c.last_message_at, EXCLUDED.last_message_at),
                last_inbound_at = greatest(c.last_inbound_at, EXCLUDED.last_inbound_at),
                version = c.version + 1,
-               updated_at = EXCLUDED.updated_at
-           RETURNING id AS "id: ConversationId", connection_id, thread_key"#,
+               updated_at = greatest(c.updated_at, EXCLUDED.updated_at)
+           RETURNING id AS "id: ConversationId", version, connection_id, thread_key"#,
         company_id.0,
         &ids,
         &connections,
@@ -147,21 +160,44 @@ pub async fn record_activity(
         &last_ids,
         &last_at,
         &inbound_at as _,
-        now
+        now,
+        &past
     )
     .fetch_all(tx.connection())
     .await?;
     let by_thread: std::collections::HashMap<_, _> =
-        rows.iter().map(|row| ((row.connection_id, row.thread_key.as_str()), row.id)).collect();
+        rows.iter().map(|row| ((row.connection_id, row.thread_key.as_str()), row)).collect();
     activities
         .iter()
         .map(|activity| {
             by_thread
                 .get(&(activity.connection_id.0, activity.thread_key.as_str()))
-                .copied()
+                .map(|row| Active { id: row.id, version: row.version })
                 .ok_or(crate::Error::Sqlx(sqlx::Error::RowNotFound))
         })
         .collect()
+}
+
+/// Looks for the newest message of conversations whose [`Activity`] named one that was known by another id.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_newest_again(tx: &mut TenantTx, ids: &[ConversationId]) -> Result<()> {
+    let company_id = tx.company_id();
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        "UPDATE conversations c SET last_message_id = newest.id, last_message_at = newest.occurred_at
+         FROM unnest($2::uuid[]) AS wanted (id)
+         CROSS JOIN LATERAL (SELECT m.id, m.occurred_at FROM messages m
+                             WHERE m.company_id = $1 AND m.conversation_id = wanted.id
+                             ORDER BY m.occurred_at DESC, m.id DESC LIMIT 1) AS newest
+         WHERE c.company_id = $1 AND c.id = wanted.id",
+        company_id.0,
+        &ids
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
 }
 
 /// Makes a message of ours the newest of its conversation, unless a newer one came meanwhile.

@@ -15,7 +15,7 @@ pub struct Entry {
     pub key: String,
     /// The provider's id of the message that a status is about.
     pub about: Option<String>,
-    /// `message`, `status`, `address_change`, `marketing_preference`, `connection` or `notice`.
+    /// `message`, `status`, `history`, `notice` …: what became of it.
     pub kind: &'static str,
     /// Why it is kept without being acted upon.
     pub reason: Option<String>,
@@ -110,6 +110,27 @@ pub async fn list_statuses(
         connection_id.0,
         first,
         end
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// The payloads of the files that came for messages of a connection, by the provider's ids.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_past_files(
+    tx: &mut TenantTx,
+    connection_id: ConnectionId,
+    provider_message_ids: &[String],
+) -> Result<Vec<String>> {
+    let company_id = tx.company_id();
+    let keys: Vec<_> = provider_message_ids.iter().map(|id| format!("history:{id}")).collect();
+    Ok(sqlx::query_scalar!(
+        "SELECT payload FROM inbound_events WHERE company_id = $1 AND connection_id = $2 AND key = ANY($3)",
+        company_id.0,
+        connection_id.0,
+        &keys
     )
     .fetch_all(tx.connection())
     .await?)

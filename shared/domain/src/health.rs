@@ -279,6 +279,8 @@ pub struct NumberFacts {
     pub throughput: Option<String>,
     /// State of the name's review.
     pub name_status: Option<String>,
+    /// By which customers find it, besides the number.
+    pub username: Option<String>,
 }
 
 /// How a connection stands with all of these in its way, and why.

@@ -138,6 +138,43 @@ pub struct ProviderFault {
     pub detail: Option<String>,
 }
 
+/// What a phone's app tells of the time before the number had an API beside it (coexistence): a part of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// Old messages, of any customers, in any order.
+    pub messages: Vec<PastMessage>,
+    /// How much of everything came with this part and those before it, in percent.
+    pub percent: Option<u8>,
+    /// Nothing comes, for this reason.
+    pub refused: Option<ProviderFault>,
+}
+
+/// A message from before: nobody waits for an answer to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PastMessage {
+    /// What was written; an echo is the business's.
+    pub message: InboundMessage,
+    /// How far it got.
+    pub status: MessageStatus,
+    /// It had a file, of which a [`PastFile`] tells, if at all.
+    pub awaits_file: bool,
+}
+
+/// The file of a [`PastMessage`], and what else that one left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PastFile {
+    /// The provider's id of the message.
+    pub provider_message_id: String,
+    /// What kind of file.
+    pub message_type: MessageType,
+    /// Its caption.
+    pub text: Option<String>,
+    /// The file.
+    pub media: InboundMedia,
+    /// As [`InboundMessage::content`].
+    pub content: Value,
+}
+
 /// A customer's address changed at the provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressChange {
@@ -242,6 +279,11 @@ pub enum AccountChange {
     },
     /// Something is another than before, which one asks the provider for.
     Recheck,
+    /// A number of it has another username, or none.
+    Username {
+        /// By which customers find it.
+        username: Option<String>,
+    },
 }
 
 /// One event, after normalising.
@@ -256,6 +298,15 @@ pub enum InboundEvent {
     AddressChange(AddressChange),
     /// A customer stopped or resumed marketing.
     MarketingPreference(MarketingPreference),
+    /// Messages from before the connection was made.
+    History(History),
+    /// The file of one of them.
+    PastFile(Box<PastFile>),
+    /// Customers whom the business has in its phone's address book, by the names that they have there.
+    AddressBook {
+        /// Who; never nobody.
+        customers: Vec<Customer>,
+    },
     /// The connection's own state changed.
     Connection(ConnectionUpdate),
     /// A template changed.
@@ -265,7 +316,7 @@ pub enum InboundEvent {
     /// Something else that the provider reports: kept in the journal with its field and the reason why it is
     /// not acted upon.
     Notice {
-        /// The webhook field (`account_update`, `history`, …) or `unknown`.
+        /// The webhook field (`account_update`, `security`, …) or `unknown`.
         field: String,
         /// Why it stays raw: `not_handled`, `unparseable: …`.
         reason: String,

@@ -4,6 +4,7 @@
 mod board;
 mod boards;
 mod channels;
+mod coexistence;
 mod connection_health;
 mod consents;
 mod contact_lists;

@@ -92,6 +92,20 @@ async fn what_was_erased_is_looked_up_and_not_searched_for() {
         assert!(line.trim_start().starts_with("Index Cond:"), "{written}");
     }
 
+    // What a phone's history repeats, and the files that came before their messages.
+    for (words, parameters, condition) in [
+        (
+            "named.erased",
+            "'$company', ARRAY['$company']::uuid[], ARRAY['a'], ARRAY['b']",
+            "provider_message_id = ANY",
+        ),
+        ("AND key = ANY($3)", "'$company', '$company', ARRAY['history:a', 'history:b']", "key = ANY"),
+    ] {
+        let written = plan(&stack, company_id, &query(&[words]), parameters).await;
+        let line = written.lines().find(|line| line.contains(condition)).unwrap();
+        assert!(line.trim_start().starts_with("Index Cond:"), "{written}");
+    }
+
     // The function runs as the owner, who is bound by the same policies.
     let body: String =
         sqlx::query_scalar("SELECT prosrc FROM pg_proc WHERE proname = 'erase_message_events'")
@@ -102,9 +116,9 @@ async fn what_was_erased_is_looked_up_and_not_searched_for() {
         + " SELECT * FROM told";
     let read = read.replace("unnest(connections, provider_message_ids)", "unnest($1::uuid[], $2::text[])");
     let erased = plan(&stack, company_id, &read, "ARRAY['$company']::uuid[], ARRAY['wamid.1']").await;
-    // By the message, by its echo, and by what was told of it.
+    // By the message, by its echo, by the file that came after it, and by what was told of it.
     let by_key = |line: &&str| line.trim_start().starts_with("Index Cond:") && line.contains("AND (key ");
-    assert_eq!(erased.lines().filter(by_key).count(), 3, "{erased}");
+    assert_eq!(erased.lines().filter(by_key).count(), 4, "{erased}");
 }
 
 #[tokio::test]

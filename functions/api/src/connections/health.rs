@@ -39,6 +39,8 @@ pub(super) struct HealthBody {
     checked_at: Option<DateTime<Utc>>,
     /// The number, as the provider describes it.
     number: NumberBody,
+    /// A number that is in the phone's app as well: how much of its history came, 0 to 100. Null where none has come.
+    history_percent: Option<i16>,
     token: TokenBody,
     /// Of the connection.
     version: i32,
@@ -66,6 +68,8 @@ pub(super) struct NumberBody {
     /// STANDARD or HIGH.
     throughput: Option<String>,
     name_status: Option<String>,
+    /// By which customers find it, besides the number.
+    username: Option<String>,
 }
 
 /// The token that a connection sends by.
@@ -95,7 +99,9 @@ impl HealthBody {
                 messaging_limit: health.number.messaging_limit,
                 throughput: health.number.throughput,
                 name_status: health.number.name_status,
+                username: health.number.username,
             },
+            history_percent: health.history_percent,
             token: TokenBody { expires_at: health.token_expires_at },
             version: health.version,
         }

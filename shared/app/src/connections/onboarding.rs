@@ -8,9 +8,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use db::TenantTx;
 use db::connection_onboardings::{self as rows, Progress, Step};
-use db::connections::Connection;
+use db::connections::{Connection, health};
 use domain::connection::Onboarding;
-use domain::health::Obstacle;
+use domain::health::{Finding, Obstacle};
+use domain::inbound::ProviderFault;
 use domain::job::Job;
 use domain::{CompanyScope, ConnectionId};
 use providers::channel::error::SendError;
@@ -83,6 +84,26 @@ fn of(progress: &Progress) -> Option<Obstacle> {
         Onboarding::Token => None,
         Onboarding::Registration | Onboarding::Coexistence => Some(Obstacle::SettingUp),
     }
+}
+
+/// Notes that the phone's app shares nothing of its history, as Meta tells.
+///
+/// # Errors
+/// Database errors only.
+pub(crate) async fn history_refused(
+    app: &App,
+    tx: &mut TenantTx,
+    id: ConnectionId,
+    fault: &ProviderFault,
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    let now = app.clock.now();
+    let held = health::hold(tx, &[id]).await?;
+    let Some(progress) = rows::find(tx, id).await?.filter(|_| !held.is_empty()) else { return Ok(()) };
+    let missed = Obstacle::HistoryMissed;
+    rows::record(tx, id, progress.asked_at, Step::History, Some(missed), now).await?;
+    health::raise(tx, &held, &Finding::told(missed, fault.title.clone()), now).await?;
+    super::health::settle(tx, &held, now, outgoing).await
 }
 
 /// A connection on its way, and who speaks for it.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use db::TenantTx;
 use db::connections::health as rows;
+use domain::event::Event;
 use domain::health::Finding;
 use domain::inbound::{AccountChange, AccountUpdate};
 use domain::job::Job;
@@ -14,6 +15,9 @@ use super::Arrived;
 use crate::connections::health;
 use crate::error::Result;
 use crate::outbox::Outgoing;
+
+/// What is told of usernames has its own order, as each obstacle has.
+const USERNAME: &str = "username";
 
 /// Writes a batch of updates, in their order: they are few, a handful a year of an account.
 pub(super) async fn apply(
@@ -36,15 +40,29 @@ pub(super) async fn apply(
             continue;
         }
         rows::hold(tx, &ids).await?;
+        if let AccountChange::Username { username } = &event.change {
+            let ids = match &event.waba_id {
+                Some(waba_id) => {
+                    rows::hear_of_account(tx, waba_id, event.number.as_deref(), USERNAME, event.at).await?
+                }
+                None => ids,
+            };
+            for rows::Altered { id, version } in rows::record_username(tx, &ids, username.as_deref()).await? {
+                outgoing.event(scope, Event::ConnectionChanged { connection_id: id, version })?;
+            }
+            continue;
+        }
         let (obstacles, detail) = match &event.change {
             AccountChange::Raised { obstacle, detail } => (std::slice::from_ref(obstacle), Some(detail)),
             AccountChange::Cleared { obstacles } => (obstacles.as_slice(), None),
-            AccountChange::Recheck => continue,
+            AccountChange::Recheck | AccountChange::Username { .. } => continue,
         };
         let number = event.number.as_deref();
         for &obstacle in obstacles {
             let ids = match &event.waba_id {
-                Some(waba_id) => rows::hear_of_account(tx, waba_id, number, obstacle, event.at).await?,
+                Some(waba_id) => {
+                    rows::hear_of_account(tx, waba_id, number, obstacle.as_str(), event.at).await?
+                }
                 None => ids.clone(),
             };
             match detail {

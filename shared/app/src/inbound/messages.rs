@@ -24,14 +24,17 @@ use crate::outbox::Outgoing;
 use crate::{App, media};
 
 /// A message on its way to its place.
-struct Placed<'a> {
+pub(super) struct Placed<'a> {
     id: MessageId,
     media_id: MediaId,
     connection_id: ConnectionId,
     whose: Whose,
-    thread: usize,
-    occurred_at: DateTime<Utc>,
-    message: &'a InboundMessage,
+    /// Which of the batch's threads.
+    pub(super) thread: usize,
+    /// Its place in the conversation.
+    pub(super) occurred_at: DateTime<Utc>,
+    /// What was written.
+    pub(super) message: &'a InboundMessage,
 }
 
 /// Stores the messages of a batch and what they cause.
@@ -49,8 +52,9 @@ pub(super) async fn store(
     let customers: Vec<_> = arrived.iter().map(|arrived| (&arrived.event.customer, arrived.kind)).collect();
     let contacts = identity::resolve(app, tx, &customers, outgoing).await?;
 
-    let (placed, activities) = place(app, arrived, &contacts, now);
-    let conversations = db::conversations::record_activity(tx, &activities, now).await?;
+    let (placed, activities) = place(app, arrived.iter(), &contacts, now);
+    let active = db::conversations::record_activity(tx, &activities, now).await?;
+    let conversations: Vec<_> = active.into_iter().map(|active| active.id).collect();
     let wanted = wanted_sessions(app, &activities, &conversations);
     let sessions: HashMap<_, _> = db::sessions::ensure_open(tx, &wanted, true, now)
         .await?
@@ -66,9 +70,15 @@ pub(super) async fn store(
 
     let brought = placed
         .iter()
-        .map(|placed| brought(placed, conversations[placed.thread], &sessions))
+        .map(|placed| {
+            let conversation_id = conversations[placed.thread];
+            let session = sessions.get(&conversation_id).ok_or_else(|| {
+                internal(anyhow::anyhow!("conversation {conversation_id} has no open session"))
+            })?;
+            brought(placed, conversation_id, session.id)
+        })
         .collect::<Result<Vec<_>>>()?;
-    let stored = db::messages::write::insert_brought(tx, &brought, now).await?;
+    let stored = insert(tx, &brought, now).await?;
     for message in brought.iter().filter(|message| stored.contains(&message.id)) {
         outgoing.event(
             scope,
@@ -88,8 +98,26 @@ pub(super) async fn store(
     open_turns(app, tx, &placed, &conversations, &sessions, outgoing).await
 }
 
+/// Stores messages; the ids of the new ones. One that is known, because it was a part of a phone's history as well, is not
+/// the newest of its conversation by the id that it did not get.
+pub(super) async fn insert(
+    tx: &mut TenantTx,
+    brought: &[Brought],
+    now: DateTime<Utc>,
+) -> Result<Vec<MessageId>> {
+    let stored = db::messages::write::insert_brought(tx, brought, now).await?;
+    let known = brought.iter().filter(|message| !stored.contains(&message.id));
+    let mut conversations: Vec<_> = known.map(|message| message.conversation_id).collect();
+    if !conversations.is_empty() {
+        conversations.sort_unstable();
+        conversations.dedup();
+        db::conversations::find_newest_again(tx, &conversations).await?;
+    }
+    Ok(stored)
+}
+
 /// Makes note of the files of messages that are new, and has them fetched.
-async fn note_files(
+pub(super) async fn note_files(
     tx: &mut TenantTx,
     scope: CompanyScope,
     placed: &[Placed<'_>],
@@ -101,7 +129,8 @@ async fn note_files(
     let files: Vec<_> = fresh
         .filter_map(|placed| {
             let Placed { id, media_id, connection_id, message, .. } = *placed;
-            media::inbound::noted(scope, id, connection_id, message, media_id)
+            let media = message.media.as_ref()?;
+            Some(media::inbound::noted(scope, id, connection_id, media, media_id))
         })
         .collect();
     if files.is_empty() {
@@ -115,16 +144,19 @@ async fn note_files(
 }
 
 /// Gives every message an id and finds the thread that it belongs to.
-fn place<'a>(
+pub(super) fn place<'a, 'b>(
     app: &App,
-    arrived: &[Arrived<'a, InboundMessage>],
+    arrived: impl Iterator<Item = &'b Arrived<'a, InboundMessage>>,
     contacts: &[Whose],
     now: DateTime<Utc>,
-) -> (Vec<Placed<'a>>, Vec<Activity>) {
+) -> (Vec<Placed<'a>>, Vec<Activity>)
+where
+    'a: 'b,
+{
     let mut threads: HashMap<(ConnectionId, String), usize> = HashMap::new();
     let mut activities: Vec<Activity> = Vec::new();
-    let mut placed = Vec::with_capacity(arrived.len());
-    for (arrived, &whose) in arrived.iter().zip(contacts) {
+    let mut placed = Vec::with_capacity(contacts.len());
+    for (arrived, &whose) in arrived.zip(contacts) {
         let Arrived { connection_id, kind, event: message } = *arrived;
         let id = MessageId(app.clock.new_id());
         let media_id = MediaId(app.clock.new_id());
@@ -151,6 +183,7 @@ fn place<'a>(
                 last_message_id: id,
                 last_message_at: occurred_at,
                 last_inbound_at: None,
+                is_past: false,
             });
             activities.len() - 1
         });
@@ -194,15 +227,13 @@ fn wanted_sessions(app: &App, activities: &[Activity], conversations: &[Conversa
         .collect()
 }
 
-fn brought(
+/// A message as it is stored.
+pub(super) fn brought(
     placed: &Placed<'_>,
     conversation_id: ConversationId,
-    sessions: &HashMap<ConversationId, OpenSession>,
+    session_id: SessionId,
 ) -> Result<Brought> {
     let message = placed.message;
-    let session = sessions
-        .get(&conversation_id)
-        .ok_or_else(|| internal(anyhow::anyhow!("conversation {conversation_id} has no open session")))?;
     let (direction, author, status) = if message.echo {
         (Direction::Outbound, Author::Business, MessageStatus::Sent)
     } else {
@@ -211,7 +242,7 @@ fn brought(
     Ok(Brought {
         id: placed.id,
         conversation_id,
-        session_id: session.id,
+        session_id,
         connection_id: placed.connection_id,
         contact_id: placed.whose.contact_id,
         side_id: Some(placed.whose.side_id).filter(|side_id| *side_id != placed.whose.contact_id),
@@ -219,15 +250,22 @@ fn brought(
         author,
         message_type: message.message_type,
         text: message.text.as_deref().map(clean),
-        // An empty object says no more than none.
-        content: cleaned(&message.content)
-            .filter(|content| content.as_object().is_none_or(|fields| !fields.is_empty())),
-        media: media::inbound::awaited(message, placed.media_id)?,
+        content: content(&message.content),
+        media: message
+            .media
+            .as_ref()
+            .map(|media| media::inbound::awaited(media, placed.media_id))
+            .transpose()?,
         reply_to: message.reply_to.clone(),
         status,
         provider_message_id: message.provider_message_id.clone(),
         occurred_at: placed.occurred_at,
     })
+}
+
+/// The type's own fields as they are stored; an empty object says no more than none.
+pub(super) fn content(content: &Value) -> Option<Value> {
+    cleaned(content).filter(|content| content.as_object().is_none_or(|fields| !fields.is_empty()))
 }
 
 /// PostgreSQL's text has no NUL; a customer's message may.

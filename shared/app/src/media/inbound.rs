@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use db::connections::Connection;
 use db::media::{Arrived, InboundMedia, Media};
 use domain::event::Event;
-use domain::inbound::InboundMessage;
+use domain::inbound;
 use domain::job::Job;
 use domain::media::{self as rules, Attachment, MediaReason, MediaState, Purpose, sniff};
 use domain::{CompanyScope, ConnectionId, MediaId, MessageId};
@@ -31,8 +31,7 @@ const KEPT_FOR: TimeDelta = TimeDelta::days(7);
 const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 
 /// What stands with a message about its file while it is on its way; `id` is its future one.
-pub(crate) fn awaited(message: &InboundMessage, id: MediaId) -> Result<Option<Value>> {
-    let Some(media) = &message.media else { return Ok(None) };
+pub(crate) fn awaited(media: &inbound::InboundMedia, id: MediaId) -> Result<Value> {
     let attachment = Attachment {
         id: Some(id),
         state: Some(MediaState::Waiting),
@@ -41,7 +40,7 @@ pub(crate) fn awaited(message: &InboundMessage, id: MediaId) -> Result<Option<Va
         voice: media.voice,
         ..Attachment::default()
     };
-    serde_json::to_value(attachment).map(Some).map_err(internal)
+    serde_json::to_value(attachment).map_err(internal)
 }
 
 /// A file that came with a message that is stored, and is still to be fetched.
@@ -49,11 +48,10 @@ pub(crate) fn noted(
     scope: CompanyScope,
     message_id: MessageId,
     connection_id: ConnectionId,
-    message: &InboundMessage,
+    media: &inbound::InboundMedia,
     id: MediaId,
-) -> Option<InboundMedia> {
-    let media = message.media.as_ref()?;
-    Some(InboundMedia {
+) -> InboundMedia {
+    InboundMedia {
         id,
         message_id,
         connection_id,
@@ -61,7 +59,7 @@ pub(crate) fn noted(
         mime_type: media.mime_type.as_deref().map_or_else(|| UNKNOWN.to_owned(), rules::essence),
         key: key_of(Purpose::Inbound, scope.company_id(), id),
         file_name: media.filename.as_deref().map(clean),
-    })
+    }
 }
 
 /// A type that says nothing.

@@ -20,6 +20,8 @@ pub struct Health {
     pub checked_at: Option<DateTime<Utc>>,
     /// The number, in the provider's words.
     pub number: NumberFacts,
+    /// How much of the history of the phone's app came, 0 to 100; `None` where none has come.
+    pub history_percent: Option<i16>,
     /// When the token's time is over; `None` when never, or when nobody knows.
     pub token_expires_at: Option<DateTime<Utc>>,
     /// When people were last told of that.
@@ -50,7 +52,7 @@ pub async fn find(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Health>>
     let row = sqlx::query!(
         r#"SELECT state AS "state: ConnectionState", state_obstacle AS "reason: Obstacle", state_since,
                   checked_at, verified_name, display_phone_number, quality, messaging_limit, throughput, name_status,
-                  token_expires_at, token_noticed_at, version
+                  username, history_percent, token_expires_at, token_noticed_at, version
            FROM connections WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL"#,
         company_id.0,
         id.0
@@ -69,7 +71,9 @@ pub async fn find(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<Health>>
             messaging_limit: row.messaging_limit,
             throughput: row.throughput,
             name_status: row.name_status,
+            username: row.username,
         },
+        history_percent: row.history_percent,
         token_expires_at: row.token_expires_at,
         token_noticed_at: row.token_noticed_at,
         version: row.version,
@@ -294,7 +298,8 @@ pub async fn record_token(
     Ok(())
 }
 
-/// The connections of an account about whose obstacle nothing was told later than `at`, and notes that this is told now. With
+/// The connections of an account of which nothing was told later than `at` of what this is `about`, an obstacle or the
+/// username, and notes that this is told now. With
 /// a number (digits) only those that have it, or whose number nobody knows.
 ///
 /// # Errors
@@ -303,7 +308,7 @@ pub async fn hear_of_account(
     tx: &mut TenantTx,
     waba_id: &str,
     number: Option<&str>,
-    obstacle: Obstacle,
+    about: &str,
     at: DateTime<Utc>,
 ) -> Result<Vec<ConnectionId>> {
     let company_id = tx.company_id();
@@ -318,7 +323,7 @@ pub async fn hear_of_account(
         waba_id,
         number,
         at,
-        obstacle.as_str()
+        about
     )
     .fetch_all(tx.connection())
     .await?)
@@ -337,6 +342,59 @@ pub async fn list_of_account(tx: &mut TenantTx, waba_id: &str) -> Result<Vec<Con
         waba_id
     )
     .fetch_all(tx.connection())
+    .await?)
+}
+
+/// A connection that is another than before.
+#[derive(Clone, Copy, Debug)]
+pub struct Altered {
+    /// Which.
+    pub id: ConnectionId,
+    /// Of the connection.
+    pub version: i32,
+}
+
+/// Writes by which name customers find these connections' number, if by any; those that it is news of.
+///
+/// # Errors
+/// Database errors only.
+pub async fn record_username(
+    tx: &mut TenantTx,
+    ids: &[ConnectionId],
+    username: Option<&str>,
+) -> Result<Vec<Altered>> {
+    let company_id = tx.company_id();
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    Ok(sqlx::query_as!(
+        Altered,
+        r#"UPDATE connections SET username = $3, version = version + 1
+           WHERE company_id = $1 AND id = ANY($2) AND username IS DISTINCT FROM $3
+           RETURNING id AS "id: ConnectionId", version"#,
+        company_id.0,
+        &ids,
+        username
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Writes how much of the history of the phone's app came: parts come in any order, and the furthest counts. `None` when it
+/// is no news.
+///
+/// # Errors
+/// Database errors only.
+pub async fn record_history(tx: &mut TenantTx, id: ConnectionId, percent: u8) -> Result<Option<Altered>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Altered,
+        r#"UPDATE connections SET history_percent = $3::smallint, version = version + 1
+           WHERE company_id = $1 AND id = $2 AND deleted_at IS NULL AND coalesce(history_percent, -1) < $3::smallint
+           RETURNING id AS "id: ConnectionId", version"#,
+        company_id.0,
+        id.0,
+        i16::from(percent)
+    )
+    .fetch_optional(tx.connection())
     .await?)
 }
 

@@ -7,7 +7,7 @@ use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::{ConnectionId, ContactId, ConversationId, MessageId, SessionId, TurnId, UserId};
 use serde_json::Value;
 
-use crate::{Result, TenantTx};
+use crate::{Result, TenantTx, journal};
 
 /// A message that a provider brought.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub struct Brought {
     pub media: Option<Value>,
     /// What it answers, by the provider's id.
     pub reply_to: Option<String>,
-    /// Received, or sent for an echo.
+    /// Received, or sent for an echo; of an old one of the business's how far it got.
     pub status: MessageStatus,
     /// The provider's id.
     pub provider_message_id: String,
@@ -82,7 +82,8 @@ pub async fn insert_brought(
                   (SELECT r.id FROM messages r WHERE r.company_id = $1 AND r.connection_id = new.connection_id
                                                  AND r.provider_message_id = new.reply_to),
                   new.status, new.provider_message_id, new.occurred_at, $17,
-                  CASE WHEN new.direction = 'outbound' THEN new.occurred_at END
+                  CASE WHEN new.direction = 'outbound' AND new.status NOT IN ('failed', 'unknown')
+                       THEN new.occurred_at END
            FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
                        $10::text[], $11::jsonb[], $12::jsonb[], $13::text[], $14::text[], $15::text[],
                        $16::timestamptz[], $18::uuid[])
@@ -116,6 +117,100 @@ pub async fn insert_brought(
         link_replies(tx, &ids).await?;
     }
     Ok(stored)
+}
+
+/// Which of these messages are stored already, by the provider's id; also those whose words were erased.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_known(
+    tx: &mut TenantTx,
+    named: &[(ConnectionId, String)],
+) -> Result<HashSet<(ConnectionId, String)>> {
+    let company_id = tx.company_id();
+    let connections: Vec<_> = named.iter().map(|(connection, _)| connection.0).collect();
+    let ids: Vec<_> = named.iter().map(|(_, id)| id.clone()).collect();
+    let erased: Vec<_> = ids.iter().map(|id| journal::erased(id)).collect();
+    let known = sqlx::query!(
+        r#"SELECT named.connection_id AS "connection_id!: ConnectionId", named.id AS "id!"
+           FROM unnest($2::uuid[], $3::text[], $4::text[]) AS named (connection_id, id, erased)
+           JOIN messages m ON m.company_id = $1 AND m.connection_id = named.connection_id
+                          AND m.provider_message_id = ANY (ARRAY[named.id, named.erased])"#,
+        company_id.0,
+        &connections,
+        &ids,
+        &erased
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(known.into_iter().map(|row| (row.connection_id, row.id)).collect())
+}
+
+/// What an old message left out, whose file came after it.
+#[derive(Clone, Debug)]
+pub struct Completed {
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// The provider's id of the message.
+    pub provider_message_id: String,
+    /// What it holds.
+    pub message_type: MessageType,
+    /// What a person reads.
+    pub text: Option<String>,
+    /// The type's own fields.
+    pub content: Option<Value>,
+    /// The file, as `domain::media::Attachment`; still with the provider.
+    pub media: Option<Value>,
+}
+
+/// A message that was [`complete`]d.
+#[derive(Clone, Debug)]
+pub struct CompleteMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// Grows with every change.
+    pub version: i32,
+    /// Its connection.
+    pub connection_id: ConnectionId,
+    /// The provider's id.
+    pub provider_message_id: String,
+}
+
+/// Completes messages that hold the place of a file; others stay as they are.
+///
+/// # Errors
+/// Database errors only.
+pub async fn complete(tx: &mut TenantTx, completed: &[Completed]) -> Result<Vec<CompleteMessage>> {
+    let company_id = tx.company_id();
+    let connections: Vec<_> = completed.iter().map(|completed| completed.connection_id.0).collect();
+    let ids: Vec<_> = completed.iter().map(|completed| completed.provider_message_id.clone()).collect();
+    let types: Vec<_> = completed.iter().map(|completed| completed.message_type).collect();
+    let texts: Vec<_> = completed.iter().map(|completed| completed.text.clone()).collect();
+    let contents: Vec<_> = completed.iter().map(|completed| completed.content.clone()).collect();
+    let media: Vec<_> = completed.iter().map(|completed| completed.media.clone()).collect();
+    Ok(sqlx::query_as!(
+        CompleteMessage,
+        r#"UPDATE messages m SET type = new.type, text = new.text, content = new.content, media = new.media,
+                                 version = m.version + 1
+           FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[])
+                AS new (connection_id, provider_message_id, type, text, content, media)
+           WHERE m.company_id = $1 AND m.connection_id = new.connection_id
+             AND m.provider_message_id = new.provider_message_id
+             AND m.type = 'unsupported' AND m.content ->> 'type' = 'media_placeholder'
+           RETURNING m.id AS "id: MessageId", m.conversation_id AS "conversation_id: ConversationId", m.version,
+                     m.connection_id AS "connection_id: ConnectionId", m.provider_message_id AS "provider_message_id!""#,
+        company_id.0,
+        &connections,
+        &ids,
+        &types as _,
+        &texts as _,
+        &contents as _,
+        &media as _
+    )
+    .fetch_all(tx.connection())
+    .await?)
 }
 
 /// A statement does not see its own rows: an answer to a message of the same batch finds it only afterwards.

@@ -29,13 +29,14 @@ pub(super) fn normalise(event: &Event<'_>, value: &Value) -> Normalised {
         "phone_number_quality_update" | "phone_number_name_update" | "business_capability_update" => {
             Ok(Some(account(event, value, AccountChange::Recheck)))
         }
+        "business_username_updates" => Ok(username(event, value)),
         _ => Ok(None),
     }
 }
 
 fn account(event: &Event<'_>, value: &Value, change: AccountChange) -> InboundEvent {
-    let number =
-        text(value, "phone_number").map(|number| number.chars().filter(char::is_ascii_digit).collect());
+    let number = text(value, "phone_number").or_else(|| text(value, "display_phone_number"));
+    let number = number.map(|number| number.chars().filter(char::is_ascii_digit).collect());
     InboundEvent::Account(AccountUpdate {
         // Of a partner's events the entry is the partner.
         waba_id: text(&value["waba_info"], "waba_id").or_else(|| event.entry_id()),
@@ -93,6 +94,16 @@ fn account_alert(event: &Event<'_>, value: &Value) -> InboundEvent {
         AccountChange::Recheck
     };
     account(event, value, change)
+}
+
+/// A username that Meta only keeps for the business is not known to customers yet.
+fn username(event: &Event<'_>, value: &Value) -> Option<InboundEvent> {
+    let username = match text(value, "status")?.as_str() {
+        "approved" => Some(text(value, "username")?),
+        "deleted" => None,
+        _ => return None,
+    };
+    Some(account(event, value, AccountChange::Username { username }))
 }
 
 fn template(event: &Event<'_>, value: &Value) -> Normalised {

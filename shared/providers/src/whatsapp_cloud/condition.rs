@@ -89,6 +89,8 @@ fn conclude(
                 messaging_limit: number.messaging_limit,
                 throughput: number.throughput,
                 name_status: number.name_status,
+                // Its webhook tells of it.
+                username: None,
             }
         }
         Err(error) => {

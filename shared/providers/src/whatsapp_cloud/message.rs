@@ -1,7 +1,7 @@
 //! Normalising messages: what a person reads, what the type holds, and what it answers.
 
 use chrono::DateTime;
-use domain::inbound::{Customer, InboundEvent, InboundMedia, InboundMessage};
+use domain::inbound::{Customer, InboundEvent, InboundMedia, InboundMessage, PastFile};
 use domain::message::MessageType;
 use serde_json::{Map, Value};
 
@@ -9,8 +9,18 @@ use super::lenient::{flag, list, text, without};
 use super::normalise::{Addresses, Event, Normalised, own_number_shared};
 
 /// The members that every message has, and that have places of their own.
-const COMMON: [&str; 9] =
-    ["id", "from", "from_user_id", "to", "to_user_id", "timestamp", "type", "group_id", "recipient_type"];
+const COMMON: [&str; 10] = [
+    "id",
+    "from",
+    "from_user_id",
+    "to",
+    "to_user_id",
+    "timestamp",
+    "type",
+    "group_id",
+    "recipient_type",
+    "history_context",
+];
 
 /// The members of a file that have places of their own.
 const MEDIA: [&str; 7] = ["id", "mime_type", "sha256", "filename", "url", "voice", "caption"];
@@ -37,8 +47,20 @@ const TYPES: [(&str, MessageType); 16] = [
 
 /// Reads a message of a customer, or with `echo` one that the business wrote in its phone app.
 pub(super) fn normalise(event: &Event<'_>, message: &Value, echo: bool) -> Normalised {
-    let provider_message_id = text(message, "id").ok_or("a message without an id")?;
+    text(message, "id").ok_or("a message without an id")?;
     let customer = customer(event, message, echo).ok_or("a message without a customer")?;
+    let read = read(event, message, echo, customer)?;
+    Ok(Some(InboundEvent::Message(Box::new(read))))
+}
+
+/// Reads a message whose customer is known.
+pub(super) fn read(
+    event: &Event<'_>,
+    message: &Value,
+    echo: bool,
+    customer: Customer,
+) -> Result<InboundMessage, &'static str> {
+    let provider_message_id = text(message, "id").ok_or("a message without an id")?;
     let (name, message_type) = kind(message);
     let body = Body::read(message_type, &message[name]);
     let answered = match message_type {
@@ -46,7 +68,7 @@ pub(super) fn normalise(event: &Event<'_>, message: &Value, echo: bool) -> Norma
         MessageType::Edit | MessageType::Revoke => text(&message[name], "original_message_id"),
         _ => text(&message["context"], "id"),
     };
-    Ok(Some(InboundEvent::Message(Box::new(InboundMessage {
+    Ok(InboundMessage {
         provider_message_id,
         customer,
         sent_at: event.time_of(message).unwrap_or(DateTime::UNIX_EPOCH),
@@ -58,7 +80,16 @@ pub(super) fn normalise(event: &Event<'_>, message: &Value, echo: bool) -> Norma
         keyword: None,
         echo,
         group_id: text(message, "group_id"),
-    }))))
+    })
+}
+
+/// Reads a file that comes after its message.
+pub(super) fn read_file(message: &Value) -> Result<Option<PastFile>, &'static str> {
+    let provider_message_id = text(message, "id").ok_or("a message without an id")?;
+    let (name, message_type) = kind(message);
+    let Body { text, media } = Body::read(message_type, &message[name]);
+    let content = content(message, name, message_type);
+    Ok(media.map(|media| PastFile { provider_message_id, message_type, text, media, content }))
 }
 
 /// The type by its name, or by the member that is there when the name is missing.

@@ -7,6 +7,7 @@
 
 pub mod channel;
 pub mod client;
+mod coexistence;
 pub mod condition;
 pub mod content;
 pub mod error;

@@ -11,7 +11,7 @@ use domain::phone;
 use serde_json::{Map, Value};
 
 use super::lenient::{instant, list, parse, text};
-use super::{account, message};
+use super::{account, coexistence, message};
 
 /// The reason of notices that are understood well enough, and that nobody acts upon.
 pub const NOT_HANDLED: &str = "not_handled";
@@ -50,6 +50,12 @@ impl<'a> Event<'a> {
             self.user_id_update(update)
         } else if let Some(preference) = self.piece("user_preference") {
             self.marketing_preference(preference)
+        } else if let Some(history) = self.piece("history") {
+            coexistence::history(self, history)
+        } else if let Some(file) = self.piece("past_file") {
+            coexistence::file(file)
+        } else if let Some(contacts) = self.piece("state_sync") {
+            Ok(coexistence::address_book(contacts))
         } else if let Some(value) = self.piece("value") {
             account::normalise(self, value)
         } else {

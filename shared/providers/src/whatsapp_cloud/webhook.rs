@@ -6,6 +6,8 @@
 //! What is not understood is not dropped: it becomes a notice, whole. Meta adds fields and shapes at will, and
 //! there is no way to ask for a webhook again.
 
+mod parts;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -22,6 +24,9 @@ use crate::lenient::storable;
 /// The group of events that concern no customer.
 pub const ACCOUNT_GROUP: &str = "account";
 
+/// The group of what the phone's app shares: one part after the other, and none in the way of a customer who writes now.
+const SHARED_GROUP: &str = "shared";
+
 /// Longer addresses are hashed, so that a caller can put its own prefix before a group within the 128 characters
 /// that a FIFO queue allows.
 const LONGEST_GROUP: usize = 64;
@@ -30,7 +35,8 @@ const LONGEST_GROUP: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SplitEvent {
     /// Idempotency key, unique within a connection: `message:<id>`, `echo:<id>`, `status:<id>:<status>` (in groups
-    /// with the participant behind it), otherwise `notice:<sha256>` over the piece, its field and the entry's time.
+    /// with the participant behind it), `history:<id>` for the file of an old message, otherwise `notice:<sha256>` over the
+    /// piece, its field and the entry's time.
     pub key: String,
     /// Which customer it concerns, in at most 64 ASCII characters: digits that are the same for all spellings of a
     /// number, or the business-scoped user id, or [`ACCOUNT_GROUP`]. Orders a FIFO queue; not an address.
@@ -160,7 +166,9 @@ fn split_change<'a>(
 }
 
 /// The arrays of a change's value whose elements are events of their own.
-const LISTS: [(&str, Kind); 6] = [
+const LISTS: [(&str, Kind); 8] = [
+    ("history", Kind::History),
+    ("state_sync", Kind::Contact),
     ("messages", Kind::Message),
     ("message_echoes", Kind::Echo),
     ("statuses", Kind::Status),
@@ -181,8 +189,7 @@ fn split_value<'a>(value: &'a RawValue, mut scope: Scope<'a>, events: &mut Event
     let contacts_are_listed = listed_contacts.is_some();
     let mut contacts = Contacts::read(listed_contacts.unwrap_or_default());
 
-    // A history's messages are old ones: it stays whole, whatever it holds.
-    let history = scope.field.as_deref() == Some("history");
+    let is_past = scope.field.as_deref() == Some("history");
     let mut rest: Members<'a> = Vec::new();
     for (name, member) in &members {
         match name.as_ref() {
@@ -190,15 +197,26 @@ fn split_value<'a>(value: &'a RawValue, mut scope: Scope<'a>, events: &mut Event
             "contacts" if contacts_are_listed => continue,
             _ => {}
         }
-        let kind = LISTS.iter().find(|(list, _)| list == name && !history).map(|(_, kind)| *kind);
+        let kind = LISTS.iter().find(|(list, _)| list == name).map(|(_, kind)| *kind);
+        let kind = kind.and_then(|kind| if is_past { kind.in_the_past() } else { Some(kind) });
         match (kind, array(member)) {
             (Some(kind), Some(elements)) if !elements.is_empty() => {
                 if scope.field.is_none() {
                     scope.field = Some(kind.usual_field().into());
                 }
-                let alone = elements.len() == 1;
-                for element in elements {
-                    events.push(|| scope.event(kind, element, &mut contacts, alone));
+                match kind {
+                    Kind::History => elements.into_iter().for_each(|it| split_history(it, &scope, events)),
+                    Kind::Contact => {
+                        for part in elements.chunks(parts::MOST) {
+                            events.push(|| scope.shared(kind, &written(part)));
+                        }
+                    }
+                    _ => {
+                        let alone = elements.len() == 1;
+                        for element in elements {
+                            events.push(|| scope.event(kind, element, &mut contacts, alone));
+                        }
+                    }
                 }
             }
             _ => rest.push((name.clone(), member)),
@@ -216,6 +234,21 @@ fn split_value<'a>(value: &'a RawValue, mut scope: Scope<'a>, events: &mut Event
         write_object(&rest, &mut text);
         events.push(|| scope.notice_text("value", &text));
     }
+}
+
+fn split_history(element: &RawValue, scope: &Scope<'_>, events: &mut Events) {
+    let Some(threads) = parts::Threads::read(element) else {
+        return events.push(|| scope.shared(Kind::History, element.get()));
+    };
+    for part in threads.parts() {
+        events.push(|| scope.shared(Kind::History, &threads.write(&part)));
+    }
+}
+
+fn written(elements: &[&RawValue]) -> String {
+    let mut text = String::new();
+    write_array(elements.iter().copied(), &mut text);
+    text
 }
 
 /// Adds members that stand around a scope's events to the first of them: worth keeping, not worth an event.
@@ -244,9 +277,21 @@ enum Kind {
     Error,
     UserIdUpdate,
     UserPreference,
+    History,
+    PastFile,
+    Contact,
 }
 
 impl Kind {
+    /// What a list of a history holds: its messages are old ones, whose files come one by one.
+    fn in_the_past(self) -> Option<Self> {
+        match self {
+            Self::Message => Some(Self::PastFile),
+            Self::History | Self::Error => Some(self),
+            _ => None,
+        }
+    }
+
     /// The name under which the piece stands in the payload.
     fn member(self) -> &'static str {
         match self {
@@ -256,6 +301,9 @@ impl Kind {
             Self::Error => "error",
             Self::UserIdUpdate => "user_id_update",
             Self::UserPreference => "user_preference",
+            Self::History => "history",
+            Self::PastFile => "past_file",
+            Self::Contact => "state_sync",
         }
     }
 
@@ -265,16 +313,20 @@ impl Kind {
             Self::Echo => "smb_message_echoes",
             Self::UserIdUpdate => "user_id_update",
             Self::UserPreference => "user_preferences",
+            Self::History | Self::PastFile => "history",
+            Self::Contact => "smb_app_state_sync",
         }
     }
 
     /// Where the customer's phone address stands, and where the user id.
     fn addresses(self) -> (&'static str, &'static str) {
         match self {
-            Self::Message => ("from", "from_user_id"),
+            Self::Message | Self::PastFile => ("from", "from_user_id"),
             Self::Echo => ("to", "to_user_id"),
             Self::Status => ("recipient_id", "recipient_user_id"),
-            Self::Error | Self::UserIdUpdate | Self::UserPreference => ("wa_id", "user_id"),
+            Self::Error | Self::UserIdUpdate | Self::UserPreference | Self::History | Self::Contact => {
+                ("wa_id", "user_id")
+            }
         }
     }
 }
@@ -312,6 +364,7 @@ impl<'a> Scope<'a> {
         let key = match (kind, id, text("status")) {
             (Kind::Message, Some(id), _) => format!("message:{id}"),
             (Kind::Echo, Some(id), _) => format!("echo:{id}"),
+            (Kind::PastFile, Some(id), _) => format!("history:{id}"),
             (Kind::Status, Some(id), Some(status)) => match text("recipient_participant_id") {
                 Some(participant) => format!("status:{id}:{status}:{participant}"),
                 None => format!("status:{id}:{status}"),
@@ -324,7 +377,11 @@ impl<'a> Scope<'a> {
             .or_else(|| own.iter().find_map(|contact| contact.user.clone()));
         SplitEvent {
             key,
-            group: address.map_or_else(|| ACCOUNT_GROUP.to_owned(), |address| group(&address)),
+            group: match (kind, address) {
+                (Kind::PastFile, _) => SHARED_GROUP.to_owned(),
+                (_, Some(address)) => group(&address),
+                (_, None) => ACCOUNT_GROUP.to_owned(),
+            },
             phone_number_id: self.phone_number_id.as_deref().map(str::to_owned),
             payload,
         }
@@ -335,11 +392,19 @@ impl<'a> Scope<'a> {
     }
 
     fn notice_text(&self, member: &str, piece: &str) -> SplitEvent {
+        self.of_no_customer(ACCOUNT_GROUP, member, piece)
+    }
+
+    fn shared(&self, kind: Kind, piece: &str) -> SplitEvent {
+        self.of_no_customer(SHARED_GROUP, kind.member(), piece)
+    }
+
+    fn of_no_customer(&self, group: &str, member: &str, piece: &str) -> SplitEvent {
         let mut payload = self.open(piece.len());
         close(&mut payload, member, piece);
         SplitEvent {
             key: self.hash_key(piece),
-            group: ACCOUNT_GROUP.to_owned(),
+            group: group.to_owned(),
             phone_number_id: self.phone_number_id.as_deref().map(str::to_owned),
             payload,
         }
