@@ -218,8 +218,8 @@ async fn number_of(
     asked: &SignUp,
 ) -> Result<AccountNumber> {
     let client = WhatsAppCloud::new(&app.settings.graph_base_url, app.http().clone()).with_timeout(PATIENCE);
-    let granted = client.granted(meta, token).await.map_err(unanswered)?;
-    if !granted.covers(&meta.id, &asked.waba_id) {
+    let inspected = client.inspect_token(token, &meta.token(), app.clock.now()).await.map_err(unanswered)?;
+    if !inspected.covers(&meta.id, &asked.waba_id) {
         return Err(not_granted());
     }
     let numbers =
