@@ -10,7 +10,7 @@ use db::connections::Connection;
 use domain::ConnectionId;
 use domain::connection::{ConnectionKind, Onboarding};
 use domain::user::Permission;
-use providers::channel::error::{Remedy, SendError};
+use providers::channel::error::SendError;
 use providers::oauth::facebook::{AppCredentials, business_token};
 use providers::oauth::{OAuthClass, OAuthError};
 use providers::whatsapp_cloud::WhatsAppCloud;
@@ -220,11 +220,8 @@ async fn number_of(
     if !inspected.covers(&meta.id, &asked.waba_id) {
         return Err(not_granted());
     }
-    let numbers =
-        client.account_numbers(token, &asked.waba_id).await.map_err(|error| match error.remedy() {
-            Remedy::RetryAfter | Remedy::Unknown => unanswered(error),
-            Remedy::WaitForWindow | Remedy::FixAndResend | Remedy::GiveUp => not_granted(),
-        })?;
+    let refused = |error: SendError| if error.may_pass() { unanswered(error) } else { not_granted() };
+    let numbers = client.account_numbers(token, &asked.waba_id).await.map_err(refused)?;
     match &asked.phone_number_id {
         Some(id) => numbers.into_iter().find(|number| number.id == *id).ok_or_else(|| Error::Rule {
             code: "number_not_in_account",
