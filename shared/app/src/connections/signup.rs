@@ -328,7 +328,7 @@ async fn connect(
         }
     }
     let (pin, given) = (String::from(pin), asked.pin.is_some());
-    db::connection_onboardings::set_app(&mut tx, id, Some(&meta.id), Some(&pin), given).await?;
+    db::connections::set_app_and_pin(&mut tx, id, Some(&meta.id), Some(&pin), given).await?;
     let way = if number.is_on_biz_app { Onboarding::Coexistence } else { Onboarding::Registration };
     db::connection_onboardings::begin(&mut tx, id, way, now).await?;
     let mut outgoing = Outgoing::default();
