@@ -120,19 +120,7 @@ pub async fn create(
     let account = account::checked(app, new.kind, &new.given)?;
     let id = ConnectionId(app.clock.new_id());
     let sealed = Sealed::of(app, identity, id, &account).await?;
-    let row = NewConnection {
-        id,
-        kind: new.kind,
-        name: name.clone(),
-        slug: new_secret("").expose_secret().chars().take(SLUG_CHARS).collect(),
-        provider_account: account.id.clone(),
-        waba_id: account.waba_id.clone(),
-        settings: account.settings.clone(),
-        access_token: sealed.access_token,
-        app_secret: sealed.app_secret,
-        verify_token: sealed.verify_token,
-        persona_id: new.persona_id,
-    };
+    let row = NewConnection { persona_id: new.persona_id, ..sealed.row(id, new.kind, &name, &account) };
     let now = app.clock.now();
     let mut tx = app.db().await?.begin(identity.scope).await?;
     let asked = json!([new.kind, name, new.persona_id, account.id, account.settings, account.secrets_hash()]);
@@ -315,6 +303,29 @@ impl Sealed {
             app_secret: seal("app_secret", &account.app_secret).await?,
             verify_token: seal("verify_token", &account.verify_token).await?,
         })
+    }
+
+    /// The row of a new connection, with a slug of its own.
+    fn row(
+        self,
+        id: ConnectionId,
+        kind: ConnectionKind,
+        name: &str,
+        account: &account::Account,
+    ) -> NewConnection {
+        NewConnection {
+            id,
+            kind,
+            name: name.to_owned(),
+            slug: new_secret("").expose_secret().chars().take(SLUG_CHARS).collect(),
+            provider_account: account.id.clone(),
+            waba_id: account.waba_id.clone(),
+            settings: account.settings.clone(),
+            access_token: self.access_token,
+            app_secret: self.app_secret,
+            verify_token: self.verify_token,
+            persona_id: None,
+        }
     }
 
     /// Nothing, sealed: what a removed connection keeps.

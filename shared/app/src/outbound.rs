@@ -540,10 +540,7 @@ pub async fn mark_read(
     let channel = prepare(app, scope, &connection).await?;
     match channel.mark_read(&recipient.address, &provider_id, typing).await {
         Ok(()) => Ok(()),
-        Err(error)
-            if matches!(error.remedy(), Remedy::RetryAfter | Remedy::Unknown)
-                && attempt < READ_RECEIPT_ATTEMPTS =>
-        {
+        Err(error) if error.may_pass() && attempt < READ_RECEIPT_ATTEMPTS => {
             Err(Error::RetryLater { after: backoff(2, attempt), source: error.into() })
         }
         Err(error) => {

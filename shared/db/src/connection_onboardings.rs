@@ -189,49 +189,6 @@ pub async fn resume(
     Ok(done.rows_affected() > 0)
 }
 
-/// The app and the PIN of a connection. A PIN that it has stays unless the new one is `given` by a person.
-///
-/// # Errors
-/// Database errors only.
-pub async fn set_app(
-    tx: &mut TenantTx,
-    connection_id: ConnectionId,
-    app_id: Option<&str>,
-    registration_pin: Option<&str>,
-    given: bool,
-) -> Result<()> {
-    let company_id = tx.company_id();
-    sqlx::query!(
-        "UPDATE connections
-         SET app_id = $3, registration_pin = CASE WHEN $5 THEN $4 ELSE coalesce(registration_pin, $4) END
-         WHERE company_id = $1 AND id = $2",
-        company_id.0,
-        connection_id.0,
-        app_id,
-        registration_pin,
-        given
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
-}
-
-/// The sealed PIN of a connection.
-///
-/// # Errors
-/// Database errors only.
-pub async fn find_pin(tx: &mut TenantTx, connection_id: ConnectionId) -> Result<Option<String>> {
-    let company_id = tx.company_id();
-    let pin = sqlx::query_scalar!(
-        "SELECT registration_pin FROM connections WHERE company_id = $1 AND id = $2",
-        company_id.0,
-        connection_id.0
-    )
-    .fetch_optional(tx.connection())
-    .await?;
-    Ok(pin.flatten())
-}
-
 /// Ends what was asked for a connection that is removed. The account's webhooks may come to its address, which ends, too:
 /// another connection of the account that has them come to its own, if there is one.
 ///

@@ -154,23 +154,29 @@ pub async fn find_for_update(tx: &mut TenantTx, id: ConnectionId) -> Result<Opti
     find(tx, id).await
 }
 
+/// The connections of an account of WhatsApp, always in the same order.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_of_account(tx: &mut TenantTx, waba_id: &str) -> Result<Vec<ConnectionId>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT id AS "id: ConnectionId" FROM connections
+           WHERE company_id = $1 AND kind = 'whatsapp_cloud' AND waba_id = $2 AND deleted_at IS NULL ORDER BY id"#,
+        company_id.0,
+        waba_id
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
 /// A connection by which an account of WhatsApp is reached, the same one every time.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn find_of_account(tx: &mut TenantTx, waba_id: &str) -> Result<Option<Connection>> {
-    let company_id = tx.company_id();
-    let id = sqlx::query_scalar!(
-        r#"SELECT id AS "id: ConnectionId" FROM connections
-           WHERE company_id = $1 AND kind = 'whatsapp_cloud' AND waba_id = $2 AND deleted_at IS NULL
-           ORDER BY id LIMIT 1"#,
-        company_id.0,
-        waba_id
-    )
-    .fetch_optional(tx.connection())
-    .await?;
-    match id {
-        Some(id) => find(tx, id).await,
+    match list_of_account(tx, waba_id).await?.first() {
+        Some(&id) => find(tx, id).await,
         None => Ok(None),
     }
 }
@@ -339,6 +345,49 @@ pub async fn list_answered(tx: &mut TenantTx, ids: &[ConnectionId]) -> Result<Ve
     )
     .fetch_all(tx.connection())
     .await?)
+}
+
+/// The app and the PIN of a connection. A PIN that it has stays unless the new one is `given` by a person.
+///
+/// # Errors
+/// Database errors only.
+pub async fn set_app_and_pin(
+    tx: &mut TenantTx,
+    id: ConnectionId,
+    app_id: Option<&str>,
+    registration_pin: Option<&str>,
+    given: bool,
+) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        "UPDATE connections
+         SET app_id = $3, registration_pin = CASE WHEN $5 THEN $4 ELSE coalesce(registration_pin, $4) END
+         WHERE company_id = $1 AND id = $2",
+        company_id.0,
+        id.0,
+        app_id,
+        registration_pin,
+        given
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// The sealed PIN of a connection.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_registration_pin(tx: &mut TenantTx, id: ConnectionId) -> Result<Option<String>> {
+    let company_id = tx.company_id();
+    let pin = sqlx::query_scalar!(
+        "SELECT registration_pin FROM connections WHERE company_id = $1 AND id = $2",
+        company_id.0,
+        id.0
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(pin.flatten())
 }
 
 /// The sealed columns of a connection.

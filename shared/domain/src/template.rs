@@ -64,11 +64,6 @@ impl TemplateStatus {
         })
     }
 
-    /// Whether messages may be sent by it.
-    pub fn is_sendable(self) -> bool {
-        matches!(self, Self::Approved | Self::Flagged)
-    }
-
     /// The stable name.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -201,7 +201,8 @@ async fn what_is_known_already_stays_as_it_is() {
     let newer = old(OWN, &second, 19, "Olá!", Some("DELIVERED"));
     let written = text(&ana, &live, now_seconds() - 60, "Voltei");
     // The history and the customer's message tell of the same, in either order.
-    let now = change(&flow.tenant.phone_number_id, &[contact(&ana, "Ana")], &[written.clone()], &[]);
+    let now =
+        change(&flow.tenant.phone_number_id, &[contact(&ana, "Ana")], std::slice::from_ref(&written), &[]);
     brings(&flow, &[now]).await;
     let known = conversation(&flow, &ana).await;
     let all = thread(&ana, &[oldest.clone(), newer.clone(), written.clone()]);
@@ -370,7 +371,7 @@ async fn who_was_forgotten_does_not_come_back_by_the_history() {
     let wamids = [new_word("wamid."), new_word("wamid.")];
     let past =
         thread(&ana, &[old(&ana, &wamids[0], 9, "Meu segredo", None), placeholder(&ana, &wamids[1], 8)]);
-    brings(&flow, &[history(&flow, 10, &[past.clone()])]).await;
+    brings(&flow, &[history(&flow, 10, std::slice::from_ref(&past))]).await;
     let at_provider = flow.sandbox.keep_file("image/jpeg", "a.jpg", picture(40, 40, ImageFormat::Jpeg)).await;
     brings(&flow, &[file(&flow, &ana, &wamids[1], &at_provider)]).await;
     flow.pump().await;

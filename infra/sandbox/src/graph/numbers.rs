@@ -22,16 +22,13 @@ pub(crate) const APP_ID: &str = "670000000000001";
 type Parameters = Query<HashMap<String, String>>;
 type Node = Path<(String, String)>;
 
-/// `GET /{id}`: a number, an account, a file, or `debug_token`.
+/// `GET /{id}`: a number, an account or a file.
 pub(crate) async fn node(
     State(sandbox): Shared,
     Path((_, id)): Node,
     Query(parameters): Parameters,
     headers: HeaderMap,
 ) -> Response {
-    if id == "debug_token" {
-        return debug_token(&sandbox.world(), &parameters, &headers).into_response();
-    }
     let number = {
         let world = sandbox.world();
         match super::token(&world, &headers) {
@@ -215,7 +212,7 @@ pub(crate) async fn unsubscribe(
 }
 
 /// `GET /debug_token`, for the app (`<id>|<secret>`), and for a token about itself.
-fn debug_token(
+pub(super) fn debug_token(
     world: &World,
     parameters: &HashMap<String, String>,
     headers: &HeaderMap,
@@ -240,21 +237,30 @@ fn debug_token(
     };
     let condition = world.conditions.of(&line.phone_number_id);
     let is_valid = condition.takes_token(crate::clock::now_s());
-    let scope = |name: &str| json!({ "scope": name, "target_ids": [line.waba_id] });
-    let mut data = json!({
-        "app_id": APP_ID,
-        "type": "SYSTEM_USER",
-        "application": "Sandbox",
-        "data_access_expires_at": 0,
-        "expires_at": condition.token_expires_at.unwrap_or(0),
-        "is_valid": is_valid,
-        "scopes": ["whatsapp_business_management", "whatsapp_business_messaging"],
-        "granular_scopes": [scope("whatsapp_business_management"), scope("whatsapp_business_messaging")],
-        "user_id": "100000000000099",
-    });
+    let scopes = ["whatsapp_business_management", "whatsapp_business_messaging"];
+    let mut data = works(APP_ID, &line.waba_id, &scopes);
+    data["expires_at"] = json!(condition.token_expires_at.unwrap_or(0));
+    data["is_valid"] = json!(is_valid);
     if !is_valid {
         let subcode = if condition.token_revoked { 460 } else { 463 };
         data["error"] = json!({ "code": 190, "subcode": subcode, "message": "Error validating access token: Session has expired" });
     }
     Ok(Json(json!({ "data": data })))
+}
+
+/// A token that works and never ends.
+pub(super) fn works(app_id: &str, waba_id: &str, scopes: &[impl AsRef<str>]) -> Value {
+    let scopes: Vec<_> = scopes.iter().map(AsRef::as_ref).collect();
+    let granular = scopes.iter().map(|scope| json!({ "scope": scope, "target_ids": [waba_id] }));
+    json!({
+        "app_id": app_id,
+        "type": "SYSTEM_USER",
+        "application": "Sandbox",
+        "data_access_expires_at": 0,
+        "expires_at": 0,
+        "is_valid": true,
+        "granular_scopes": granular.collect::<Vec<_>>(),
+        "scopes": scopes,
+        "user_id": "100000000000099",
+    })
 }

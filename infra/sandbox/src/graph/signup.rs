@@ -91,36 +91,21 @@ fn redeem(sandbox: &Sandbox, asked: &HashMap<String, String>) -> Result<Value, G
 /// `GET /debug_token` of a token that a code was exchanged for; of others as ever.
 pub(super) async fn debug_token(
     sandbox: Shared,
-    Path(version): Path<String>,
     query: Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Response {
     let token = query.get("input_token").cloned().unwrap_or_default();
     let grant = sandbox.world().signups.granted(&token).cloned();
     let Some(grant) = grant else {
-        let node = Path((version, "debug_token".to_owned()));
-        return numbers::node(sandbox, node, query, headers).await;
+        return numbers::debug_token(&sandbox.world(), &query, &headers).into_response();
     };
     call(&sandbox, &format!("debug_token {}", grant.waba_id), async {
         let app = &sandbox.config.facebook;
         if bearer(&headers) != Some(&format!("{}|{}", app.client_id, app.client_secret)) {
             return GraphError::token().into_response();
         }
-        let scopes = grant.scopes.iter();
-        let granular: Vec<Value> =
-            scopes.map(|scope| json!({ "scope": scope, "target_ids": [grant.waba_id] })).collect();
-        Json(json!({ "data": {
-            "app_id": grant.app_id,
-            "type": "SYSTEM_USER",
-            "application": "Sandbox",
-            "data_access_expires_at": 0,
-            "expires_at": 0,
-            "is_valid": true,
-            "scopes": grant.scopes,
-            "granular_scopes": granular,
-            "user_id": "100000000000098",
-        } }))
-        .into_response()
+        let data = numbers::works(&grant.app_id, &grant.waba_id, &grant.scopes);
+        Json(json!({ "data": data })).into_response()
     })
     .await
 }

@@ -37,7 +37,7 @@ const SHARED_FOR: TimeDelta = TimeDelta::hours(24);
 pub(super) async fn begin_again(app: &App, tx: &mut TenantTx, id: ConnectionId, given: &Given) -> Result<()> {
     let way = if given.access_token.is_some() || given.app_secret.is_some() {
         // Of which app they are, nobody said.
-        rows::set_app(tx, id, None, None, false).await?;
+        db::connections::set_app_and_pin(tx, id, None, None, false).await?;
         Onboarding::Token
     } else {
         rows::find(tx, id).await?.map_or(Onboarding::Token, |progress| progress.way)
@@ -193,7 +193,7 @@ impl Way<'_> {
             return Ok(Ok(()));
         }
         let mut tx = self.app.db().await?.begin(self.scope).await?;
-        let pin = rows::find_pin(&mut tx, self.connection.id).await?;
+        let pin = db::connections::find_registration_pin(&mut tx, self.connection.id).await?;
         tx.commit().await?;
         let Some(pin) = pin else { return Ok(Ok(())) };
         let place = Place::connection(self.scope.company_id(), self.connection.id, REGISTRATION_PIN);

@@ -6,13 +6,11 @@
 
 use std::time::Duration;
 
-use db::connections::{Connection, NewConnection};
+use db::connections::Connection;
 use domain::ConnectionId;
 use domain::connection::{ConnectionKind, Onboarding};
-use domain::event::Event;
-use domain::job::Job;
 use domain::user::Permission;
-use providers::channel::error::{Remedy, SendError};
+use providers::channel::error::SendError;
 use providers::oauth::facebook::{AppCredentials, business_token};
 use providers::oauth::{OAuthClass, OAuthError};
 use providers::whatsapp_cloud::WhatsAppCloud;
@@ -22,14 +20,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use super::account::Account;
-use super::{NAME_CHARS, SLUG_CHARS, Sealed, found, health};
+use super::{NAME_CHARS, Sealed, found, health, store};
 use crate::App;
 use crate::audit::{self, By};
 use crate::auth::{Identity, hash_secret, new_secret};
 use crate::cleanup::SIGNUPS_FOR;
 use crate::error::{Error, Result};
 use crate::idempotency::{self, IdempotencyKey};
-use crate::outbox::{self, Outgoing};
+use crate::outbox::Outgoing;
 use crate::sealed::{self, Place, REGISTRATION_PIN};
 
 /// The longest code, in characters: Meta's have some hundred.
@@ -218,15 +216,12 @@ async fn number_of(
     asked: &SignUp,
 ) -> Result<AccountNumber> {
     let client = WhatsAppCloud::new(&app.settings.graph_base_url, app.http().clone()).with_timeout(PATIENCE);
-    let granted = client.granted(meta, token).await.map_err(unanswered)?;
-    if !granted.covers(&meta.id, &asked.waba_id) {
+    let inspected = client.inspect_token(token, &meta.token(), app.clock.now()).await.map_err(unanswered)?;
+    if !inspected.covers(&meta.id, &asked.waba_id) {
         return Err(not_granted());
     }
-    let numbers =
-        client.account_numbers(token, &asked.waba_id).await.map_err(|error| match error.remedy() {
-            Remedy::RetryAfter | Remedy::Unknown => unanswered(error),
-            Remedy::WaitForWindow | Remedy::FixAndResend | Remedy::GiveUp => not_granted(),
-        })?;
+    let refused = |error: SendError| if error.may_pass() { unanswered(error) } else { not_granted() };
+    let numbers = client.account_numbers(token, &asked.waba_id).await.map_err(refused)?;
     match &asked.phone_number_id {
         Some(id) => numbers.into_iter().find(|number| number.id == *id).ok_or_else(|| Error::Rule {
             code: "number_not_in_account",
@@ -326,37 +321,20 @@ async fn connect(
         }
         None => {
             let name = name_of(&number);
-            let row = NewConnection {
-                id,
-                kind: ConnectionKind::WhatsappCloud,
-                name: name.clone(),
-                slug: new_secret("").expose_secret().chars().take(SLUG_CHARS).collect(),
-                provider_account: account.id.clone(),
-                waba_id: account.waba_id.clone(),
-                settings: account.settings.clone(),
-                access_token: sealed.access_token,
-                app_secret: sealed.app_secret,
-                verify_token: sealed.verify_token,
-                persona_id: None,
-            };
-            db::connections::insert(&mut tx, &row, now).await?;
             let kind = ConnectionKind::WhatsappCloud;
+            db::connections::insert(&mut tx, &sealed.row(id, kind, &name, &account), now).await?;
             let detail = json!({ "kind": kind, "name": name, "embedded_signup": true });
             audit::record(app, &mut tx, By::Caller(identity), "connection.created", object, detail).await?;
         }
     }
     let (pin, given) = (String::from(pin), asked.pin.is_some());
-    db::connection_onboardings::set_app(&mut tx, id, Some(&meta.id), Some(&pin), given).await?;
+    db::connections::set_app_and_pin(&mut tx, id, Some(&meta.id), Some(&pin), given).await?;
     let way = if number.is_on_biz_app { Onboarding::Coexistence } else { Onboarding::Registration };
     db::connection_onboardings::begin(&mut tx, id, way, now).await?;
     let mut outgoing = Outgoing::default();
     health::setting_up(app, &mut tx, id).await?;
     health::token_replaced(app, &mut tx, id, &mut outgoing).await?;
-    let connection = found(&mut tx, id).await?;
-    outgoing.job(identity.scope, Job::SetUpConnection { connection_id: id })?;
-    let version = connection.version;
-    outgoing.event(identity.scope, Event::ConnectionChanged { connection_id: id, version })?;
-    outbox::commit(app, tx, outgoing).await?;
+    let connection = store(app, identity, tx, id, outgoing).await?;
     Ok(SignedUp { connection, made: known.is_none() })
 }
 

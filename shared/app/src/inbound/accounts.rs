@@ -32,7 +32,7 @@ pub(super) async fn apply(
     for Arrived { connection_id, event, .. } in arrived {
         // An event that names no account is about the connection that it came in by.
         let ids = match &event.waba_id {
-            Some(waba_id) => rows::list_of_account(tx, waba_id).await?,
+            Some(waba_id) => db::connections::list_of_account(tx, waba_id).await?,
             None => vec![*connection_id],
         };
         if event.change == AccountChange::Recheck {

@@ -329,22 +329,6 @@ pub async fn hear_of_account(
     .await?)
 }
 
-/// The connections of an account.
-///
-/// # Errors
-/// Database errors only.
-pub async fn list_of_account(tx: &mut TenantTx, waba_id: &str) -> Result<Vec<ConnectionId>> {
-    let company_id = tx.company_id();
-    Ok(sqlx::query_scalar!(
-        r#"SELECT id AS "id: ConnectionId" FROM connections
-           WHERE company_id = $1 AND kind = 'whatsapp_cloud' AND waba_id = $2 AND deleted_at IS NULL ORDER BY id"#,
-        company_id.0,
-        waba_id
-    )
-    .fetch_all(tx.connection())
-    .await?)
-}
-
 /// A connection that is another than before.
 #[derive(Clone, Copy, Debug)]
 pub struct Altered {

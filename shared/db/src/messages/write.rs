@@ -128,18 +128,19 @@ pub async fn list_known(
     named: &[(ConnectionId, String)],
 ) -> Result<HashSet<(ConnectionId, String)>> {
     let company_id = tx.company_id();
-    let connections: Vec<_> = named.iter().map(|(connection, _)| connection.0).collect();
-    let ids: Vec<_> = named.iter().map(|(_, id)| id.clone()).collect();
-    let erased: Vec<_> = ids.iter().map(|id| journal::erased(id)).collect();
+    // Each in a row of its own: one of two is not looked up in an index.
+    let connections: Vec<_> = named.iter().flat_map(|(connection, _)| [connection.0; 2]).collect();
+    let ids: Vec<_> = named.iter().flat_map(|(_, id)| [id.clone(), id.clone()]).collect();
+    let stored: Vec<_> = named.iter().flat_map(|(_, id)| [id.clone(), journal::erased(id)]).collect();
     let known = sqlx::query!(
         r#"SELECT named.connection_id AS "connection_id!: ConnectionId", named.id AS "id!"
-           FROM unnest($2::uuid[], $3::text[], $4::text[]) AS named (connection_id, id, erased)
+           FROM unnest($2::uuid[], $3::text[], $4::text[]) AS named (connection_id, id, stored)
            JOIN messages m ON m.company_id = $1 AND m.connection_id = named.connection_id
-                          AND m.provider_message_id = ANY (ARRAY[named.id, named.erased])"#,
+                          AND m.provider_message_id = named.stored"#,
         company_id.0,
         &connections,
         &ids,
-        &erased
+        &stored
     )
     .fetch_all(tx.connection())
     .await?;

@@ -2,7 +2,8 @@
 //! [`crate::guard::Guard`].
 
 use bytes::Bytes;
-use domain::health::Obstacle;
+use domain::connection::ConnectionState;
+use domain::health::{Finding, Obstacle};
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -75,6 +76,18 @@ pub(crate) fn obstacle(error: &SendError) -> Option<Obstacle> {
         SendError::Reauthorise(_) => Some(Obstacle::TokenInvalid),
         SendError::SenderBlocked(_) => Some(Obstacle::InstanceRefused),
         _ => None,
+    }
+}
+
+/// What stands in the way of an instance in this state, for which its gateway has a `word`.
+pub(crate) fn finding(state: ConnectionState, word: &str) -> Option<Finding> {
+    match state {
+        ConnectionState::Connected => None,
+        ConnectionState::Connecting => Some(Finding::bare(Obstacle::Linking)),
+        ConnectionState::Down => Some(Finding::bare(Obstacle::LinkClosed)),
+        ConnectionState::Unknown | ConnectionState::Degraded => {
+            Some(Finding::told(Obstacle::Unreachable, word))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use domain::connection::ConnectionState;
-use domain::health::{Finding, NumberFacts, Obstacle};
+use domain::health::{NumberFacts, Obstacle};
 use domain::inbound::{Address, AddressKind};
 use reqwest::{Method, RequestBuilder, Url};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -231,16 +231,23 @@ pub(crate) fn decoded(base64: Option<&str>, largest: usize) -> Result<Fetched, S
     Ok(Fetched::File { bytes: Bytes::from(bytes), sha256: None })
 }
 
+/// What the gateway calls its states.
+pub(super) fn state_of(instance: &Value) -> ConnectionState {
+    match text(instance, "state").as_deref() {
+        Some("open") => ConnectionState::Connected,
+        Some("connecting") => ConnectionState::Connecting,
+        Some("close") => ConnectionState::Down,
+        _ => ConnectionState::Unknown,
+    }
+}
+
 impl ReportCondition for Instance {
     async fn condition(&self, _inquiry: &Inquiry) -> Result<Condition, SendError> {
         let request = self.request(Method::GET, "instance/connectionState")?;
         let answer = call(request, LARGEST_ANSWER).await.map_err(harmless)?;
-        let found = match text(&answer["instance"], "state").as_deref() {
-            Some("open") => None,
-            Some("connecting") => Some(Finding::bare(Obstacle::Linking)),
-            Some("close") => Some(Finding::bare(Obstacle::LinkClosed)),
-            state => Some(Finding::told(Obstacle::Unreachable, state.unwrap_or("no state"))),
-        };
+        let instance = &answer["instance"];
+        let word = text(instance, "state");
+        let found = gateway::finding(state_of(instance), word.as_deref().unwrap_or("no state"));
         Ok(Condition { found: Vec::from_iter(found), number: NumberFacts::default(), token_ends: None })
     }
 
@@ -253,7 +260,7 @@ impl LinkDevice for Instance {
     async fn link_code(&self) -> Result<LinkCode, SendError> {
         let request = self.request(Method::GET, "instance/connect")?;
         let answer = call(request, LARGEST_ANSWER).await.map_err(harmless)?;
-        let is_open = text(&answer["instance"], "state").as_deref() == Some("open");
+        let is_open = state_of(&answer["instance"]) == ConnectionState::Connected;
         Ok(LinkCode {
             state: if is_open { ConnectionState::Connected } else { ConnectionState::Connecting },
             image: text(&answer, "base64"),

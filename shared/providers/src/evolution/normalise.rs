@@ -1,6 +1,7 @@
 //! Normalising: one event as the gateway words it into one of ours.
 
 use chrono::{DateTime, Utc};
+use domain::connection::ConnectionState;
 use domain::health::{Finding, Obstacle};
 use domain::inbound::{
     ConnectionUpdate, Customer, InboundEvent, InboundMedia, InboundMessage, ProviderFault, StatusUpdate,
@@ -8,6 +9,7 @@ use domain::inbound::{
 use domain::message::{MessageStatus, MessageType};
 use serde_json::{Map, Value};
 
+use super::client::state_of;
 use super::message::{self, Body};
 use super::webhook::{deleted_id, edit_id};
 use crate::channel::event::{Jid, NOT_HANDLED, addresses, notice};
@@ -217,13 +219,15 @@ fn time(data: &Value) -> Option<DateTime<Utc>> {
 }
 
 fn connection(data: &Value) -> Option<InboundEvent> {
-    let found = match text(data, "state")?.as_str() {
-        "open" => None,
-        "connecting" => Some(Finding::bare(Obstacle::Linking)),
-        "close" => Some(closed(text(data, "statusReason").as_deref())),
+    let found = match state_of(data) {
+        ConnectionState::Connected => None,
+        ConnectionState::Connecting => Some(Finding::bare(Obstacle::Linking)),
+        ConnectionState::Down => Some(closed(text(data, "statusReason").as_deref())),
         // The gateway shows no more codes: somebody has to ask for new ones.
-        "refused" => Some(Finding::bare(Obstacle::CodeLimit)),
-        _ => return None,
+        ConnectionState::Unknown | ConnectionState::Degraded if data["state"] == "refused" => {
+            Some(Finding::bare(Obstacle::CodeLimit))
+        }
+        ConnectionState::Unknown | ConnectionState::Degraded => return None,
     };
     Some(told(found))
 }

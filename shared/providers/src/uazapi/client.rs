@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use domain::connection::ConnectionState;
-use domain::health::{Finding, NumberFacts, Obstacle};
+use domain::health::{NumberFacts, Obstacle};
 use domain::inbound::{Address, AddressKind};
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -194,7 +194,7 @@ impl FetchFile for Instance {
 }
 
 /// What the gateway calls its states.
-fn state_of(instance: &Value) -> ConnectionState {
+pub(super) fn state_of(instance: &Value) -> ConnectionState {
     match text(instance, "status").as_deref() {
         Some("connected") => ConnectionState::Connected,
         Some("connecting") => ConnectionState::Connecting,
@@ -208,15 +208,8 @@ impl ReportCondition for Instance {
         let answer =
             call(self.request(Method::GET, "instance/status"), LARGEST_ANSWER).await.map_err(harmless)?;
         let instance = &answer["instance"];
-        let found = match state_of(instance) {
-            ConnectionState::Connected => None,
-            ConnectionState::Connecting => Some(Finding::bare(Obstacle::Linking)),
-            ConnectionState::Down => Some(Finding::bare(Obstacle::LinkClosed)),
-            ConnectionState::Unknown | ConnectionState::Degraded => {
-                let word = text(instance, "status").unwrap_or_else(|| "no status".to_owned());
-                Some(Finding::told(Obstacle::Unreachable, word))
-            }
-        };
+        let word = text(instance, "status");
+        let found = gateway::finding(state_of(instance), word.as_deref().unwrap_or("no status"));
         let number = NumberFacts { verified_name: text(instance, "profileName"), ..NumberFacts::default() };
         Ok(Condition { found: Vec::from_iter(found), number, token_ends: None })
     }

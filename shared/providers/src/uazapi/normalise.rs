@@ -1,11 +1,13 @@
 //! Normalising: one event as the gateway words it into one of ours. Booleans and numbers come as strings, too.
 
 use chrono::{DateTime, Utc};
+use domain::connection::ConnectionState;
 use domain::health::{Finding, Obstacle};
 use domain::inbound::{ConnectionUpdate, Customer, InboundEvent, InboundMedia, InboundMessage, StatusUpdate};
 use domain::message::{MessageStatus, MessageType};
 use serde_json::{Map, Value, json};
 
+use super::client::state_of;
 use crate::channel::event::{Jid, NOT_HANDLED, addresses, card_name, notice};
 use crate::lenient::{flag, instant, parse, text, without};
 
@@ -260,12 +262,12 @@ fn connection(event: &Value) -> Option<InboundEvent> {
     let is_logout = text(event, "type").as_deref() == Some("LoggedOut")
         // "401: logged out from another device"
         || reason.as_ref().is_some_and(|reason| reason.starts_with("401"));
-    let found = match text(instance, "status")?.as_str() {
-        "connected" => None,
-        "connecting" => Some(Finding::bare(Obstacle::Linking)),
-        "disconnected" if is_logout => Some(Finding { obstacle: Obstacle::LoggedOut, detail: reason }),
-        "disconnected" => Some(Finding { obstacle: Obstacle::LinkClosed, detail: reason }),
-        _ => return None,
+    let found = match state_of(instance) {
+        ConnectionState::Connected => None,
+        ConnectionState::Connecting => Some(Finding::bare(Obstacle::Linking)),
+        ConnectionState::Down if is_logout => Some(Finding { obstacle: Obstacle::LoggedOut, detail: reason }),
+        ConnectionState::Down => Some(Finding { obstacle: Obstacle::LinkClosed, detail: reason }),
+        ConnectionState::Unknown | ConnectionState::Degraded => return None,
     };
     let is_linking = found.as_ref().is_some_and(|finding| finding.obstacle == Obstacle::Linking);
     let has_code = is_linking && text(instance, "qrcode").or_else(|| text(instance, "paircode")).is_some();

@@ -5,15 +5,12 @@ use domain::health::{Finding, NumberFacts, Obstacle};
 
 use super::channel::Number;
 use super::client::NumberInfo;
-use super::token::TokenInfo;
+use super::token::{SENDING, TokenInfo};
 use crate::channel::error::SendError;
 use crate::channel::{Condition, Inquiry, ReportCondition};
 
 /// A token is noticed to end so long before.
 const NOTICED_BEFORE: TimeDelta = TimeDelta::days(7);
-
-/// The right to send.
-const SENDING: &str = "whatsapp_business_messaging";
 
 impl ReportCondition for Number {
     async fn condition(&self, inquiry: &Inquiry) -> Result<Condition, SendError> {

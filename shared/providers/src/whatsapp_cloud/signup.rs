@@ -1,45 +1,19 @@
-//! What Meta is asked while a number is on its way to us: what a token is good for, which numbers an account has, that our
-//! app hears of it, registration, and what the phone's app knows
+//! What Meta is asked while a number is on its way to us: which numbers an account has, that our app hears of it, registration,
+//! and what the phone's app knows
 //! (developers.facebook.com/documentation/business-messaging/whatsapp/embedded-signup).
 
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::client::{Credentials, WhatsAppCloud};
 use super::error::SendError;
-use super::lenient::{as_text, list, text};
-use crate::oauth::facebook::AppCredentials;
-
-/// What a token needs, to hear of an account and to send.
-const SCOPES: [&str; 2] = ["whatsapp_business_management", "whatsapp_business_messaging"];
+use super::lenient::{list, text};
 
 /// Numbers of one page, and pages that are read: an account has 20 numbers unless Meta raised its limit.
 const NUMBERS: &str = "100";
 /// See [`NUMBERS`].
 const PAGES: usize = 10;
-
-/// What a token is good for, as its app may ask (`debug_token`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Granted {
-    /// It may be used.
-    pub is_valid: bool,
-    /// The app that it was made for.
-    pub app_id: Option<String>,
-    /// Its rights, each with the accounts that it is for; for all when none is named.
-    pub scopes: Vec<(String, Vec<String>)>,
-}
-
-impl Granted {
-    /// Whether it may be used by `app_id` to manage an account and to send for it.
-    pub fn covers(&self, app_id: &str, waba_id: &str) -> bool {
-        let is_granted = |name: &&str| {
-            let mut of_name = self.scopes.iter().filter(|(scope, _)| scope == name);
-            of_name.any(|(_, accounts)| accounts.is_empty() || accounts.iter().any(|id| id == waba_id))
-        };
-        self.is_valid && self.app_id.as_deref() == Some(app_id) && SCOPES.iter().all(is_granted)
-    }
-}
 
 /// A number of an account; `None` where Meta says nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,32 +61,6 @@ impl Sync {
 }
 
 impl WhatsAppCloud {
-    /// Asks as `app` what a token is good for.
-    ///
-    /// # Errors
-    /// [`SendError`]; an unknown outcome may be tried again here.
-    pub async fn granted(&self, app: &AppCredentials, token: &SecretString) -> Result<Granted, SendError> {
-        let request = self.authorised(Method::GET, "debug_token", &app.token());
-        // Meta takes the token in the query alone.
-        let body = self.call(request.query(&[("input_token", token.expose_secret())])).await?.json()?;
-        let data = &body["data"];
-        if !data.is_object() {
-            return Err(SendError::unreadable("nothing about the token in it".to_owned()));
-        }
-        let accounts = |scope: &Value| list(scope, "target_ids").iter().filter_map(as_text).collect();
-        let granular = list(data, "granular_scopes").iter();
-        let mut scopes: Vec<(String, Vec<String>)> =
-            granular.filter_map(|scope| Some((text(scope, "scope")?, accounts(scope)))).collect();
-        // A right that stands here alone is one to every account.
-        for name in list(data, "scopes").iter().filter_map(as_text) {
-            if scopes.iter().all(|(known, _)| *known != name) {
-                scopes.push((name, Vec::new()));
-            }
-        }
-        let is_valid = data["is_valid"].as_bool().unwrap_or(false);
-        Ok(Granted { is_valid, app_id: text(data, "app_id"), scopes })
-    }
-
     /// The numbers of an account.
     ///
     /// # Errors

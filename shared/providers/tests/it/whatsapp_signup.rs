@@ -1,5 +1,6 @@
 //! Embedded Signup: what Meta is asked between a code and a number that works, and how it refuses.
 
+use chrono::DateTime;
 use providers::oauth::facebook::{AppCredentials, business_token};
 use providers::oauth::{OAuthClass, OAuthError};
 use providers::whatsapp_cloud::SendClass;
@@ -78,7 +79,8 @@ async fn granted(data: Value, waba_id: &str) -> bool {
         .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "data": data })))
         .mount(&server)
         .await;
-    client(&server).granted(&app(), &token()).await.unwrap().covers("100000000000099", waba_id)
+    let inspected = client(&server).inspect_token(&token(), &app().token(), DateTime::UNIX_EPOCH).await;
+    inspected.unwrap().covers("100000000000099", waba_id)
 }
 
 #[tokio::test]

@@ -36,7 +36,8 @@ async fn a_token_that_never_ends_is_read() {
     .await;
     assert!(token.is_valid && !token.is_expired);
     assert_eq!((token.expires_at, token.app_id.as_deref()), (None, Some("100000000000099")));
-    assert_eq!(token.waba_ids, ["100000000000001"]);
+    assert_eq!(token.granular_scopes.len(), 2);
+    assert!(token.granular_scopes.iter().all(|(_, waba_ids)| *waba_ids == ["100000000000001"]));
     assert!(token.scopes.iter().any(|scope| scope == "whatsapp_business_messaging"));
 }
 
