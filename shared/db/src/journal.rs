@@ -127,7 +127,8 @@ pub async fn list_past_files(
     let company_id = tx.company_id();
     let keys: Vec<_> = provider_message_ids.iter().map(|id| format!("history:{id}")).collect();
     Ok(sqlx::query_scalar!(
-        "SELECT payload FROM inbound_events WHERE company_id = $1 AND connection_id = $2 AND key = ANY($3)",
+        "SELECT e.payload FROM unnest($3::text[]) AS named (key)
+         JOIN inbound_events e ON e.company_id = $1 AND e.connection_id = $2 AND e.key = named.key",
         company_id.0,
         connection_id.0,
         &keys
