@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cloud::cache::{Cache, Policy};
+use db::api_keys::ShownKey;
 use db::{Db, Principal};
 use domain::message::Author;
 use domain::user::{Permission, Role};
@@ -35,8 +36,9 @@ pub const API_KEY_PREFIX: &str = "mia_";
 /// A key's last use is noted once in so long.
 const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(1);
 
-/// Whoever is shut out is out after half a minute; a request that comes with a known session costs no query until then.
-const SESSIONS: Policy = Policy {
+/// Whoever is shut out is out after half a minute; a request that comes with a known session or key costs no query until
+/// then.
+const CALLERS: Policy = Policy {
     fresh: Duration::from_secs(30),
     absent: Duration::from_secs(30),
     stale: Duration::ZERO,
@@ -47,9 +49,17 @@ const SESSIONS: Policy = Policy {
 /// What is remembered of sessions: the role that each has in the company of its token.
 pub(crate) type SessionCache = Cache<Role, Arc<Error>>;
 
+/// What is remembered of API keys, by their hash.
+pub(crate) type KeyCache = Cache<Arc<ShownKey>, Arc<Error>>;
+
 /// An empty memory.
 pub(crate) fn session_cache() -> SessionCache {
-    Cache::new("login-sessions", SESSIONS)
+    Cache::new("login-sessions", CALLERS)
+}
+
+/// An empty memory.
+pub(crate) fn key_cache() -> KeyCache {
+    Cache::new("api-keys", CALLERS)
 }
 
 /// Where a request comes from, as the gateway saw it.
@@ -161,7 +171,7 @@ pub async fn identify_anew(app: &App, credential: &str, client: Client) -> Resul
     identify_by(app, credential, client, Memory::Unused).await
 }
 
-/// Whether what this process remembers of a session will do.
+/// Whether what this process remembers of a caller will do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Memory {
     Used,
@@ -170,31 +180,42 @@ enum Memory {
 
 async fn identify_by(app: &App, credential: &str, client: Client, memory: Memory) -> Result<Identity> {
     if credential.starts_with(API_KEY_PREFIX) {
-        identify_key(app, credential, client).await
+        identify_key(app, credential, client, memory).await
     } else {
         identify_token(app, credential, client, memory).await
     }
 }
 
-async fn identify_key(app: &App, key: &str, client: Client) -> Result<Identity> {
-    let db = app.db().await?;
-    let now = app.clock.now();
+async fn identify_key(app: &App, key: &str, client: Client, memory: Memory) -> Result<Identity> {
     let key_hash = hash_secret(key);
-    let mut tx = db.begin_identity(&Principal::KeyHash(key_hash.clone())).await?;
-    let key = db::api_keys::find_shown(&mut tx, &key_hash).await?.ok_or(Error::Unauthenticated)?;
-    // Read only: nothing to commit, and the connection is needed again.
-    drop(tx);
-    if key.expires_at.is_some_and(|end| end <= now) {
+    if memory == Memory::Unused {
+        app.keys.forget(&key_hash);
+    }
+    let load = async || shown_key(app, &key_hash).await.map_err(Arc::new);
+    let key = app.keys.get(&key_hash, load).await.map_err(internal)?.ok_or(Error::Unauthenticated)?;
+    if key.expires_at.is_some_and(|end| end <= app.clock.now()) {
         return Err(Error::Unauthenticated);
     }
     let scope = CompanyScope::assert_verified(key.company_id);
-    if key.last_used_at.is_none_or(|last| last + TOUCH_EVERY <= now) {
-        let mut tx = db.begin(scope).await?;
+    let permissions = key.permissions.iter().filter_map(|name| Permission::parse(name)).collect();
+    Ok(Identity { scope, actor: Actor::Key { id: key.id, permissions }, client, expires_at: key.expires_at })
+}
+
+/// What the database says of a key, which is used now.
+async fn shown_key(app: &App, key_hash: &str) -> Result<Option<Arc<ShownKey>>> {
+    let db: &Db = app.db().await?;
+    let now = app.clock.now();
+    let mut tx = db.begin_identity(&Principal::KeyHash(key_hash.to_owned())).await?;
+    let Some(key) = db::api_keys::find_shown(&mut tx, key_hash).await? else { return Ok(None) };
+    // Read only: nothing to commit, and the connection is needed again.
+    drop(tx);
+    let is_over = key.expires_at.is_some_and(|end| end <= now);
+    if !is_over && key.last_used_at.is_none_or(|last| last + TOUCH_EVERY <= now) {
+        let mut tx = db.begin(CompanyScope::assert_verified(key.company_id)).await?;
         db::api_keys::touch(&mut tx, key.id, now).await?;
         tx.commit().await?;
     }
-    let permissions = key.permissions.iter().filter_map(|name| Permission::parse(name)).collect();
-    Ok(Identity { scope, actor: Actor::Key { id: key.id, permissions }, client, expires_at: key.expires_at })
+    Ok(Some(Arc::new(key)))
 }
 
 async fn identify_token(app: &App, token: &str, client: Client, memory: Memory) -> Result<Identity> {

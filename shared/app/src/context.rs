@@ -159,6 +159,8 @@ pub struct Parts {
     /// Mails.
     pub mailer: cloud::mail::Mailer,
     pub(crate) sessions: Arc<crate::auth::SessionCache>,
+    /// What API keys may do.
+    pub(crate) keys: Arc<crate::auth::KeyCache>,
     pub(crate) token_keys: Arc<crate::auth::tokens::TokenKeys>,
     pub(crate) readiness: Arc<crate::health::Readiness>,
     pub(crate) leases: Arc<crate::auth::throttle::Leases>,
@@ -213,6 +215,7 @@ impl App {
             limits: cloud::limits::RateLimits::new(aws.clone(), limits_table),
             mailer: cloud::mail::Mailer::new(aws.clone()),
             sessions: Arc::new(crate::auth::session_cache()),
+            keys: Arc::new(crate::auth::key_cache()),
             token_keys: Arc::default(),
             readiness: Arc::new(crate::health::readiness()),
             leases: Arc::default(),

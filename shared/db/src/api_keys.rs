@@ -18,7 +18,7 @@ pub struct ShownKey {
     pub permissions: Vec<String>,
     /// Until when it is good.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it was last seen, to the minute.
+    /// When it was last seen, to a minute or two.
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
@@ -39,7 +39,7 @@ pub struct ApiKey {
     pub created_at: DateTime<Utc>,
     /// Until when it is good; for ever without one.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it was last used, to the minute.
+    /// When it was last used, to a minute or two.
     pub last_used_at: Option<DateTime<Utc>>,
     /// Since when it is refused.
     pub revoked_at: Option<DateTime<Utc>>,
@@ -166,38 +166,38 @@ pub async fn insert(tx: &mut TenantTx, key: &ApiKey, key_hash: &str) -> Result<(
     Ok(())
 }
 
-/// Gives a key the name, the permissions and the end of `key`.
+/// Gives a key the name, the permissions and the end of `key`; its hash.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn update(tx: &mut TenantTx, key: &ApiKey) -> Result<()> {
+pub async fn update(tx: &mut TenantTx, key: &ApiKey) -> Result<String> {
     let company_id = tx.company_id();
-    sqlx::query!(
-        "UPDATE api_keys SET name = $3, permissions = $4, expires_at = $5 WHERE company_id = $1 AND id = $2",
+    Ok(sqlx::query_scalar!(
+        "UPDATE api_keys SET name = $3, permissions = $4, expires_at = $5 WHERE company_id = $1 AND id = $2
+         RETURNING key_hash",
         company_id.0,
         key.id.0,
         key.name,
         &key.permissions,
         key.expires_at
     )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
+    .fetch_one(tx.connection())
+    .await?)
 }
 
-/// Refuses a key from now on; whether it was good until now.
+/// Refuses a key from now on; its hash, if it was good until now.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn revoke(tx: &mut TenantTx, id: ApiKeyId, now: DateTime<Utc>) -> Result<bool> {
+pub async fn revoke(tx: &mut TenantTx, id: ApiKeyId, now: DateTime<Utc>) -> Result<Option<String>> {
     let company_id = tx.company_id();
-    let done = sqlx::query!(
-        "UPDATE api_keys SET revoked_at = $3 WHERE company_id = $1 AND id = $2 AND revoked_at IS NULL",
+    Ok(sqlx::query_scalar!(
+        "UPDATE api_keys SET revoked_at = $3 WHERE company_id = $1 AND id = $2 AND revoked_at IS NULL
+         RETURNING key_hash",
         company_id.0,
         id.0,
         now
     )
-    .execute(tx.connection())
-    .await?;
-    Ok(done.rows_affected() > 0)
+    .fetch_optional(tx.connection())
+    .await?)
 }

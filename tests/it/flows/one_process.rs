@@ -144,3 +144,19 @@ async fn a_wrong_signature_leaves_nothing_behind() {
     assert_eq!(flow.queued(Queue::Inbound).await, 0);
     flow.end().await;
 }
+
+#[tokio::test]
+async fn a_process_remembers_a_caller_and_the_next_one_asks() {
+    let flow = answering().await;
+    let _answer = flow.api(Method::GET, "conversations", None).await.expect_status(200);
+    // Somewhere else the key is revoked: here nobody asks for half a minute.
+    sqlx::query("UPDATE api_keys SET revoked_at = now() WHERE company_id = $1")
+        .bind(flow.tenant.company_id)
+        .execute(&flow.admin)
+        .await
+        .unwrap();
+    let _answer = flow.api(Method::GET, "conversations", None).await.expect_status(200);
+    let flow = flow.without_meta_app().await;
+    let _problem = flow.api(Method::GET, "conversations", None).await.expect_problem(401, "unauthenticated");
+    flow.end().await;
+}

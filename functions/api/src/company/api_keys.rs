@@ -44,7 +44,7 @@ pub struct ApiKeyBody {
     created_by: Option<UserId>,
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
-    /// To the minute.
+    /// To a minute or two.
     last_used_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
 }

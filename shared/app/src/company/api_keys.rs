@@ -132,11 +132,12 @@ pub async fn change(app: &App, identity: &Identity, id: ApiKeyId, change: Change
         check_end(end, app.clock.now())?;
         key.expires_at = end;
     }
-    db::api_keys::update(&mut tx, &key).await?;
+    let key_hash = db::api_keys::update(&mut tx, &key).await?;
     let detail = json!({ "name": key.name, "permissions": key.permissions, "expires_at": key.expires_at });
     let object = ("api_key", Some(id.0));
     audit::record(app, &mut tx, By::Caller(identity), "api_key.changed", object, detail).await?;
     tx.commit().await?;
+    app.keys.forget(&key_hash);
     Ok(key)
 }
 
@@ -164,19 +165,20 @@ fn check_end(end: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a key from now on, and has the sockets cut that it opened.
+/// Refuses a key, whose holders notice within half a minute, and has the sockets cut that it opened.
 ///
 /// # Errors
 /// `NotFound` for a key that there is not, or that was revoked.
 pub async fn revoke(app: &App, identity: &Identity, id: ApiKeyId) -> Result<()> {
     identity.require(Permission::ManageApiKeys)?;
     let mut tx = app.db().await?.begin(identity.scope).await?;
-    if !db::api_keys::revoke(&mut tx, id, app.clock.now()).await? {
-        return Err(Error::NotFound("API key"));
-    }
+    let revoked = db::api_keys::revoke(&mut tx, id, app.clock.now()).await?;
+    let key_hash = revoked.ok_or(Error::NotFound("API key"))?;
     let object = ("api_key", Some(id.0));
     audit::record(app, &mut tx, By::Caller(identity), "api_key.revoked", object, json!({})).await?;
     let mut outgoing = Outgoing::default();
     outgoing.event(identity.scope, Event::ApiKeyRevoked { api_key_id: id })?;
-    outbox::commit(app, tx, outgoing).await
+    outbox::commit(app, tx, outgoing).await?;
+    app.keys.forget(&key_hash);
+    Ok(())
 }
