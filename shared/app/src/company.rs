@@ -8,6 +8,11 @@ pub mod departments;
 pub mod invitations;
 pub mod members;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud::cache::{Cache, Policy};
+use db::TenantTx;
 use db::companies::Company;
 use domain::UserId;
 use domain::company::{CONCAT_TIMEOUT, CompanySettings};
@@ -20,10 +25,41 @@ use crate::App;
 use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::auth::registration::name;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, internal};
 
 /// Words of its own, at most, by which a company's customers opt out.
 const KEYWORDS: usize = 50;
+
+/// What a company decided takes effect everywhere within half a minute, and costs no query until then.
+const SETTINGS: Policy = Policy {
+    fresh: Duration::from_secs(30),
+    absent: Duration::ZERO,
+    stale: Duration::ZERO,
+    pause: Duration::ZERO,
+    capacity: 10_000,
+};
+
+/// What is remembered of companies.
+pub(crate) type SettingsCache = Cache<Arc<CompanySettings>, Arc<Error>>;
+
+/// An empty memory.
+pub(crate) fn settings_cache() -> SettingsCache {
+    Cache::new("company-settings", SETTINGS)
+}
+
+/// What the company of `tx` decided, as far as this process knows.
+///
+/// # Errors
+/// Database errors only.
+pub(crate) async fn settings(app: &App, tx: &mut TenantTx) -> Result<Arc<CompanySettings>> {
+    let load = async |tx: &mut TenantTx| {
+        let company = db::companies::find(tx).await?;
+        Ok(company.map(|company| Arc::new(company.settings.0)))
+    };
+    let company_id = tx.company_id().to_string();
+    let known = app.company_settings.get(&company_id, || async { load(tx).await.map_err(Arc::new) }).await;
+    Ok(known.map_err(internal)?.unwrap_or_default())
+}
 
 /// The caller's company.
 ///
@@ -82,6 +118,7 @@ pub async fn change(app: &App, identity: &Identity, change: Change) -> Result<Co
         company.settings.0 = settings;
     }
     tx.commit().await?;
+    app.company_settings.forget(&company.id.to_string());
     Ok(company)
 }
 

@@ -161,6 +161,8 @@ pub struct Parts {
     pub(crate) sessions: Arc<crate::auth::SessionCache>,
     /// What API keys may do.
     pub(crate) keys: Arc<crate::auth::KeyCache>,
+    /// What companies decided.
+    pub(crate) company_settings: Arc<crate::company::SettingsCache>,
     pub(crate) token_keys: Arc<crate::auth::tokens::TokenKeys>,
     pub(crate) readiness: Arc<crate::health::Readiness>,
     pub(crate) leases: Arc<crate::auth::throttle::Leases>,
@@ -216,6 +218,7 @@ impl App {
             mailer: cloud::mail::Mailer::new(aws.clone()),
             sessions: Arc::new(crate::auth::session_cache()),
             keys: Arc::new(crate::auth::key_cache()),
+            company_settings: Arc::new(crate::company::settings_cache()),
             token_keys: Arc::default(),
             readiness: Arc::new(crate::health::readiness()),
             leases: Arc::default(),

@@ -11,6 +11,7 @@ use domain::{CompanyScope, ContactId, MessageId};
 
 use super::Arrived;
 use crate::App;
+use crate::company;
 use crate::contacts::consents;
 use crate::error::Result;
 use crate::outbox::Outgoing;
@@ -39,7 +40,7 @@ pub(super) async fn write_down<'a>(
     }
     let own = match said.iter().all(|(_, word)| OPT_OUT_KEYWORDS.contains(&word.as_str())) {
         true => Vec::new(),
-        false => own_keywords(tx).await?,
+        false => own_keywords(app, tx).await?,
     };
     let is_opt_out = |word: &String| OPT_OUT_KEYWORDS.contains(&word.as_str()) || own.contains(word);
     let opt_outs = said.into_iter().filter(|(_, word)| is_opt_out(word));
@@ -143,8 +144,7 @@ fn keyword_of(message: &Brought) -> Option<String> {
     message.text.as_deref().filter(|_| is_words && is_customers).and_then(keyword)
 }
 
-async fn own_keywords(tx: &mut TenantTx) -> Result<Vec<String>> {
-    let company = db::companies::find(tx).await?;
-    let words = company.map(|company| company.settings.0.opt_out_keywords).unwrap_or_default();
-    Ok(words.iter().filter_map(|word| keyword(word)).collect())
+async fn own_keywords(app: &App, tx: &mut TenantTx) -> Result<Vec<String>> {
+    let settings = company::settings(app, tx).await?;
+    Ok(settings.opt_out_keywords.iter().filter_map(|word| keyword(word)).collect())
 }
