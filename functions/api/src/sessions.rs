@@ -50,6 +50,7 @@ pub struct SessionBody {
     #[schema(value_type = words::StartedBy)]
     started_by: StartedBy,
     status_reason: Option<String>,
+    /// `history`: it holds messages from before the connection was made. Its beginning goes back as older ones come.
     end_reason: Option<String>,
     external_id: Option<String>,
     assigned_department_id: Option<Uuid>,

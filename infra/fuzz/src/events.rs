@@ -92,7 +92,7 @@ pub(crate) fn read(payload: &str, normalise: Normalise) -> InboundEvent {
             assert!(!file.provider_message_id.is_empty(), "a file of no message");
             assert!(file.content.is_object(), "the rest of a message is an object");
         }
-        InboundEvent::AddressBook { customers } => {
+        InboundEvent::AddressBook { customers, .. } => {
             assert!(!customers.is_empty(), "an address book of nobody");
             for customer in customers {
                 hold_customer(&customer.addresses);

@@ -36,7 +36,7 @@ use crate::{App, Page, Position, channels, text};
 use account::Given;
 
 pub(crate) use health::note;
-pub(crate) use onboarding::history_refused;
+pub(crate) use onboarding::{history_comes, history_refused};
 
 /// The longest name, in characters.
 const NAME_CHARS: usize = 100;

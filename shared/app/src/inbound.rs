@@ -18,7 +18,7 @@ use cloud::overflow::OverflowError;
 use db::TenantTx;
 use db::journal::Entry;
 use domain::connection::ConnectionKind;
-use domain::inbound::{InboundEvent, MarketingPreference};
+use domain::inbound::{History, InboundEvent, MarketingPreference};
 use domain::job::InboundEnvelope;
 use domain::{CompanyScope, ConnectionId};
 
@@ -38,30 +38,55 @@ struct Arrived<'a, T> {
     event: &'a T,
 }
 
-/// Stores a batch of one company's events: all of it or nothing. An event that is known changes nothing.
+/// Stores a batch of one company's events. An event that is known changes nothing.
+///
+/// What a phone's app shares is stored part by part, each in a transaction of its own behind the others: a part is work for
+/// many, and customers who write now do not wait for it, nor does a part for another one that cannot be stored.
 ///
 /// # Errors
-/// `Poison` when one of the events can never be stored (the caller narrows down which), else retryable errors.
+/// `Poison` when one of the events can never be stored (the caller narrows down which), else retryable errors. What is
+/// stored by then stays.
 pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope]) -> Result<()> {
     let payloads = load_payloads(app, events).await?;
-    let parsed: Vec<_> = events
-        .iter()
-        .zip(&payloads)
-        .map(|(event, payload)| match &event.kept_raw {
+    let mut live = Vec::with_capacity(events.len());
+    let mut shared = Vec::new();
+    for (event, payload) in events.iter().zip(payloads) {
+        let parsed = match &event.kept_raw {
             Some(reason) => InboundEvent::Notice { field: "unknown".to_owned(), reason: reason.clone() },
             None => match event.provider.parse() {
-                Ok(kind) => normalise(kind, payload),
+                Ok(kind) => normalise(kind, &payload),
                 Err(_) => unknown_provider(&event.provider),
             },
-        })
-        .collect();
-    let entries: Vec<_> = events
-        .iter()
-        .zip(payloads)
-        .zip(&parsed)
-        .map(|((event, payload), parsed)| entry(event, payload, parsed))
-        .collect::<Result<_>>()?;
+        };
+        let told = Told {
+            entry: entry(event, payload, &parsed)?,
+            // What an unknown provider says is a notice, whatever this says.
+            kind: event.provider.parse().unwrap_or(ConnectionKind::WhatsappCloud),
+            parsed,
+        };
+        match told.parsed {
+            InboundEvent::History(_) | InboundEvent::AddressBook { .. } => shared.push(told),
+            _ => live.push(told),
+        }
+    }
+    store(app, scope, live).await?;
+    for part in shared {
+        store(app, scope, vec![part]).await?;
+    }
+    Ok(())
+}
 
+/// An event, as the journal keeps it and as it is understood.
+struct Told {
+    entry: Entry,
+    kind: ConnectionKind,
+    parsed: InboundEvent,
+}
+
+/// Stores events in one transaction: all of them or nothing.
+async fn store(app: &App, scope: CompanyScope, told: Vec<Told>) -> Result<()> {
+    let (entries, told): (Vec<_>, Vec<_>) =
+        told.into_iter().map(|Told { entry, kind, parsed }| (entry, (kind, parsed))).unzip();
     let mut tx = app.db().await?.begin(scope).await?;
     let fresh = db::journal::insert_new(&mut tx, &entries).await?;
     if fresh.is_empty() {
@@ -72,14 +97,12 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
     let mut arrived_statuses = Vec::new();
     let mut arrived_templates = Vec::new();
     let mut arrived_accounts = Vec::new();
-    let mut arrived_histories = Vec::new();
     let mut arrived_files = Vec::new();
-    let mut arrived_books = Vec::new();
     for position in fresh {
         let connection_id = entries[position].connection_id;
-        // What an unknown provider says is a notice, whatever this says.
-        let kind = events[position].provider.parse().unwrap_or(ConnectionKind::WhatsappCloud);
-        match &parsed[position] {
+        let (kind, parsed) = &told[position];
+        let kind = *kind;
+        match parsed {
             InboundEvent::Message(event) => {
                 arrived_messages.push(Arrived { connection_id, kind, event: &**event });
             }
@@ -95,12 +118,16 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
             InboundEvent::MarketingPreference(preference) => {
                 set_marketing_preference(app, &mut tx, kind, preference, &mut outgoing).await?;
             }
-            InboundEvent::History(event) => arrived_histories.push(Arrived { connection_id, kind, event }),
+            InboundEvent::History(event) => {
+                history::store(app, &mut tx, &Arrived { connection_id, kind, event }, &mut outgoing).await?;
+            }
             InboundEvent::PastFile(event) => {
                 arrived_files.push(Arrived { connection_id, kind, event: &**event });
             }
-            InboundEvent::AddressBook { customers } => {
-                arrived_books.push(Arrived { connection_id, kind, event: customers });
+            InboundEvent::AddressBook { customers, .. } => {
+                let customers: Vec<_> = customers.iter().map(|customer| (customer, kind)).collect();
+                // A name that is known here stays: people gave it.
+                identity::resolve(app, &mut tx, &customers, &mut outgoing).await?;
             }
             InboundEvent::Connection(update) => {
                 let at = entries[position].received_at;
@@ -117,10 +144,7 @@ pub async fn receive(app: &App, scope: CompanyScope, events: &[InboundEnvelope])
             }
         }
     }
-    // Names first: whoever a message is from has one then.
-    history::learn_names(app, &mut tx, &arrived_books, &mut outgoing).await?;
     messages::store(app, &mut tx, &arrived_messages, &mut outgoing).await?;
-    history::store(app, &mut tx, &arrived_histories, &mut outgoing).await?;
     history::attach(app, &mut tx, &arrived_files, &mut outgoing).await?;
     statuses::apply(&mut tx, &arrived_statuses, &mut outgoing).await?;
     opt_outs::write_down_told(app, &mut tx, &arrived_statuses, &mut outgoing).await?;
@@ -177,6 +201,17 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
         InboundEvent::Template(_) => ("template", None),
         InboundEvent::Account(_) => ("account", None),
         InboundEvent::Notice { field, reason } => ("notice", Some(format!("{field}: {reason}"))),
+    };
+    // What a phone's app shares is of many customers, and all of it is stored: nobody's words shall stand here once they are
+    // erased there. Only a part of which something cannot be read is kept.
+    let (payload, reason) = match parsed {
+        InboundEvent::History(History { left_out, .. }) | InboundEvent::AddressBook { left_out, .. } => {
+            match left_out {
+                0 => ("{}".to_owned(), None),
+                count => (payload, Some(format!("unparseable: {count} left out"))),
+            }
+        }
+        _ => (payload, reason),
     };
     let received_at = DateTime::<Utc>::from_timestamp_millis(event.received_at_ms)
         .ok_or_else(|| Error::Malformed("received_at_ms is out of range".to_owned()))?;

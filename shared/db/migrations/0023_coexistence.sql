@@ -37,3 +37,13 @@ CREATE OR REPLACE FUNCTION erase_message_events(connections uuid[], provider_mes
         RETURNING 1)
     SELECT count(*) FROM gone
 $$;
+
+-- Older parts of a history come after newer ones: what began earlier than was known stands elsewhere in lists by tag.
+DROP TRIGGER index_changed_tags ON sessions;
+CREATE TRIGGER index_changed_tags AFTER UPDATE OF tabulations, created_at ON sessions FOR EACH ROW
+    WHEN (OLD.tabulations <> NEW.tabulations OR OLD.created_at <> NEW.created_at)
+    EXECUTE FUNCTION index_session_tags();
+
+-- And so do answers come before what they answer.
+CREATE INDEX messages_unlinked_replies ON messages (company_id, connection_id, reply_to_provider_id)
+    WHERE reply_to_provider_id IS NOT NULL AND reply_to_id IS NULL;

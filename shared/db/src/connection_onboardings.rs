@@ -135,6 +135,23 @@ pub async fn record(
     Ok(done.rows_affected() > 0)
 }
 
+/// Forgets that the history of the phone's app does not come: it does. Whether that was believed.
+///
+/// # Errors
+/// Database errors only.
+pub async fn history_comes(tx: &mut TenantTx, connection_id: ConnectionId) -> Result<bool> {
+    let company_id = tx.company_id();
+    let done = sqlx::query!(
+        "UPDATE connection_onboardings SET missed = NULL
+         WHERE company_id = $1 AND connection_id = $2 AND missed = 'history_missed'",
+        company_id.0,
+        connection_id.0
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// Writes why a step was refused, as [`record`] does.
 ///
 /// # Errors

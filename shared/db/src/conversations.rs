@@ -189,7 +189,7 @@ pub async fn find_newest_again(tx: &mut TenantTx, ids: &[ConversationId]) -> Res
         "UPDATE conversations c SET last_message_id = newest.id, last_message_at = newest.occurred_at
          FROM unnest($2::uuid[]) AS wanted (id)
          CROSS JOIN LATERAL (SELECT m.id, m.occurred_at FROM messages m
-                             WHERE m.company_id = $1 AND m.conversation_id = wanted.id
+                             WHERE m.company_id = $1 AND m.conversation_id = wanted.id AND m.type <> 'note'
                              ORDER BY m.occurred_at DESC, m.id DESC LIMIT 1) AS newest
          WHERE c.company_id = $1 AND c.id = wanted.id",
         company_id.0,

@@ -13,7 +13,7 @@ pub struct Entry {
     pub connection_id: ConnectionId,
     /// The provider's idempotency key.
     pub key: String,
-    /// The provider's id of the message that a status is about.
+    /// The provider's id of the message that it is about: of a status, or of a file that comes after its message.
     pub about: Option<String>,
     /// `message`, `status`, `history`, `notice` …: what became of it.
     pub kind: &'static str,

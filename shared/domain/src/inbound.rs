@@ -143,7 +143,9 @@ pub struct ProviderFault {
 pub struct History {
     /// Old messages, of any customers, in any order.
     pub messages: Vec<PastMessage>,
-    /// How much of everything came with this part and those before it, in percent.
+    /// Messages of this part that cannot be read.
+    pub left_out: usize,
+    /// How far the app says that it got with this part, in percent.
     pub percent: Option<u8>,
     /// Nothing comes, for this reason.
     pub refused: Option<ProviderFault>,
@@ -306,6 +308,8 @@ pub enum InboundEvent {
     AddressBook {
         /// Who; never nobody.
         customers: Vec<Customer>,
+        /// Entries of this part that cannot be read.
+        left_out: usize,
     },
     /// The connection's own state changed.
     Connection(ConnectionUpdate),

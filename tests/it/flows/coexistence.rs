@@ -155,6 +155,10 @@ async fn old_messages_become_conversations_that_are_over() {
         events,
         ["connection.changed", "contact.created", "conversation.changed"].map(str::to_owned).into(),
     );
+    // What the phone could not send is not ours to send again.
+    let failed = said.iter().find(|it| it["status"] == "failed").unwrap()["id"].as_str().unwrap().to_owned();
+    let _problem =
+        post(&flow, &format!("messages/{failed}/retry"), json!({})).await.expect_problem(409, "conflict");
     // A person may not write, for the window is long over.
     let message = json!({ "conversation_id": of_ana["id"], "type": "text", "text": "Oi" });
     let _problem = post(&flow, "messages", message).await.expect_problem(409, "window_closed");
@@ -239,6 +243,95 @@ async fn what_is_known_already_stays_as_it_is() {
     assert_eq!(get(&flow, &health).await["history_percent"], 70);
     brings(&flow, &[history(&flow, 100, &[])]).await;
     assert_eq!(get(&flow, &health).await["history_percent"], 100);
+    flow.pump().await;
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn a_message_that_the_history_told_of_first_has_its_consequences_all_the_same() {
+    let flow = Flow::start(TenantOptions { persona: true, ..TenantOptions::default() }).await;
+    let (ana, line) = (number(), &flow.tenant.phone_number_id);
+    let ids = [new_word("wamid."), new_word("wamid."), new_word("wamid.")];
+    let at_provider = flow.sandbox.keep_file("image/jpeg", "a.jpg", picture(40, 40, ImageFormat::Jpeg)).await;
+    let asked = text(&ana, &ids[0], now_seconds() - 90, "Oi, vocês entregam em Goiânia?");
+    let image = json!({ "caption": "Assim", "mime_type": "image/jpeg", "id": at_provider });
+    let shown = json!({
+        "from": ana, "id": ids[1], "timestamp": (now_seconds() - 80).to_string(), "type": "image", "image": image,
+    });
+    let stopped = text(&ana, &ids[2], now_seconds() - 70, "SAIR");
+    let mut past = [asked.clone(), placeholder(&ana, &ids[1], 0), stopped.clone()];
+    for message in [0, 2] {
+        past[message]["history_context"] = json!({ "status": "READ" });
+    }
+    brings(&flow, &[history(&flow, 90, &[thread(&ana, &past)])]).await;
+    let before = conversation(&flow, &ana).await;
+    assert_eq!((&before["status"], &before["unread_count"]), (&json!("closed"), &json!(0)));
+    let note = json!({ "text": "Cliente antiga" });
+    let path = format!("conversations/{}/notes", before["id"].as_str().unwrap());
+    let _note = post(&flow, &path, note).await.expect_status(201);
+
+    brings(&flow, &[change(line, &[contact(&ana, "Ana")], &[asked, shown, stopped], &[])]).await;
+    let found = flow
+        .until("an answer and the file", async || {
+            let all = messages(&flow, &conversation(&flow, &ana).await).await;
+            let is_there = all.iter().any(|it| it["author"] == "AI" && it["status"] == "read")
+                && all.iter().any(|it| it["media"]["state"] == "ready");
+            is_there.then_some(all)
+        })
+        .await;
+    let own: Vec<_> = found.iter().filter(|it| it["author"] == "CUSTOMER").collect();
+    let answer = found.iter().find(|it| it["author"] == "AI").unwrap();
+    let types: BTreeSet<_> = own.iter().map(|it| it["type"].as_str().unwrap()).collect();
+    assert_eq!((types, own.len()), (["image", "text"].into(), 3));
+    assert!(own.iter().all(|it| it["session_id"] == answer["session_id"]), "they are of today");
+    let events = flow.events().await;
+    for message in &own {
+        let told =
+            events.iter().filter(|it| it["type"] == "message.created" && it["message_id"] == message["id"]);
+        assert_eq!(told.count(), 1, "{message:#}");
+    }
+    let after = conversation(&flow, &ana).await;
+    assert_eq!((&after["status"], &after["unread_count"]), (&json!("open"), &json!(3)));
+    assert_eq!(count(&flow, "contact_consents").await, 1, "she said so now");
+    assert_eq!(count(&flow, "media").await, 1);
+    flow.pump().await;
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn parts_in_any_order_are_one_history() {
+    let flow = quiet().await;
+    let ana = number();
+    let (first, second) = (new_word("wamid."), new_word("wamid."));
+    let mut answer = old(OWN, &second, 20, "Temos!", Some("READ"));
+    answer["context"] = json!({ "id": first, "from": ana });
+    brings(&flow, &[history(&flow, 40, &[thread(&ana, &[answer])])]).await;
+    let sessions = get(&flow, "sessions").await;
+    let session = sessions["items"][0]["id"].as_str().unwrap().to_owned();
+    let tags = json!({ "tags": ["antigo"] });
+    let _tagged = post(&flow, &format!("sessions/{session}/tags"), tags).await.expect_status(200);
+    let asked = old(&ana, &first, 150, "Vocês têm?", None);
+    brings(&flow, &[history(&flow, 80, &[thread(&ana, &[asked])])]).await;
+    let shown = messages(&flow, &conversation(&flow, &ana).await).await;
+    assert_eq!(shown[0]["reply_to_id"], shown[1]["id"], "the answer came before the question");
+    assert_eq!(shown[0]["session_id"], shown[1]["session_id"]);
+    let places: Vec<bool> = sqlx::query_scalar(
+        "SELECT t.created_at = s.created_at FROM sessions s
+         JOIN session_tags t ON t.company_id = s.company_id AND t.session_id = s.id WHERE s.company_id = $1",
+    )
+    .bind(flow.tenant.company_id)
+    .fetch_all(&flow.admin)
+    .await
+    .unwrap();
+    assert_eq!(places, [true], "its place in the list by tag moved along");
+
+    // One that a person opens again is no past: what comes of it then has a session of its own.
+    let _opened = post(&flow, &format!("sessions/{session}/reopen"), json!({})).await.expect_status(200);
+    let older = old(&ana, &new_word("wamid."), 160, "Bom dia", None);
+    brings(&flow, &[history(&flow, 90, &[thread(&ana, &[older])])]).await;
+    let shown = messages(&flow, &conversation(&flow, &ana).await).await;
+    assert_ne!(shown[2]["session_id"], shown[1]["session_id"]);
+    assert_eq!(count(&flow, "sessions").await, 2);
     flow.pump().await;
     flow.end().await;
 }
@@ -337,6 +430,7 @@ async fn the_address_book_names_customers() {
     let flow = quiet().await;
     let (ana, rui, eva) = (number(), number(), number());
     writes(&flow, &rui, "Rui do WhatsApp", "Oi").await;
+    let national = &ana[2..];
     let entry = |phone: &str, name: Option<&str>, action: &str| {
         json!({
             "type": "contact", "action": action, "metadata": { "timestamp": now_seconds().to_string() },
@@ -346,7 +440,15 @@ async fn the_address_book_names_customers() {
     // As many as a phone has; written as people write numbers, too.
     let mut entries: Vec<_> =
         (0..250).map(|at| entry(&number(), Some(&format!("Cliente {at}")), "add")).collect();
-    entries.push(entry(&format!("+{ana}"), Some("Ana Souza"), "add"));
+    entries.push(entry(
+        &format!("+55 ({}) {}-{}", &national[..2], &national[2..7], &national[7..]),
+        Some("Ana Souza"),
+        "add",
+    ));
+    // Nobody on WhatsApp.
+    for code in ["10315", "*144#1234", "0800 123 4567", "SERVICO12"] {
+        entries.push(entry(code, Some("Operadora"), "add"));
+    }
     entries.push(entry(&rui, Some("Rui Lima"), "add"));
     entries.push(entry(&eva, None, "add"));
     brings(&flow, &[told(&flow, "smb_app_state_sync", "state_sync", json!(entries))]).await;
@@ -383,7 +485,8 @@ async fn who_was_forgotten_does_not_come_back_by_the_history() {
     assert_eq!(contact_of(&flow, &ana).await, None);
     assert_eq!(count(&flow, "messages").await, 2);
     let words: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM inbound_events WHERE company_id = $1 AND (payload LIKE '%Comprovante%' OR key LIKE 'history:%')",
+        "SELECT count(*) FROM inbound_events
+         WHERE company_id = $1 AND (payload LIKE '%Comprovante%' OR payload LIKE '%segredo%' OR key LIKE 'history:%')",
     )
     .bind(flow.tenant.company_id)
     .fetch_one(&flow.admin)
@@ -407,12 +510,21 @@ async fn a_phone_that_shares_nothing_is_told_of() {
     .await
     .unwrap();
     let title = "History sync is turned off by the business from the WhatsApp Business App";
-    let errors = json!([{ "errors": [{ "code": 2_593_109, "title": title, "message": title }] }]);
-    brings(&flow, &[told(&flow, "history", "history", errors)]).await;
-    let health = get(&flow, &format!("connections/{}/health", flow.tenant.connection_id)).await;
-    let standing: Vec<_> =
-        health["obstacles"].as_array().unwrap().iter().map(|it| json!([it["kind"], it["detail"]])).collect();
-    assert_eq!(standing, [json!(["history_missed", title])]);
+    let errors = |code: i64| json!([{ "errors": [{ "code": code, "title": title, "message": title }] }]);
+    let standing = async || {
+        let health = get(&flow, &format!("connections/{}/health", flow.tenant.connection_id)).await;
+        let standing = health["obstacles"].as_array().unwrap().iter();
+        standing.map(|it| json!([it["kind"], it["detail"]])).collect::<Vec<_>>()
+    };
+    brings(&flow, &[told(&flow, "history", "history", errors(131_000))]).await;
+    assert_eq!(standing().await, Vec::<Value>::new(), "another error");
+    brings(&flow, &[told(&flow, "history", "history", errors(2_593_109))]).await;
+    assert_eq!(standing().await, [json!(["history_missed", title])]);
+    // Its owner thinks better of it.
+    let ana = number();
+    let was = [old(&ana, &new_word("wamid."), 40, "Oi", None)];
+    brings(&flow, &[history(&flow, 5, &[thread(&ana, &was)])]).await;
+    assert_eq!(standing().await, Vec::<Value>::new());
     flow.pump().await;
     flow.end().await;
 }
@@ -420,6 +532,12 @@ async fn a_phone_that_shares_nothing_is_told_of() {
 #[tokio::test]
 async fn a_number_s_username_is_shown() {
     let flow = quiet().await;
+    // As a check finds it.
+    sqlx::query("UPDATE connections SET display_phone_number = '+1 650-555-0100' WHERE company_id = $1")
+        .bind(flow.tenant.company_id)
+        .execute(&flow.admin)
+        .await
+        .unwrap();
     let path = format!("connections/{}/health", flow.tenant.connection_id);
     let mut shown = Vec::new();
     for (at, username, status) in [

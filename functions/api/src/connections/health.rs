@@ -39,7 +39,8 @@ pub(super) struct HealthBody {
     checked_at: Option<DateTime<Utc>>,
     /// The number, as the provider describes it.
     number: NumberBody,
-    /// A number that is in the phone's app as well: how much of its history came, 0 to 100. Null where none has come.
+    /// A number that is in the phone's app as well: how far its app says that it got with sharing its history, 0 to 100. Null
+    /// where nothing of it has come.
     history_percent: Option<i16>,
     token: TokenBody,
     /// Of the connection.

@@ -106,6 +106,25 @@ pub(crate) async fn history_refused(
     super::health::settle(tx, &held, now, outgoing).await
 }
 
+/// Notes that the phone's app shares its history after all.
+///
+/// # Errors
+/// Database errors only.
+pub(crate) async fn history_comes(
+    app: &App,
+    tx: &mut TenantTx,
+    id: ConnectionId,
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    if !rows::history_comes(tx, id).await? {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    let held = health::hold(tx, &[id]).await?;
+    health::clear(tx, &held, &[Obstacle::HistoryMissed], now).await?;
+    super::health::settle(tx, &held, now, outgoing).await
+}
+
 /// A connection on its way, and who speaks for it.
 struct Way<'a> {
     app: &'a App,

@@ -47,7 +47,9 @@ pub(super) async fn apply(
                 }
                 None => ids,
             };
-            for rows::Altered { id, version } in rows::record_username(tx, &ids, username.as_deref()).await? {
+            for rows::Altered { id, version } in
+                rows::record_username(tx, &ids, event.number.as_deref(), username.as_deref()).await?
+            {
                 outgoing.event(scope, Event::ConnectionChanged { connection_id: id, version })?;
             }
             continue;

@@ -4,16 +4,16 @@
 //! window, ask for no answer and say nothing of who wants to be written to. A conversation that they make is closed. Each
 //! changed conversation is told of once, not each message.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use db::TenantTx;
 use db::connections::health::Altered;
-use db::messages::write::{self, Completed};
-use db::sessions::Past;
+use db::messages::write::{self, Brought, Completed};
+use db::sessions::past::Past;
+use domain::connection::ConnectionKind;
 use domain::event::Event;
-use domain::inbound::{Customer, History, InboundEvent, InboundMessage, PastFile, PastMessage};
+use domain::inbound::{History, InboundEvent, PastFile, PastMessage};
 use domain::job::Job;
-use domain::message::MessageStatus;
 use domain::session::StartedBy;
 use domain::{CompanyScope, ConnectionId, MediaId, SessionId};
 
@@ -23,106 +23,80 @@ use crate::error::Result;
 use crate::outbox::Outgoing;
 use crate::{App, connections, media};
 
-/// Stores the old messages of a batch, and notes how much has come.
+/// Stores a part of the history, and notes how far it has come.
 pub(super) async fn store(
     app: &App,
     tx: &mut TenantTx,
-    arrived: &[Arrived<'_, History>],
+    part: &Arrived<'_, History>,
     outgoing: &mut Outgoing,
 ) -> Result<()> {
-    if arrived.is_empty() {
-        return Ok(());
+    let Arrived { connection_id, event, .. } = *part;
+    if !event.messages.is_empty() {
+        store_messages(app, tx, part, outgoing).await?;
+        connections::history_comes(app, tx, connection_id, outgoing).await?;
     }
-    store_messages(app, tx, arrived, outgoing).await?;
-    let scope = CompanyScope::assert_verified(tx.company_id());
-    let mut furthest: HashMap<ConnectionId, u8> = HashMap::new();
-    for Arrived { connection_id, event, .. } in arrived {
-        if let Some(percent) = event.percent {
-            let known = furthest.entry(*connection_id).or_default();
-            *known = percent.max(*known);
-        }
-        if let Some(fault) = &event.refused {
-            connections::history_refused(app, tx, *connection_id, fault, outgoing).await?;
-        }
+    if let Some(fault) = &event.refused {
+        connections::history_refused(app, tx, connection_id, fault, outgoing).await?;
     }
-    for (connection_id, percent) in furthest {
-        let news = db::connections::health::record_history(tx, connection_id, percent).await?;
-        if let Some(Altered { id, version }) = news {
-            outgoing.event(scope, Event::ConnectionChanged { connection_id: id, version })?;
-        }
+    let Some(percent) = event.percent else { return Ok(()) };
+    if let Some(Altered { id, version }) =
+        db::connections::health::record_history(tx, connection_id, percent).await?
+    {
+        let scope = CompanyScope::assert_verified(tx.company_id());
+        outgoing.event(scope, Event::ConnectionChanged { connection_id: id, version })?;
     }
     Ok(())
-}
-
-/// An old message on its way to its place.
-struct Told<'a> {
-    arrived: Arrived<'a, InboundMessage>,
-    status: MessageStatus,
 }
 
 async fn store_messages(
     app: &App,
     tx: &mut TenantTx,
-    arrived: &[Arrived<'_, History>],
+    part: &Arrived<'_, History>,
     outgoing: &mut Outgoing,
 ) -> Result<()> {
     let (now, scope) = (app.clock.now(), CompanyScope::assert_verified(tx.company_id()));
-    let named: Vec<_> = arrived
-        .iter()
-        .flat_map(|part| part.event.messages.iter().map(|past| key(part.connection_id, past)))
-        .collect();
+    let Arrived { connection_id, kind, event } = *part;
+    let key = |past: &PastMessage| (connection_id, past.message.provider_message_id.clone());
+    let named: Vec<_> = event.messages.iter().map(key).collect();
     let mut known = write::list_known(tx, &named).await?;
-    let mut fresh: Vec<(&Arrived<'_, History>, PastMessage)> = Vec::new();
-    for part in arrived {
-        for past in &part.event.messages {
-            // Of one that stands there twice the first counts.
-            if known.insert(key(part.connection_id, past)) {
-                fresh.push((part, past.clone()));
-            }
-        }
-    }
+    // Of one that stands there twice the first counts.
+    let mut fresh: Vec<_> = event.messages.iter().filter(|past| known.insert(key(past))).cloned().collect();
     if fresh.is_empty() {
         return Ok(());
     }
-    let customers: Vec<_> = fresh.iter().map(|(part, past)| (&past.message.customer, part.kind)).collect();
+    let customers: Vec<_> = fresh.iter().map(|past| (&past.message.customer, kind)).collect();
     let contacts = identity::resolve(app, tx, &customers, outgoing).await?;
-    complete_early(tx, &mut fresh).await?;
-    let told: Vec<_> = fresh
-        .iter()
-        .map(|(part, past)| Told {
-            arrived: Arrived { connection_id: part.connection_id, kind: part.kind, event: &past.message },
-            status: past.status,
-        })
-        .collect();
+    complete_early(tx, connection_id, kind, &mut fresh).await?;
 
-    let (placed, mut activities) =
-        messages::place(app, told.iter().map(|told| &told.arrived), &contacts, now);
+    let arrived: Vec<_> =
+        fresh.iter().map(|past| Arrived { connection_id, kind, event: &past.message }).collect();
+    let (placed, mut activities) = messages::place(app, &arrived, &contacts, now);
     for activity in &mut activities {
         (activity.is_past, activity.unread, activity.last_inbound_at) = (true, 0, None);
     }
     let conversations = db::conversations::record_activity(tx, &activities, now).await?;
-    let past = past_sessions(app, &placed, &activities, &conversations);
-    let sessions = db::sessions::ensure_past(tx, &past, now).await?;
+    let wanted = past_sessions(app, &placed, &activities, &conversations);
+    let sessions = db::sessions::past::ensure(tx, &wanted, now).await?;
     let brought = placed
         .iter()
-        .zip(&told)
-        .map(|(placed, told)| {
+        .zip(&fresh)
+        .map(|(placed, past)| {
             let conversation_id = conversations[placed.thread].id;
             let brought = messages::brought(placed, conversation_id, sessions[placed.thread])?;
-            Ok(write::Brought { status: told.status, ..brought })
+            Ok(Brought { status: past.status, ..brought })
         })
         .collect::<Result<Vec<_>>>()?;
-    let stored = messages::insert(tx, &brought, now).await?;
+    let stored = write::insert_brought(tx, &brought, now).await?;
+    // One that came by itself meanwhile is not the newest by the id that it did not get.
+    let overtaken: Vec<_> = brought.iter().filter(|message| !stored.contains(&message.id)).collect();
+    messages::find_newest_again(tx, &overtaken).await?;
+    write::link_earlier_replies(tx, &stored).await?;
     messages::note_files(tx, scope, &placed, &stored, now, outgoing).await?;
     for active in conversations {
         let event = Event::ConversationChanged { conversation_id: active.id, version: active.version };
         outgoing.event(scope, event)?;
     }
     Ok(())
-}
-
-fn key(connection_id: ConnectionId, past: &PastMessage) -> (ConnectionId, String) {
-    (connection_id, past.message.provider_message_id.clone())
 }
 
 /// The session of each thread: from the oldest to the newest of what came.
@@ -157,27 +131,35 @@ fn past_sessions(
 
 /// Gives messages their files that came before them. Whoever brings a file later finds its message, for the lock makes one of
 /// the two see the other.
-async fn complete_early(tx: &mut TenantTx, fresh: &mut [(&Arrived<'_, History>, PastMessage)]) -> Result<()> {
-    let mut awaiting: HashMap<ConnectionId, Vec<String>> = HashMap::new();
-    for (part, past) in fresh.iter().filter(|(_, past)| past.awaits_file) {
-        awaiting.entry(part.connection_id).or_default().push(past.message.provider_message_id.clone());
+async fn complete_early(
+    tx: &mut TenantTx,
+    connection_id: ConnectionId,
+    kind: ConnectionKind,
+    fresh: &mut [PastMessage],
+) -> Result<()> {
+    let awaiting: Vec<_> = fresh
+        .iter()
+        .filter(|past| past.awaits_file)
+        .map(|past| past.message.provider_message_id.clone())
+        .collect();
+    if awaiting.is_empty() {
+        return Ok(());
     }
-    let mut awaiting: Vec<_> = awaiting.into_iter().collect();
-    awaiting.sort_unstable();
-    for (connection_id, ids) in awaiting {
-        db::messages::delivery::lock_provider_ids(tx, connection_id, &ids).await?;
-        for payload in db::journal::list_past_files(tx, connection_id, &ids).await? {
-            for (part, past) in fresh.iter_mut().filter(|(part, _)| part.connection_id == connection_id) {
-                let InboundEvent::PastFile(file) = normalise(part.kind, &payload) else { break };
-                if past.awaits_file && past.message.provider_message_id == file.provider_message_id {
-                    past.awaits_file = false;
-                    past.message.message_type = file.message_type;
-                    past.message.text = file.text;
-                    past.message.media = Some(file.media);
-                    past.message.content = file.content;
-                    break;
-                }
-            }
+    db::messages::delivery::lock_provider_ids(tx, connection_id, &awaiting).await?;
+    let payloads = db::journal::list_past_files(tx, connection_id, &awaiting).await?;
+    let mut files: HashMap<_, _> = payloads
+        .iter()
+        .filter_map(|payload| match normalise(kind, payload) {
+            InboundEvent::PastFile(file) => Some((file.provider_message_id.clone(), file)),
+            _ => None,
+        })
+        .collect();
+    for PastMessage { message, .. } in fresh.iter_mut().filter(|past| past.awaits_file) {
+        if let Some(file) = files.remove(&message.provider_message_id) {
+            message.message_type = file.message_type;
+            message.text = file.text;
+            message.media = Some(file.media);
+            message.content = file.content;
         }
     }
     Ok(())
@@ -238,22 +220,6 @@ pub(super) async fn attach(
     db::media::insert_inbound(tx, &files, app.clock.now()).await?;
     for file in files {
         outgoing.job(scope, Job::FetchMedia { media_id: file.id })?;
-    }
-    Ok(())
-}
-
-/// Makes contacts of a phone's address book. A name that is known here stays: people gave it.
-pub(super) async fn learn_names(
-    app: &App,
-    tx: &mut TenantTx,
-    arrived: &[Arrived<'_, Vec<Customer>>],
-    outgoing: &mut Outgoing,
-) -> Result<()> {
-    let entries = arrived.iter().flat_map(|book| book.event.iter().map(|customer| (customer, book.kind)));
-    let mut seen = HashSet::new();
-    let customers: Vec<_> = entries.filter(|(customer, _)| seen.insert(&customer.addresses)).collect();
-    if !customers.is_empty() {
-        identity::resolve(app, tx, &customers, outgoing).await?;
     }
     Ok(())
 }

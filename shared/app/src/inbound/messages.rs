@@ -52,7 +52,7 @@ pub(super) async fn store(
     let customers: Vec<_> = arrived.iter().map(|arrived| (&arrived.event.customer, arrived.kind)).collect();
     let contacts = identity::resolve(app, tx, &customers, outgoing).await?;
 
-    let (placed, activities) = place(app, arrived.iter(), &contacts, now);
+    let (mut placed, activities) = place(app, arrived, &contacts, now);
     let active = db::conversations::record_activity(tx, &activities, now).await?;
     let conversations: Vec<_> = active.into_iter().map(|active| active.id).collect();
     let wanted = wanted_sessions(app, &activities, &conversations);
@@ -68,7 +68,7 @@ pub(super) async fn store(
         }
     }
 
-    let brought = placed
+    let mut brought = placed
         .iter()
         .map(|placed| {
             let conversation_id = conversations[placed.thread];
@@ -78,8 +78,8 @@ pub(super) async fn store(
             brought(placed, conversation_id, session.id)
         })
         .collect::<Result<Vec<_>>>()?;
-    let stored = insert(tx, &brought, now).await?;
-    for message in brought.iter().filter(|message| stored.contains(&message.id)) {
+    let Outcome { fresh, with_files } = insert(tx, &mut placed, &mut brought, now).await?;
+    for message in brought.iter().filter(|message| fresh.contains(&message.id)) {
         outgoing.event(
             scope,
             Event::MessageCreated {
@@ -91,29 +91,57 @@ pub(super) async fn store(
         )?;
     }
     let own = brought.iter().zip(&placed).filter(|(_, placed)| placed.message.group_id.is_none());
-    let fresh = own.filter(|(message, _)| stored.contains(&message.id));
-    let said = fresh.map(|(message, placed)| (message, placed.message.keyword));
+    let own = own.filter(|(message, _)| fresh.contains(&message.id));
+    let said = own.map(|(message, placed)| (message, placed.message.keyword));
     opt_outs::write_down(app, tx, said, outgoing).await?;
-    note_files(tx, scope, &placed, &stored, now, outgoing).await?;
+    note_files(tx, scope, &placed, &with_files, now, outgoing).await?;
     open_turns(app, tx, &placed, &conversations, &sessions, outgoing).await
 }
 
-/// Stores messages; the ids of the new ones. One that is known, because it was a part of a phone's history as well, is not
-/// the newest of its conversation by the id that it did not get.
-pub(super) async fn insert(
+/// What became of messages that were to be stored.
+struct Outcome {
+    /// Who is new to everybody: also those of which a phone's history told before, and nobody heard.
+    fresh: Vec<MessageId>,
+    /// Those of them whose files are not known.
+    with_files: Vec<MessageId>,
+}
+
+/// Stores messages. One that was known as an old one comes out of its past, by the id that it has there.
+async fn insert(
     tx: &mut TenantTx,
-    brought: &[Brought],
+    placed: &mut [Placed<'_>],
+    brought: &mut [Brought],
     now: DateTime<Utc>,
-) -> Result<Vec<MessageId>> {
-    let stored = db::messages::write::insert_brought(tx, brought, now).await?;
-    let known = brought.iter().filter(|message| !stored.contains(&message.id));
-    let mut conversations: Vec<_> = known.map(|message| message.conversation_id).collect();
-    if !conversations.is_empty() {
-        conversations.sort_unstable();
-        conversations.dedup();
-        db::conversations::find_newest_again(tx, &conversations).await?;
+) -> Result<Outcome> {
+    let mut fresh = db::messages::write::insert_brought(tx, brought, now).await?;
+    let mut with_files = fresh.clone();
+    let known: Vec<_> = brought.iter().filter(|message| !fresh.contains(&message.id)).collect();
+    if known.is_empty() {
+        return Ok(Outcome { fresh, with_files });
     }
-    Ok(stored)
+    let adopted = db::messages::write::adopt(tx, &known).await?;
+    find_newest_again(tx, &known).await?;
+    for adopted in adopted {
+        for (placed, brought) in placed.iter_mut().zip(brought.iter_mut()) {
+            if brought.id == adopted.new_id {
+                (placed.id, brought.id) = (adopted.id, adopted.id);
+            }
+        }
+        fresh.push(adopted.id);
+        with_files.extend(adopted.was_placeholder.then_some(adopted.id));
+    }
+    Ok(Outcome { fresh, with_files })
+}
+
+/// The conversations of messages that were known already took an id for their newest that nothing has.
+pub(super) async fn find_newest_again(tx: &mut TenantTx, known: &[&Brought]) -> Result<()> {
+    let mut conversations: Vec<_> = known.iter().map(|message| message.conversation_id).collect();
+    conversations.sort_unstable();
+    conversations.dedup();
+    if conversations.is_empty() {
+        return Ok(());
+    }
+    Ok(db::conversations::find_newest_again(tx, &conversations).await?)
 }
 
 /// Makes note of the files of messages that are new, and has them fetched.
@@ -144,19 +172,16 @@ pub(super) async fn note_files(
 }
 
 /// Gives every message an id and finds the thread that it belongs to.
-pub(super) fn place<'a, 'b>(
+pub(super) fn place<'a>(
     app: &App,
-    arrived: impl Iterator<Item = &'b Arrived<'a, InboundMessage>>,
+    arrived: &[Arrived<'a, InboundMessage>],
     contacts: &[Whose],
     now: DateTime<Utc>,
-) -> (Vec<Placed<'a>>, Vec<Activity>)
-where
-    'a: 'b,
-{
+) -> (Vec<Placed<'a>>, Vec<Activity>) {
     let mut threads: HashMap<(ConnectionId, String), usize> = HashMap::new();
     let mut activities: Vec<Activity> = Vec::new();
-    let mut placed = Vec::with_capacity(contacts.len());
-    for (arrived, &whose) in arrived.zip(contacts) {
+    let mut placed = Vec::with_capacity(arrived.len());
+    for (arrived, &whose) in arrived.iter().zip(contacts) {
         let Arrived { connection_id, kind, event: message } = *arrived;
         let id = MessageId(app.clock.new_id());
         let media_id = MediaId(app.clock.new_id());

@@ -20,7 +20,7 @@ pub struct Health {
     pub checked_at: Option<DateTime<Utc>>,
     /// The number, in the provider's words.
     pub number: NumberFacts,
-    /// How much of the history of the phone's app came, 0 to 100; `None` where none has come.
+    /// How far the phone's app says that it got with its history, 0 to 100; `None` where nothing has come.
     pub history_percent: Option<i16>,
     /// When the token's time is over; `None` when never, or when nobody knows.
     pub token_expires_at: Option<DateTime<Utc>>,
@@ -299,8 +299,8 @@ pub async fn record_token(
 }
 
 /// The connections of an account of which nothing was told later than `at` of what this is `about`, an obstacle or the
-/// username, and notes that this is told now. With
-/// a number (digits) only those that have it, or whose number nobody knows.
+/// username, and notes that this is told now. With a number (digits) only those that have it, or whose number nobody
+/// knows.
 ///
 /// # Errors
 /// Database errors only.
@@ -338,13 +338,15 @@ pub struct Altered {
     pub version: i32,
 }
 
-/// Writes by which name customers find these connections' number, if by any; those that it is news of.
+/// Writes by which name customers find these connections' number, if by any; those that it is news of. With a number (digits)
+/// only those that are known to have it.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn record_username(
     tx: &mut TenantTx,
     ids: &[ConnectionId],
+    number: Option<&str>,
     username: Option<&str>,
 ) -> Result<Vec<Altered>> {
     let company_id = tx.company_id();
@@ -353,16 +355,18 @@ pub async fn record_username(
         Altered,
         r#"UPDATE connections SET username = $3, version = version + 1
            WHERE company_id = $1 AND id = ANY($2) AND username IS DISTINCT FROM $3
+             AND ($4::text IS NULL OR regexp_replace(display_phone_number, '\D', '', 'g') = $4)
            RETURNING id AS "id: ConnectionId", version"#,
         company_id.0,
         &ids,
-        username
+        username,
+        number
     )
     .fetch_all(tx.connection())
     .await?)
 }
 
-/// Writes how much of the history of the phone's app came: parts come in any order, and the furthest counts. `None` when it
+/// Writes how far the phone's app says that it got with its history: parts come in any order, the furthest counts. `None` when it
 /// is no news.
 ///
 /// # Errors

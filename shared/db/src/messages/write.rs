@@ -147,6 +147,84 @@ pub async fn list_known(
     Ok(known.into_iter().map(|row| (row.connection_id, row.id)).collect())
 }
 
+/// A message that was known as an old one.
+#[derive(Clone, Copy, Debug)]
+pub struct Adopted {
+    /// The id that it was to get.
+    pub new_id: MessageId,
+    /// The one that it has.
+    pub id: MessageId,
+    /// It held the place of a file until now.
+    pub was_placeholder: bool,
+}
+
+/// Takes messages that a phone's history told of before they came themselves out of their past, into the sessions that they
+/// belong to; what a placeholder left out is put in. One that came before by itself stays as it is.
+///
+/// # Errors
+/// Database errors only.
+pub async fn adopt(tx: &mut TenantTx, messages: &[&Brought]) -> Result<Vec<Adopted>> {
+    let company_id = tx.company_id();
+    let ids: Vec<_> = messages.iter().map(|message| message.id.0).collect();
+    let connections: Vec<_> = messages.iter().map(|message| message.connection_id.0).collect();
+    let provider_ids: Vec<_> = messages.iter().map(|message| message.provider_message_id.clone()).collect();
+    let sessions: Vec<_> = messages.iter().map(|message| message.session_id.0).collect();
+    let types: Vec<_> = messages.iter().map(|message| message.message_type).collect();
+    let texts: Vec<_> = messages.iter().map(|message| message.text.clone()).collect();
+    let contents: Vec<_> = messages.iter().map(|message| message.content.clone()).collect();
+    let media: Vec<_> = messages.iter().map(|message| message.media.clone()).collect();
+    Ok(sqlx::query_as!(
+        Adopted,
+        r#"WITH known AS (
+               SELECT m.id, new.id AS new_id, new.session_id, new.type, new.text, new.content, new.media,
+                      m.type = 'unsupported' AND m.content ->> 'type' = 'media_placeholder' AS was_placeholder
+               FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::jsonb[], $9::jsonb[])
+                    AS new (id, connection_id, provider_message_id, session_id, type, text, content, media)
+               JOIN messages m ON m.company_id = $1 AND m.connection_id = new.connection_id
+                              AND m.provider_message_id = new.provider_message_id
+               JOIN sessions s ON s.company_id = $1 AND s.id = m.session_id AND s.is_past)
+           UPDATE messages m
+           SET session_id = known.session_id, version = m.version + 1,
+               type = CASE WHEN was_placeholder THEN known.type ELSE m.type END,
+               text = CASE WHEN was_placeholder THEN known.text ELSE m.text END,
+               content = CASE WHEN was_placeholder THEN known.content ELSE m.content END,
+               media = CASE WHEN was_placeholder THEN known.media ELSE m.media END
+           FROM known WHERE m.company_id = $1 AND m.id = known.id
+           RETURNING known.new_id AS "new_id!: MessageId", m.id AS "id: MessageId",
+                     coalesce(known.was_placeholder, false) AS "was_placeholder!""#,
+        company_id.0,
+        &ids,
+        &connections,
+        &provider_ids,
+        &sessions,
+        &types as _,
+        &texts as _,
+        &contents as _,
+        &media as _
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Links answers that came before what they answer with these messages.
+///
+/// # Errors
+/// Database errors only.
+pub async fn link_earlier_replies(tx: &mut TenantTx, ids: &[MessageId]) -> Result<()> {
+    let company_id = tx.company_id();
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        "UPDATE messages m SET reply_to_id = r.id FROM messages r
+         WHERE r.company_id = $1 AND r.id = ANY($2) AND m.company_id = $1 AND m.connection_id = r.connection_id
+           AND m.reply_to_provider_id = r.provider_message_id AND m.reply_to_id IS NULL",
+        company_id.0,
+        &ids
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// What an old message left out, whose file came after it.
 #[derive(Clone, Debug)]
 pub struct Completed {

@@ -39,7 +39,7 @@ pub struct SplitEvent {
     /// piece, its field and the entry's time.
     pub key: String,
     /// Which customer it concerns, in at most 64 ASCII characters: digits that are the same for all spellings of a
-    /// number, or the business-scoped user id, or [`ACCOUNT_GROUP`]. Orders a FIFO queue; not an address.
+    /// number, or the business-scoped user id, or [`ACCOUNT_GROUP`], or `shared`. Orders a FIFO queue; not an address.
     pub group: String,
     /// The business number that it came to, to be checked against the connection. Account-level events have none.
     pub phone_number_id: Option<String>,
@@ -240,8 +240,9 @@ fn split_history(element: &RawValue, scope: &Scope<'_>, events: &mut Events) {
     let Some(threads) = parts::Threads::read(element) else {
         return events.push(|| scope.shared(Kind::History, element.get()));
     };
-    for part in threads.parts() {
-        events.push(|| scope.shared(Kind::History, &threads.write(&part)));
+    let parts = threads.parts();
+    for (place, part) in parts.iter().enumerate() {
+        events.push(|| scope.shared(Kind::History, &threads.write(part, place + 1 == parts.len())));
     }
 }
 

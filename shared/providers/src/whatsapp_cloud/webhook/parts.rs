@@ -33,7 +33,7 @@ impl<'a> Threads<'a> {
         let (known, rest) = part(object(element)?, &["threads"]);
         let threads = array(find(&known, "threads")?)?;
         let threads = threads.into_iter().map(Thread::read).collect::<Vec<_>>();
-        (known.len() == 1 && !threads.is_empty()).then_some(Self { rest, threads })
+        (!threads.is_empty()).then_some(Self { rest, threads })
     }
 
     /// All of it, in parts of [`MOST`] messages.
@@ -64,11 +64,13 @@ impl<'a> Threads<'a> {
         parts
     }
 
-    /// A part, as the element would be that held nothing else.
-    pub(super) fn write(&self, part: &Part) -> String {
+    /// A part, as the element would be that held nothing else. How far everything has come is told with the last one alone:
+    /// then it has.
+    pub(super) fn write(&self, part: &Part, is_last: bool) -> String {
         let mut text = String::new();
-        write_object(&self.rest, &mut text);
-        open(&mut text, &self.rest, "threads");
+        let rest = if is_last { &self.rest } else { &Members::new() };
+        write_object(rest, &mut text);
+        open(&mut text, rest, "threads");
         text.push('[');
         for (index, (place, messages)) in part.iter().enumerate() {
             if index > 0 {
@@ -84,10 +86,7 @@ impl<'a> Threads<'a> {
 impl<'a> Thread<'a> {
     fn read(raw: &'a RawValue) -> Self {
         let (known, rest) = part(object(raw).unwrap_or_default(), &["messages"]);
-        let messages = match known.as_slice() {
-            [(_, messages)] => array(messages).unwrap_or_default(),
-            _ => Vec::new(),
-        };
+        let messages = find(&known, "messages").and_then(array).unwrap_or_default();
         Self { raw, rest, messages }
     }
 
@@ -123,15 +122,14 @@ mod tests {
     fn parts_of(element: &Value) -> Vec<Value> {
         let raw = serde_json::value::to_raw_value(element).expect("it is JSON");
         let threads = Threads::read(&raw).expect("it has threads");
-        threads
-            .parts()
-            .iter()
-            .map(|part| serde_json::from_str(&threads.write(part)).expect("a part is JSON"))
-            .collect()
+        let parts = threads.parts();
+        let written =
+            parts.iter().enumerate().map(|(place, part)| threads.write(part, place + 1 == parts.len()));
+        written.map(|text| serde_json::from_str(&text).expect("a part is JSON")).collect()
     }
 
     proptest! {
-        /// Every message is in one part, in its order, with all that stood around it; no part holds more than it may.
+        /// Every message is in one part, in its order, with all that stood around its thread; no part holds more than it may.
         #[test]
         fn parts_make_up_the_whole(lengths in prop::collection::vec(0..350_usize, 1..12), around in any::<bool>()) {
             let thread = |(number, length): (usize, &usize)| {
@@ -148,10 +146,10 @@ mod tests {
                 false => json!({ "threads": threads }),
             });
             let mut told: Vec<Value> = Vec::new();
-            for part in parts {
-                if around {
-                    prop_assert_eq!(&part["metadata"], &metadata);
-                }
+            let last = parts.len() - 1;
+            for (place, part) in parts.into_iter().enumerate() {
+                let is_told = around && place == last;
+                prop_assert_eq!(&part["metadata"], if is_told { &metadata } else { &Value::Null });
                 let threads = part["threads"].as_array().expect("threads");
                 let held: usize = threads.iter().map(|thread| thread["messages"].as_array().expect("messages").len().max(1)).sum();
                 prop_assert!((1..=MOST).contains(&held), "{}", held);
