@@ -274,7 +274,8 @@ async fn a_message_that_the_history_told_of_first_has_its_consequences_all_the_s
     let found = flow
         .until("an answer and the file", async || {
             let all = messages(&flow, &conversation(&flow, &ana).await).await;
-            let is_there = all.iter().any(|it| it["author"] == "AI" && it["status"] == "read")
+            // At the sandbox she has not written: there the window is closed.
+            let is_there = all.iter().any(|it| it["author"] == "AI" && it["status"] == "failed")
                 && all.iter().any(|it| it["media"]["state"] == "ready");
             is_there.then_some(all)
         })
