@@ -563,8 +563,11 @@ async fn a_sign_up_that_dies_is_repeated() {
         let done = flow.unless(flow.api_once(Method::POST, PATH, &key, &body), at_answer(answers)).await;
         let again = flow.api_once(Method::POST, PATH, &key, &body).await;
         if again.status == 409 {
-            // Between Meta's answer and its record: nobody else has the token.
+            // Between Meta's answer and its record: nobody else has the token, and nothing was done with it.
             let _problem = again.expect_problem(409, "signup_code_invalid");
+            let calls = flow.sandbox.get("signups").await["calls"].take();
+            let used = calls.get(format!("debug_token {}", window.waba_id));
+            assert!(used.is_none(), "only until it is written down: {calls:#}");
             lost += 1;
         } else {
             assert!([200, 201].contains(&again.status), "{}", again.body);
@@ -580,7 +583,7 @@ async fn a_sign_up_that_dies_is_repeated() {
         answers += 1;
     }
     assert!(answers > 8, "it came through after {answers} answers");
-    assert!((1..=6).contains(&lost), "only until it is written down: {lost} of {answers}");
+    assert!(lost > 0, "of {answers} answers");
     flow.end().await;
 }
 
