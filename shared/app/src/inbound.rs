@@ -194,9 +194,9 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
         InboundEvent::Status(_) => ("status", None),
         InboundEvent::AddressChange(_) => ("address_change", None),
         InboundEvent::MarketingPreference(_) => ("marketing_preference", None),
-        InboundEvent::History(_) => ("history", None),
+        InboundEvent::History(History { left_out, .. }) => ("history", left_out_of(*left_out)),
         InboundEvent::PastFile(_) => ("past_file", None),
-        InboundEvent::AddressBook { .. } => ("address_book", None),
+        InboundEvent::AddressBook { left_out, .. } => ("address_book", left_out_of(*left_out)),
         InboundEvent::Connection(_) => ("connection", None),
         InboundEvent::Template(_) => ("template", None),
         InboundEvent::Account(_) => ("account", None),
@@ -204,15 +204,8 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
     };
     // What a phone's app shares is of many customers, and all of it is stored: nobody's words shall stand here once they are
     // erased there. Only a part of which something cannot be read is kept.
-    let (payload, reason) = match parsed {
-        InboundEvent::History(History { left_out, .. }) | InboundEvent::AddressBook { left_out, .. } => {
-            match left_out {
-                0 => ("{}".to_owned(), None),
-                count => (payload, Some(format!("unparseable: {count} left out"))),
-            }
-        }
-        _ => (payload, reason),
-    };
+    let is_shared = matches!(parsed, InboundEvent::History(_) | InboundEvent::AddressBook { .. });
+    let payload = if is_shared && reason.is_none() { "{}".to_owned() } else { payload };
     let received_at = DateTime::<Utc>::from_timestamp_millis(event.received_at_ms)
         .ok_or_else(|| Error::Malformed("received_at_ms is out of range".to_owned()))?;
     Ok(Entry {
@@ -236,6 +229,10 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
         payload,
         received_at,
     })
+}
+
+fn left_out_of(count: usize) -> Option<String> {
+    (count > 0).then(|| format!("unparseable: {count} left out"))
 }
 
 /// Nobody's refusal is lost: who is not known yet becomes a contact.

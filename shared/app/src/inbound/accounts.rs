@@ -40,33 +40,22 @@ pub(super) async fn apply(
             continue;
         }
         rows::hold(tx, &ids).await?;
-        if let AccountChange::Username { username } = &event.change {
-            let ids = match &event.waba_id {
-                Some(waba_id) => {
-                    rows::hear_of_account(tx, waba_id, event.number.as_deref(), USERNAME, event.at).await?
-                }
-                None => ids,
-            };
-            for rows::Altered { id, version } in
-                rows::record_username(tx, &ids, event.number.as_deref(), username.as_deref()).await?
-            {
-                outgoing.event(scope, Event::ConnectionChanged { connection_id: id, version })?;
-            }
-            continue;
-        }
         let (obstacles, detail) = match &event.change {
             AccountChange::Raised { obstacle, detail } => (std::slice::from_ref(obstacle), Some(detail)),
             AccountChange::Cleared { obstacles } => (obstacles.as_slice(), None),
-            AccountChange::Recheck | AccountChange::Username { .. } => continue,
-        };
-        let number = event.number.as_deref();
-        for &obstacle in obstacles {
-            let ids = match &event.waba_id {
-                Some(waba_id) => {
-                    rows::hear_of_account(tx, waba_id, number, obstacle.as_str(), event.at).await?
+            AccountChange::Username { username } => {
+                let ids = heard(tx, event, &ids, USERNAME).await?;
+                let number = event.number.as_deref();
+                let altered = rows::record_username(tx, &ids, number, username.as_deref()).await?;
+                for rows::Altered { id, version } in altered {
+                    outgoing.event(scope, Event::ConnectionChanged { connection_id: id, version })?;
                 }
-                None => ids.clone(),
-            };
+                continue;
+            }
+            AccountChange::Recheck => continue,
+        };
+        for &obstacle in obstacles {
+            let ids = heard(tx, event, &ids, obstacle.as_str()).await?;
             match detail {
                 Some(detail) => {
                     let finding = Finding { obstacle, detail: detail.clone() };
@@ -83,4 +72,15 @@ pub(super) async fn apply(
         outgoing.job(scope, Job::CheckConnection { connection_id })?;
     }
     Ok(())
+}
+
+/// Those of `ids` to which this is news: of an account reports come in any order.
+async fn heard(
+    tx: &mut TenantTx,
+    event: &AccountUpdate,
+    ids: &[ConnectionId],
+    about: &str,
+) -> Result<Vec<ConnectionId>> {
+    let Some(waba_id) = &event.waba_id else { return Ok(ids.to_vec()) };
+    Ok(rows::hear_of_account(tx, waba_id, event.number.as_deref(), about, event.at).await?)
 }

@@ -13,12 +13,11 @@ use db::sessions::past::Past;
 use domain::connection::ConnectionKind;
 use domain::event::Event;
 use domain::inbound::{History, InboundEvent, PastFile, PastMessage};
-use domain::job::Job;
 use domain::session::StartedBy;
 use domain::{CompanyScope, ConnectionId, MediaId, SessionId};
 
 use super::messages::{self, Placed};
-use super::{Arrived, identity, normalise};
+use super::{Arrived, identity, normalise, statuses};
 use crate::error::Result;
 use crate::outbox::Outgoing;
 use crate::{App, connections, media};
@@ -90,7 +89,7 @@ async fn store_messages(
     // One that came by itself meanwhile is not the newest by the id that it did not get.
     let overtaken: Vec<_> = brought.iter().filter(|message| !stored.contains(&message.id)).collect();
     messages::find_newest_again(tx, &overtaken).await?;
-    write::link_earlier_replies(tx, &stored).await?;
+    write::link_replies(tx, &stored).await?;
     messages::note_files(tx, scope, &placed, &stored, now, outgoing).await?;
     for active in conversations {
         let event = Event::ConversationChanged { conversation_id: active.id, version: active.version };
@@ -177,15 +176,8 @@ pub(super) async fn attach(
         return Ok(());
     }
     let scope = CompanyScope::assert_verified(tx.company_id());
-    let mut by_connection: HashMap<ConnectionId, Vec<String>> = HashMap::new();
-    for Arrived { connection_id, event, .. } in arrived {
-        by_connection.entry(*connection_id).or_default().push(event.provider_message_id.clone());
-    }
-    let mut by_connection: Vec<_> = by_connection.into_iter().collect();
-    by_connection.sort_unstable();
-    for (connection_id, ids) in by_connection {
-        db::messages::delivery::lock_provider_ids(tx, connection_id, &ids).await?;
-    }
+    let named = arrived.iter().map(|file| (file.connection_id, file.event.provider_message_id.as_str()));
+    statuses::lock(tx, named).await?;
     let ids: Vec<_> = arrived.iter().map(|_| MediaId(app.clock.new_id())).collect();
     let completed = arrived
         .iter()
@@ -214,12 +206,5 @@ pub(super) async fn attach(
         let write::CompleteMessage { id: message_id, conversation_id, version, .. } = message;
         outgoing.event(scope, Event::MessageMediaChanged { message_id, conversation_id, version })?;
     }
-    if files.is_empty() {
-        return Ok(());
-    }
-    db::media::insert_inbound(tx, &files, app.clock.now()).await?;
-    for file in files {
-        outgoing.job(scope, Job::FetchMedia { media_id: file.id })?;
-    }
-    Ok(())
+    messages::fetch(tx, scope, &files, app.clock.now(), outgoing).await
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use db::TenantTx;
 use db::conversations::Activity;
-use db::messages::write::Brought;
+use db::media::InboundMedia;
+use db::messages::write::{Brought, Completed};
 use db::sessions::{OpenSession, Wanted};
 use db::turns::Burst;
 use domain::event::Event;
@@ -120,6 +121,11 @@ async fn insert(
         return Ok(Outcome { fresh, with_files });
     }
     let adopted = db::messages::write::adopt(tx, &known).await?;
+    let is_adopted = |message: &Brought| adopted.iter().any(|adopted| adopted.new_id == message.id);
+    let told: Vec<_> =
+        known.iter().filter(|message| is_adopted(message)).map(|message| Completed::from(*message)).collect();
+    let completed = db::messages::write::complete(tx, &told).await?;
+    with_files.extend(completed.into_iter().map(|message| message.id));
     find_newest_again(tx, &known).await?;
     for adopted in adopted {
         for (placed, brought) in placed.iter_mut().zip(brought.iter_mut()) {
@@ -128,7 +134,6 @@ async fn insert(
             }
         }
         fresh.push(adopted.id);
-        with_files.extend(adopted.was_placeholder.then_some(adopted.id));
     }
     Ok(Outcome { fresh, with_files })
 }
@@ -161,10 +166,21 @@ pub(super) async fn note_files(
             Some(media::inbound::noted(scope, id, connection_id, media, media_id))
         })
         .collect();
+    fetch(tx, scope, &files, now, outgoing).await
+}
+
+/// Makes note of files, and has them fetched.
+pub(super) async fn fetch(
+    tx: &mut TenantTx,
+    scope: CompanyScope,
+    files: &[InboundMedia],
+    now: DateTime<Utc>,
+    outgoing: &mut Outgoing,
+) -> Result<()> {
     if files.is_empty() {
         return Ok(());
     }
-    db::media::insert_inbound(tx, &files, now).await?;
+    db::media::insert_inbound(tx, files, now).await?;
     for file in files {
         outgoing.job(scope, Job::FetchMedia { media_id: file.id })?;
     }

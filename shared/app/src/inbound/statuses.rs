@@ -1,6 +1,6 @@
 //! Delivery reports: folded to one a message, applied all at once, never backwards.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use db::TenantTx;
 use db::messages::delivery::{Applied, Changed, Report};
@@ -39,17 +39,25 @@ pub(super) async fn apply(
     if unmatched.is_empty() {
         return Ok(());
     }
-    let mut by_connection: HashMap<ConnectionId, Vec<String>> = HashMap::new();
-    for report in &unmatched {
-        by_connection.entry(report.connection_id).or_default().push(report.provider_message_id.clone());
+    lock(tx, unmatched.iter().map(|report| (report.connection_id, report.provider_message_id.as_str())))
+        .await?;
+    let applied = db::messages::delivery::apply_reports(tx, &unmatched).await?;
+    announce(tx, &applied, outgoing)
+}
+
+/// Waits for whoever is about to connect one of these provider ids with a message, connection by connection.
+pub(super) async fn lock<'a>(
+    tx: &mut TenantTx,
+    named: impl Iterator<Item = (ConnectionId, &'a str)>,
+) -> Result<()> {
+    let mut by_connection: BTreeMap<ConnectionId, Vec<String>> = BTreeMap::new();
+    for (connection_id, id) in named {
+        by_connection.entry(connection_id).or_default().push(id.to_owned());
     }
-    let mut by_connection: Vec<_> = by_connection.into_iter().collect();
-    by_connection.sort_unstable();
     for (connection_id, ids) in by_connection {
         db::messages::delivery::lock_provider_ids(tx, connection_id, &ids).await?;
     }
-    let applied = db::messages::delivery::apply_reports(tx, &unmatched).await?;
-    announce(tx, &applied, outgoing)
+    Ok(())
 }
 
 /// Applies what the journal knows already of a message whose provider id was recorded just now, in this transaction.

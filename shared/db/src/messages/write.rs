@@ -114,7 +114,7 @@ pub async fn insert_brought(
     .fetch_all(tx.connection())
     .await?;
     if has_replies_within(messages) {
-        link_replies(tx, &ids).await?;
+        link_replies(tx, &stored).await?;
     }
     Ok(stored)
 }
@@ -154,12 +154,10 @@ pub struct Adopted {
     pub new_id: MessageId,
     /// The one that it has.
     pub id: MessageId,
-    /// It held the place of a file until now.
-    pub was_placeholder: bool,
 }
 
 /// Takes messages that a phone's history told of before they came themselves out of their past, into the sessions that they
-/// belong to; what a placeholder left out is put in. One that came before by itself stays as it is.
+/// belong to. One that came before by itself stays as it is.
 ///
 /// # Errors
 /// Database errors only.
@@ -169,63 +167,26 @@ pub async fn adopt(tx: &mut TenantTx, messages: &[&Brought]) -> Result<Vec<Adopt
     let connections: Vec<_> = messages.iter().map(|message| message.connection_id.0).collect();
     let provider_ids: Vec<_> = messages.iter().map(|message| message.provider_message_id.clone()).collect();
     let sessions: Vec<_> = messages.iter().map(|message| message.session_id.0).collect();
-    let types: Vec<_> = messages.iter().map(|message| message.message_type).collect();
-    let texts: Vec<_> = messages.iter().map(|message| message.text.clone()).collect();
-    let contents: Vec<_> = messages.iter().map(|message| message.content.clone()).collect();
-    let media: Vec<_> = messages.iter().map(|message| message.media.clone()).collect();
     Ok(sqlx::query_as!(
         Adopted,
-        r#"WITH known AS (
-               SELECT m.id, new.id AS new_id, new.session_id, new.type, new.text, new.content, new.media,
-                      m.type = 'unsupported' AND m.content ->> 'type' = 'media_placeholder' AS was_placeholder
-               FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::jsonb[], $9::jsonb[])
-                    AS new (id, connection_id, provider_message_id, session_id, type, text, content, media)
-               JOIN messages m ON m.company_id = $1 AND m.connection_id = new.connection_id
-                              AND m.provider_message_id = new.provider_message_id
-               JOIN sessions s ON s.company_id = $1 AND s.id = m.session_id AND s.is_past)
-           UPDATE messages m
-           SET session_id = known.session_id, version = m.version + 1,
-               type = CASE WHEN was_placeholder THEN known.type ELSE m.type END,
-               text = CASE WHEN was_placeholder THEN known.text ELSE m.text END,
-               content = CASE WHEN was_placeholder THEN known.content ELSE m.content END,
-               media = CASE WHEN was_placeholder THEN known.media ELSE m.media END
-           FROM known WHERE m.company_id = $1 AND m.id = known.id
-           RETURNING known.new_id AS "new_id!: MessageId", m.id AS "id: MessageId",
-                     coalesce(known.was_placeholder, false) AS "was_placeholder!""#,
+        r#"UPDATE messages m SET session_id = new.session_id, version = m.version + 1
+           FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[])
+                AS new (id, connection_id, provider_message_id, session_id), sessions s
+           WHERE m.company_id = $1 AND m.connection_id = new.connection_id
+             AND m.provider_message_id = new.provider_message_id
+             AND s.company_id = $1 AND s.id = m.session_id AND s.is_past
+           RETURNING new.id AS "new_id!: MessageId", m.id AS "id: MessageId""#,
         company_id.0,
         &ids,
         &connections,
         &provider_ids,
-        &sessions,
-        &types as _,
-        &texts as _,
-        &contents as _,
-        &media as _
+        &sessions
     )
     .fetch_all(tx.connection())
     .await?)
 }
 
-/// Links answers that came before what they answer with these messages.
-///
-/// # Errors
-/// Database errors only.
-pub async fn link_earlier_replies(tx: &mut TenantTx, ids: &[MessageId]) -> Result<()> {
-    let company_id = tx.company_id();
-    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
-    sqlx::query!(
-        "UPDATE messages m SET reply_to_id = r.id FROM messages r
-         WHERE r.company_id = $1 AND r.id = ANY($2) AND m.company_id = $1 AND m.connection_id = r.connection_id
-           AND m.reply_to_provider_id = r.provider_message_id AND m.reply_to_id IS NULL",
-        company_id.0,
-        &ids
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
-}
-
-/// What an old message left out, whose file came after it.
+/// What an old message left out, which came after it.
 #[derive(Clone, Debug)]
 pub struct Completed {
     /// The connection.
@@ -240,6 +201,19 @@ pub struct Completed {
     pub content: Option<Value>,
     /// The file, as `domain::media::Attachment`; still with the provider.
     pub media: Option<Value>,
+}
+
+impl From<&Brought> for Completed {
+    fn from(message: &Brought) -> Self {
+        Self {
+            connection_id: message.connection_id,
+            provider_message_id: message.provider_message_id.clone(),
+            message_type: message.message_type,
+            text: message.text.clone(),
+            content: message.content.clone(),
+            media: message.media.clone(),
+        }
+    }
 }
 
 /// A message that was [`complete`]d.
@@ -298,15 +272,19 @@ fn has_replies_within(messages: &[Brought]) -> bool {
     messages.iter().filter_map(|message| message.reply_to.as_deref()).any(|id| own.contains(id))
 }
 
-async fn link_replies(tx: &mut TenantTx, ids: &[uuid::Uuid]) -> Result<()> {
+/// Links answers that were stored before what they answer, or with it: with these messages.
+///
+/// # Errors
+/// Database errors only.
+pub async fn link_replies(tx: &mut TenantTx, ids: &[MessageId]) -> Result<()> {
     let company_id = tx.company_id();
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     sqlx::query!(
         "UPDATE messages m SET reply_to_id = r.id FROM messages r
-         WHERE m.company_id = $1 AND m.id = ANY($2) AND m.reply_to_id IS NULL
-           AND r.company_id = $1 AND r.connection_id = m.connection_id
-           AND r.provider_message_id = m.reply_to_provider_id",
+         WHERE r.company_id = $1 AND r.id = ANY($2) AND m.company_id = $1 AND m.connection_id = r.connection_id
+           AND m.reply_to_provider_id = r.provider_message_id AND m.reply_to_id IS NULL",
         company_id.0,
-        ids
+        &ids
     )
     .execute(tx.connection())
     .await?;
