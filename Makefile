@@ -25,8 +25,8 @@ check: ## What must pass before a commit: format, lints, audit, templates, query
 	@infra/check.sh
 	@infra/test.sh
 
-audit: ## Crates (advisories, bans, licences, sources) and secrets in files (ARGS=--install fetches cargo-deny)
-	@infra/audit.sh $(ARGS)
+audit: ## Crates (advisories, bans, licences, sources) and secrets in files
+	@infra/audit.sh
 
 bench: ## Measure, and write infra/bench/RESULTS.md (takes minutes; the machine should do nothing else)
 	@infra/bench.sh $(ARGS)

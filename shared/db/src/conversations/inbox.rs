@@ -5,7 +5,7 @@ use domain::{ConnectionId, ContactId, ConversationId, DepartmentId, MessageId, U
 use uuid::Uuid;
 
 use super::Conversation;
-use super::search::Question;
+use super::search::{HASHED, Question, Range};
 use crate::{Result, TenantTx};
 
 /// Which conversations to list.
@@ -40,12 +40,15 @@ pub struct Narrowed {
     pub connections: Option<Vec<ConnectionId>>,
     /// They answer the question.
     pub question: Option<Question>,
+    /// Where no more than [`HASHED`] have one of the question's names: those terms.
+    pub named: Option<Range>,
 }
 
 /// Lists conversations, latest activity first, after the position `before`.
 ///
 /// Tags are looked at row by row, and so is what a question asks: what makes them few stands in `narrowed.ids`. The question
-/// is asked in subqueries, or the planner would read all contacts for those of a name, which it believes to be few.
+/// is asked in subqueries, or the planner would read all contacts for those of a name, which it believes to be few. A name
+/// that some have is looked up in a hash table of theirs first, which takes a tenth of the time that comparing it does.
 ///
 /// # Errors
 /// Database errors only.
@@ -63,6 +66,7 @@ pub async fn list(
     let connections: Option<Vec<Uuid>> = connections.map(|ids| ids.iter().map(|id| id.0).collect());
     let question = narrowed.question.clone().unwrap_or_default();
     let names = question.name_patterns();
+    let (named_from, named_to) = narrowed.named.as_ref().map(|range| (&range.low, &range.high)).unzip();
     Ok(sqlx::query_as!(
         Conversation,
         r#"SELECT c.id AS "id: ConversationId", c.contact_id AS "contact_id: ContactId", p.name AS contact_name,
@@ -88,12 +92,15 @@ pub async fn list(
                   OR (cardinality($16::text[]) > 0
                       AND (SELECT count(*) = cardinality($16) FROM conversation_terms t
                            WHERE t.company_id = $1 AND t.term = ANY($16) AND t.conversation_id = c.id))
-                  OR ((cardinality($17::text[]) > 0 OR cardinality($18::text[]) > 0)
-                      AND (SELECT (cardinality($17) > 0 AND folded(n.name) ~ ALL($17))
-                                  OR (cardinality($18) > 0
-                                      AND EXISTS (SELECT 1 FROM unnest(search_terms_of_contact('', n.phone)) AS own (term)
-                                                  WHERE own.term ^@ ANY($18)))
-                           FROM contacts n WHERE n.company_id = $1 AND n.id = c.contact_id)))
+                  OR (cardinality($17::text[]) > 0
+                      AND ($19::text IS NULL
+                           OR c.id IN (SELECT t.conversation_id FROM conversation_terms t
+                                       WHERE t.company_id = $1 AND t.term >= $19 AND t.term < $20 LIMIT $21))
+                      AND (SELECT folded(n.name) ~ ALL($17)
+                           FROM contacts n WHERE n.company_id = $1 AND n.id = c.contact_id))
+                  OR (cardinality($18::text[]) > 0
+                      AND EXISTS (SELECT 1 FROM contacts n, unnest(search_terms_of_contact('', n.phone)) AS own (term)
+                                  WHERE n.company_id = $1 AND n.id = c.contact_id AND own.term ^@ ANY($18))))
            ORDER BY c.updated_at DESC, c.id DESC LIMIT $4"#,
         company_id.0,
         before_at,
@@ -112,7 +119,10 @@ pub async fn list(
         narrowed.question.is_some(),
         &question.words,
         &names,
-        &question.numbers
+        &question.numbers,
+        named_from,
+        named_to,
+        HASHED
     )
     .fetch_all(tx.connection())
     .await?)

@@ -21,9 +21,12 @@ pub struct Question {
 /// Terms from `low` to below `high`, byte by byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
-    low: String,
-    high: String,
+    pub(super) low: String,
+    pub(super) high: String,
 }
+
+/// More conversations than this have a term in a [`Range`]: too many for a hash table of them, which is asked row by row.
+pub const HASHED: i64 = 50_000;
 
 impl Range {
     /// One word of messages.
@@ -94,23 +97,25 @@ pub async fn read(tx: &mut TenantTx, text: &str) -> Result<Read> {
     .await?)
 }
 
-/// How many terms of conversations each range has, but no more than `most`; in the same order.
+/// How many terms of conversations each range has, but no more than stands beside it; in the same order.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn count(tx: &mut TenantTx, ranges: &[Range], most: i64) -> Result<Vec<i64>> {
+pub async fn count(tx: &mut TenantTx, ranges: &[(Range, i64)]) -> Result<Vec<i64>> {
     let company_id = tx.company_id();
-    let (lows, highs) = columns(ranges);
+    let (ranges, most): (Vec<_>, Vec<_>) = ranges.iter().cloned().unzip();
+    let (lows, highs) = columns(&ranges);
     Ok(sqlx::query_scalar!(
         r#"SELECT (SELECT count(*)
                    FROM (SELECT 1 FROM conversation_terms t
-                         WHERE t.company_id = $1 AND t.term >= wanted.low AND t.term < wanted.high LIMIT $4) AS few)
-                  AS "count!"
-           FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (low, high, place) ORDER BY place"#,
+                         WHERE t.company_id = $1 AND t.term >= wanted.low AND t.term < wanted.high LIMIT wanted.most)
+                         AS few) AS "count!"
+           FROM unnest($2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY AS wanted (low, high, most, place)
+           ORDER BY place"#,
         company_id.0,
         &lows,
         &highs,
-        most
+        &most
     )
     .fetch_all(tx.connection())
     .await?)
@@ -135,24 +140,34 @@ pub async fn find(tx: &mut TenantTx, ranges: &[Range]) -> Result<Vec<Conversatio
     .await?)
 }
 
-/// The conversations with a term in each of the ranges, `most` of them at most, in no order. Every term of every range is
-/// read.
+/// The conversations with a term in both ranges, of which `hashed` has [`HASHED`] at most; `most` of them, in no order,
+/// some of them twice.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn find_in_all(tx: &mut TenantTx, ranges: &[Range], most: i64) -> Result<Vec<ConversationId>> {
+pub async fn find_in_both(
+    tx: &mut TenantTx,
+    walked: &Range,
+    hashed: &Range,
+    most: i64,
+) -> Result<Vec<ConversationId>> {
     let company_id = tx.company_id();
-    let (lows, highs) = columns(ranges);
+    // Behind OR the planner makes no join of it, for which it would guess how many terms a range has; and with a limit it
+    // knows that they fit into a hash table.
     Ok(sqlx::query_scalar!(
         r#"SELECT t.conversation_id AS "id: ConversationId"
-           FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (low, high, place)
-           JOIN conversation_terms t ON t.company_id = $1 AND t.term >= wanted.low AND t.term < wanted.high
-           GROUP BY t.conversation_id
-           HAVING bit_or(1 << (wanted.place - 1)::integer) = (1 << cardinality($2::text[])) - 1
-           LIMIT $4"#,
+           FROM conversation_terms t
+           WHERE t.company_id = $1 AND t.term >= $2 AND t.term < $3
+             AND ($6::bigint = 0 OR t.conversation_id IN (SELECT other.conversation_id FROM conversation_terms other
+                                                  WHERE other.company_id = $1 AND other.term >= $4 AND other.term < $5
+                                                  LIMIT $6))
+           LIMIT $7"#,
         company_id.0,
-        &lows,
-        &highs,
+        walked.low,
+        walked.high,
+        hashed.low,
+        hashed.high,
+        HASHED,
         most
     )
     .fetch_all(tx.connection())
