@@ -9,8 +9,9 @@ write_queries() {
     # Only compiling writes the files, so the crate that holds the SQL must look changed.
     touch shared/db/src/lib.rs
     rm -rf .sqlx.new && mkdir .sqlx.new
+    # The workspace, though the crate alone has queries: with features of its own, all that it depends on is compiled anew.
     SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$PWD/.sqlx.new" DATABASE_URL="$OWNER_DATABASE_URL" \
-        cargo check --quiet --package db --all-targets
+        cargo check --quiet --workspace --all-targets
     rm -rf .sqlx && mv .sqlx.new .sqlx
     # What was compiled above has the database's word; the next build shall have that of the files.
     touch shared/db/src/lib.rs

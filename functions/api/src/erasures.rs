@@ -22,6 +22,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::contacts::ContactBody;
 use crate::group::{Group, routes};
+use crate::leads::LeadBody;
 use crate::messages::MessageBody;
 use crate::sessions::SessionBody;
 use crate::words;
@@ -63,6 +64,8 @@ pub struct PersonExport {
     conversations: Vec<ExportedConversation>,
     /// Oldest first.
     sessions: Vec<SessionBody>,
+    /// What the person was to buy, newest first.
+    leads: Vec<LeadBody>,
     /// Oldest first.
     messages: PageBody<MessageBody>,
 }
@@ -191,6 +194,7 @@ impl PersonExport {
             consents: told.consents.into_iter().map(ExportedConsent::from).collect(),
             conversations: told.conversations.into_iter().map(ExportedConversation::from).collect(),
             sessions: told.sessions.into_iter().map(SessionBody::from).collect(),
+            leads: told.leads.into_iter().map(LeadBody::from).collect(),
             messages: PageBody::from_page(list, told.messages, MessageBody::from),
         }
     }

@@ -261,7 +261,8 @@ async fn list(
 #[utoipa::path(post, path = "/leads", tag = "boards", params(IdempotencyHeader), security(("bearer" = [])),
     request_body = CreateLead, responses(
     (status = 201, body = LeadBody),
-    (status = 409, description = "`stage_of_another_board`, `board_without_stages`, `idempotency_key_reused`",
+    (status = 409, description = "`stage_of_another_board`, `board_without_stages`, `contact_merged`, `contact_erased`, \
+        `idempotency_key_reused`",
         body = Problem),
 ))]
 async fn create(
@@ -295,7 +296,7 @@ async fn find(
     security(("bearer" = [])), request_body = ChangeLead, responses(
     (status = 200, body = LeadBody),
     (status = 404, body = Problem),
-    (status = 409, description = "`lead_not_lost`", body = Problem),
+    (status = 409, description = "`lead_not_lost`, `contact_merged`, `contact_erased`", body = Problem),
 ))]
 async fn change(
     State(app): State<App>,

@@ -14,11 +14,12 @@ use std::time::Duration;
 use cloud::cache::{Cache, Policy};
 use db::TenantTx;
 use db::companies::Company;
-use domain::UserId;
 use domain::company::{CONCAT_TIMEOUT, CompanySettings};
 use domain::contact::{KEYWORD_CHARS, keyword};
+use domain::event::Event;
 use domain::session::ClosedSessions;
 use domain::user::{Permission, Role};
+use domain::{CompanyScope, UserId};
 use serde_json::json;
 
 use crate::App;
@@ -26,6 +27,7 @@ use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::auth::registration::name;
 use crate::error::{Error, Result, internal};
+use crate::outbox::Outgoing;
 
 /// Words of its own, at most, by which a company's customers opt out.
 const KEYWORDS: usize = 50;
@@ -179,5 +181,23 @@ pub async fn transfer_ownership(app: &App, identity: &Identity, heir: UserId) ->
     )
     .await?;
     tx.commit().await?;
+    Ok(())
+}
+
+/// Tells of what lost who held it.
+fn tell_released(
+    scope: CompanyScope,
+    conversations: Vec<db::conversations::Released>,
+    sessions: Vec<db::sessions::Released>,
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    for released in conversations {
+        let (conversation_id, version) = (released.id, released.version);
+        outgoing.event(scope, Event::ConversationChanged { conversation_id, version })?;
+    }
+    for released in sessions {
+        let (session_id, conversation_id) = (released.id, released.conversation_id);
+        outgoing.event(scope, Event::SessionChanged { session_id, conversation_id })?;
+    }
     Ok(())
 }

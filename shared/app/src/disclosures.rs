@@ -6,6 +6,7 @@ use db::contacts::consents::Said;
 use db::contacts::notes::Note;
 use db::conversations::Conversation;
 use db::conversations::inbox::{self, Filter, Narrowed};
+use db::leads::{self, Lead};
 use db::messages::Message;
 use db::sessions::Session;
 use domain::user::Permission;
@@ -38,6 +39,8 @@ pub struct Disclosure {
     pub conversations: Vec<Conversation>,
     /// Every session, oldest first.
     pub sessions: Vec<Session>,
+    /// What the person was to buy, newest first.
+    pub leads: Vec<Lead>,
     /// Messages, oldest first.
     pub messages: Page<Message>,
 }
@@ -73,6 +76,8 @@ pub async fn tell(
     let filter = Filter { contact_id: Some(id), include_groups: true, ..Filter::default() };
     let conversations = inbox::list(&mut tx, &filter, &Narrowed::default(), None, i64::MAX).await?;
     let sessions = db::sessions::list_for_contact(&mut tx, id).await?;
+    let of_contact = leads::Filter { contact_id: Some(id), ..leads::Filter::default() };
+    let leads = leads::list(&mut tx, &of_contact, None, i64::MAX).await?;
     let rows = db::messages::list_for_contact(&mut tx, id, after, limit + 1).await?;
     if after.is_none() {
         let object = ("contact", Some(id.0));
@@ -80,5 +85,5 @@ pub async fn tell(
     }
     tx.commit().await?;
     let messages = Page::cut(rows, limit, |message| (message.occurred_at, message.id.0));
-    Ok(Disclosure { contact, merged, lists, notes, consents, conversations, sessions, messages })
+    Ok(Disclosure { contact, merged, lists, notes, consents, conversations, sessions, leads, messages })
 }

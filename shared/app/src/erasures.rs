@@ -72,6 +72,7 @@ async fn try_request(
     db::erasures::erase_consents(&mut tx, contact_id).await?;
     db::erasures::erase_leads(&mut tx, contact_id, now).await?;
     db::erasures::erase_other_events(&mut tx, &mentioned).await?;
+    db::erasures::delete_import_errors(&mut tx, &mentioned).await?;
     db::erasures::insert(&mut tx, id, contact_id, now).await?;
     let object = ("contact", Some(contact_id.0));
     let detail = json!({ "erasure_id": id });

@@ -19,7 +19,7 @@ use crate::auth::Identity;
 use crate::error::{Error, Result, internal};
 use crate::idempotency::{self, IdempotencyKey};
 use crate::outbox::{self, Outgoing};
-use crate::{App, Page, Position, boards, text};
+use crate::{App, Page, Position, boards, contacts, text};
 use history::Happened;
 
 /// The longest title, notes and words to look for, in characters.
@@ -136,7 +136,8 @@ pub async fn find(app: &App, scope: CompanyScope, id: LeadId) -> Result<Lead> {
 ///
 /// # Errors
 /// `Invalid` for a field, also for a board, stage, owner or contact that there is not; `Rule` (`stage_of_another_board`)
-/// for a stage and a board that do not belong together, (`board_without_stages`) for a board with no stage to stand in.
+/// for a stage and a board that do not belong together, (`board_without_stages`) for a board with no stage to stand in,
+/// (`contact_merged`, `contact_erased`) for a contact that is another one now, or nobody.
 pub async fn create(
     app: &App,
     caller: &Identity,
@@ -152,7 +153,8 @@ pub async fn create(
         return db::leads::find(&mut tx, LeadId(known)).await?.ok_or(Error::NotFound("lead"));
     }
     let stage = entry(&mut tx, new.board_id, new.stage_id).await?;
-    check_people(&mut tx, new.owner_id, new.contact_id).await?;
+    check_owner(&mut tx, new.owner_id).await?;
+    stay_customer(&mut tx, new.contact_id).await?;
     let last = db::leads::places::find_last(&mut tx, stage.id).await?;
     let lead = Lead {
         id,
@@ -194,17 +196,17 @@ pub async fn create(
 ///
 /// # Errors
 /// `NotFound`; `Invalid` for a field, also for an owner or contact that there is not; `Rule` (`lead_not_lost`) for a
-/// reason why one is lost that is not.
+/// reason why one is lost that is not, (`contact_merged`, `contact_erased`) for a contact that is another one now, or nobody.
 pub async fn change(app: &App, caller: &Identity, id: LeadId, change: Change) -> Result<Lead> {
     let mut tx = app.db().await?.begin(caller.scope).await?;
+    // The contact before the lead, as whoever merges contacts locks them.
+    let customer = stay_customer(&mut tx, change.contact_id.flatten()).await;
     let was = db::leads::find_for_update(&mut tx, id).await?.ok_or(Error::NotFound("lead"))?;
     let lead = changed(&was, change)?;
-    check_people(
-        &mut tx,
-        lead.owner_id.filter(|_| lead.owner_id != was.owner_id),
-        lead.contact_id.filter(|_| lead.contact_id != was.contact_id),
-    )
-    .await?;
+    check_owner(&mut tx, lead.owner_id.filter(|_| lead.owner_id != was.owner_id)).await?;
+    if lead.contact_id != was.contact_id {
+        customer?;
+    }
     let steps = [
         (LeadChange::ValueChanged, differences(amount(&was), amount(&lead))),
         (LeadChange::Changed, differences(particulars(&was), particulars(&lead))),
@@ -269,18 +271,23 @@ async fn entry(tx: &mut TenantTx, board_id: Option<BoardId>, stage_id: Option<St
     Ok(stages.swap_remove(first_open))
 }
 
-async fn check_people(tx: &mut TenantTx, owner: Option<UserId>, contact: Option<ContactId>) -> Result<()> {
+async fn check_owner(tx: &mut TenantTx, owner: Option<UserId>) -> Result<()> {
     if let Some(id) = owner {
         let member = db::members::find(tx, id).await?;
         if member.is_none_or(|member| member.deactivated_at.is_some()) {
             return Err(Error::invalid("owner_id", "no active member of the company"));
         }
     }
-    if let Some(id) = contact {
-        let contact = db::contacts::find(tx, id).await?;
-        contact.ok_or_else(|| Error::invalid("contact_id", "no contact of the company"))?;
-    }
     Ok(())
+}
+
+/// The customer of a lead is somebody, and stays so until the end of the transaction.
+async fn stay_customer(tx: &mut TenantTx, contact: Option<ContactId>) -> Result<()> {
+    let Some(id) = contact else { return Ok(()) };
+    contacts::stay_somebody(tx, id).await.map_err(|error| match error {
+        Error::NotFound(_) => Error::invalid("contact_id", "no contact of the company"),
+        other => other,
+    })
 }
 
 /// What a lead is after a change.

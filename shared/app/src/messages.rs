@@ -172,6 +172,9 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
         return Err(contacts::erased());
     }
     check_channel(&new, recipient.channel)?;
+    if let Some(file) = new.file {
+        db::media::note_sent(&mut tx, file.media_id, recipient.contact_id).await?;
+    }
     if new.send_external {
         check_window(app, &mut tx, new.message_type, &recipient).await?;
     }

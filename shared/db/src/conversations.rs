@@ -7,7 +7,7 @@ pub mod search;
 use chrono::{DateTime, Utc};
 use domain::connection::ConnectionKind;
 use domain::inbound::{Address, AddressKind};
-use domain::{ConnectionId, ContactId, ConversationId, MessageId, SessionId, UserId};
+use domain::{ConnectionId, ContactId, ConversationId, DepartmentId, MessageId, SessionId, UserId};
 use uuid::Uuid;
 
 use crate::{Result, TenantTx};
@@ -335,22 +335,31 @@ pub async fn lock(tx: &mut TenantTx, id: ConversationId) -> Result<()> {
     Ok(())
 }
 
-/// As [`lock`], of the conversation that a session is a stretch of.
+/// Who holds a conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Holding {
+    /// The member.
+    pub assignee_id: Option<Uuid>,
+    /// The department.
+    pub department_id: Option<Uuid>,
+}
+
+/// As [`lock`], of the conversation that a session is a stretch of; who holds it, `None` where there is no such session.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn lock_of_session(tx: &mut TenantTx, id: SessionId) -> Result<()> {
+pub async fn lock_of_session(tx: &mut TenantTx, id: SessionId) -> Result<Option<Holding>> {
     let company_id = tx.company_id();
-    sqlx::query!(
-        "SELECT id FROM conversations
+    Ok(sqlx::query_as!(
+        Holding,
+        "SELECT assignee_id, department_id FROM conversations
          WHERE company_id = $1 AND id = (SELECT conversation_id FROM sessions WHERE company_id = $1 AND id = $2)
          FOR NO KEY UPDATE",
         company_id.0,
         id.0
     )
     .fetch_optional(tx.connection())
-    .await?;
-    Ok(())
+    .await?)
 }
 
 /// What may change of a conversation by a person's will.
@@ -585,19 +594,52 @@ pub async fn mark_read(tx: &mut TenantTx, id: ConversationId) -> Result<Option<M
     .await?)
 }
 
-/// Takes every conversation off a person who leaves the company; they keep their department.
+/// A conversation that lost who held it, and its new version.
+#[derive(Clone, Copy, Debug)]
+pub struct Released {
+    /// Its id.
+    pub id: ConversationId,
+    /// Its version.
+    pub version: i32,
+}
+
+/// Takes every conversation off a person who leaves the company; they keep their department. Those that are not closed.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn release_all_of(tx: &mut TenantTx, user_id: UserId) -> Result<()> {
+pub async fn release_all_of(tx: &mut TenantTx, user_id: UserId) -> Result<Vec<Released>> {
     let company_id = tx.company_id();
-    sqlx::query!(
-        "UPDATE conversations SET assignee_id = NULL, version = version + 1
-         WHERE company_id = $1 AND assignee_id = $2",
+    Ok(sqlx::query_as!(
+        Released,
+        r#"WITH released AS (
+               UPDATE conversations SET assignee_id = NULL, version = version + 1
+               WHERE company_id = $1 AND assignee_id = $2
+               RETURNING id, version, status)
+           SELECT id AS "id: ConversationId", version FROM released WHERE status = 'open'"#,
         company_id.0,
         user_id.0
     )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Takes every conversation out of a department that there will not be; they keep whoever holds them. Those that are not
+/// closed.
+///
+/// # Errors
+/// Database errors only.
+pub async fn leave_department(tx: &mut TenantTx, department_id: DepartmentId) -> Result<Vec<Released>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Released,
+        r#"WITH released AS (
+               UPDATE conversations SET department_id = NULL, version = version + 1
+               WHERE company_id = $1 AND department_id = $2
+               RETURNING id, version, status)
+           SELECT id AS "id: ConversationId", version FROM released WHERE status = 'open'"#,
+        company_id.0,
+        department_id.0
+    )
+    .fetch_all(tx.connection())
+    .await?)
 }

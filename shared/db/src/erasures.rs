@@ -220,8 +220,8 @@ pub async fn delete_addresses(tx: &mut TenantTx, id: ContactId) -> Result<Vec<St
     .await?)
 }
 
-/// Takes the person out of a contact's conversations, and closes them; groups go on without an address of theirs. Each
-/// of the values that an address had is told.
+/// Takes the person out of a contact's conversations, and closes them; groups go on without an address of theirs. Of tags
+/// those stay that the company chooses from, which are counted. Each of the values that an address had is told.
 ///
 /// # Errors
 /// Database errors only.
@@ -236,6 +236,7 @@ pub async fn erase_conversations(
                SELECT id, address_value FROM conversations WHERE company_id = $1 AND contact_id = $2
                ORDER BY id FOR NO KEY UPDATE)
            UPDATE conversations c SET address_kind = 'external', address_value = '',
+               tags = CASE WHEN c.is_group THEN c.tags ELSE known_tags($1, c.tags) END,
                status = CASE WHEN c.is_group THEN c.status ELSE 'closed' END,
                unread_count = CASE WHEN c.is_group THEN c.unread_count ELSE 0 END,
                version = c.version + 1, updated_at = $3
@@ -249,7 +250,8 @@ pub async fn erase_conversations(
     .await?)
 }
 
-/// Takes what people wrote about the person out of a contact's sessions, and closes those that are not over.
+/// Takes what people wrote about the person out of a contact's sessions, and closes those that are not over. Tags as with
+/// conversations.
 ///
 /// # Errors
 /// Database errors only.
@@ -257,6 +259,7 @@ pub async fn erase_sessions(tx: &mut TenantTx, id: ContactId, now: DateTime<Utc>
     let company_id = tx.company_id();
     sqlx::query!(
         "UPDATE sessions s SET external_id = NULL, status_reason = NULL, ai_block_reason = NULL, ai_blocked_until = NULL,
+             tabulations = CASE WHEN c.is_group THEN s.tabulations ELSE known_tags($1, s.tabulations) END,
              end_reason = CASE WHEN s.status <> 'CLOSED' AND NOT c.is_group THEN 'contact_erased' END,
              closed_at = CASE WHEN c.is_group THEN s.closed_at ELSE coalesce(s.closed_at, $3) END,
              status = CASE WHEN c.is_group THEN s.status ELSE 'CLOSED' END, updated_at = $3
@@ -340,6 +343,28 @@ pub async fn erase_messages(tx: &mut TenantTx, messages: &[Erasable], now: DateT
         company_id.0,
         &ids,
         now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Takes wrong rows of imports away in which one of these addresses stands, a number in any spelling.
+///
+/// # Errors
+/// Database errors only.
+pub async fn delete_import_errors(tx: &mut TenantTx, mentioned: &[String]) -> Result<()> {
+    let company_id = tx.company_id();
+    sqlx::query!(
+        r"DELETE FROM contact_import_errors e
+          WHERE company_id = $1
+            AND EXISTS (SELECT FROM unnest(e.cells) AS cell, unnest($2::text[]) AS word
+                        WHERE length(word) >= 8
+                          AND (strpos(lower(cell), lower(word)) > 0
+                               OR length(regexp_replace(cell, '\D', '', 'g')) >= 8
+                                  AND word ~ '^\+?[0-9]+$' AND word LIKE '%' || regexp_replace(cell, '\D', '', 'g')))",
+        company_id.0,
+        mentioned
     )
     .execute(tx.connection())
     .await?;

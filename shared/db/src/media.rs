@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::media::{MediaReason, MediaState, Purpose};
-use domain::{ConnectionId, ConversationId, MediaId, MessageId, UserId};
+use domain::{ConnectionId, ContactId, ConversationId, MediaId, MessageId, UserId};
 use serde_json::Value;
 
 use crate::{Result, TenantTx};
@@ -241,8 +241,27 @@ pub async fn set_thumbnail(tx: &mut TenantTx, id: MediaId, key: &str) -> Result<
     Ok(changed.rows_affected() == 1)
 }
 
-/// The files that came with these messages are gone, by a person's will: nothing is known of them any more but that there
-/// were some. Their ids, for their bytes to be deleted.
+/// Notes to whom a file is sent.
+///
+/// # Errors
+/// Database errors only.
+pub async fn note_sent(tx: &mut TenantTx, id: MediaId, contact_id: ContactId) -> Result<()> {
+    let company_id = tx.company_id();
+    // What is sent to many is written twice, and no more.
+    sqlx::query!(
+        "UPDATE media SET is_shared = sent_to IS NOT NULL, sent_to = coalesce(sent_to, $3)
+         WHERE company_id = $1 AND id = $2 AND NOT is_shared AND sent_to IS DISTINCT FROM $3",
+        company_id.0,
+        id.0,
+        contact_id.0
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// The files that came with these messages, and those that were sent with them and to nobody else, are gone, by a person's
+/// will: nothing is known of them any more but that there were some. Their ids, for their bytes to be deleted.
 ///
 /// # Errors
 /// Database errors only.
@@ -250,10 +269,17 @@ pub async fn erase_of_messages(tx: &mut TenantTx, message_ids: &[MessageId]) -> 
     let company_id = tx.company_id();
     let message_ids: Vec<_> = message_ids.iter().map(|id| id.0).collect();
     Ok(sqlx::query_scalar!(
-        r#"UPDATE media SET state = 'gone', reason = 'erased', file_name = NULL, sha256 = NULL, thumbnail_key = NULL,
+        r#"WITH files AS (
+               SELECT id FROM media WHERE company_id = $1 AND message_id = ANY($2)
+               UNION
+               SELECT (media ->> 'id')::uuid FROM messages
+               WHERE company_id = $1 AND id = ANY($2) AND direction = 'outbound' AND media ->> 'id' IS NOT NULL)
+           UPDATE media f SET state = 'gone', reason = 'erased', file_name = NULL, sha256 = NULL, thumbnail_key = NULL,
                   provider_media_id = NULL
-           WHERE company_id = $1 AND message_id = ANY($2)
-           RETURNING id AS "id: MediaId""#,
+           FROM files
+           WHERE f.company_id = $1 AND f.id = files.id
+             AND (f.message_id = ANY($2) OR f.purpose = 'message' AND NOT f.is_shared)
+           RETURNING f.id AS "id: MediaId""#,
         company_id.0,
         &message_ids
     )

@@ -6,7 +6,7 @@ pub mod past;
 
 use chrono::{DateTime, Utc};
 use domain::session::{SessionStatus, StartedBy};
-use domain::{CompanyId, ContactId, ConversationId, SessionId, UserId};
+use domain::{CompanyId, ContactId, ConversationId, DepartmentId, SessionId, UserId};
 use uuid::Uuid;
 
 use crate::error::OnConstraint as _;
@@ -84,8 +84,8 @@ pub struct OpenSession {
 }
 
 /// Finds or begins the open session of each conversation, which is open again then; `wanted` names each conversation
-/// once. With `may_stay_closed`, a company whose setting says so ([`ClosedSessions`](domain::session::ClosedSessions)) gets
-/// the last one, over as it is.
+/// once. A session that begins is held by whoever holds its conversation. With `may_stay_closed`, a company whose setting
+/// says so ([`ClosedSessions`](domain::session::ClosedSessions)) gets the last one, over as it is, where all are over.
 ///
 /// # Errors
 /// Database errors only.
@@ -113,15 +113,20 @@ pub async fn ensure_open(
                FROM new JOIN sessions s ON s.company_id = $1 AND s.conversation_id = new.conversation_id
                WHERE $8 AND NOT s.is_past AND EXISTS (SELECT 1 FROM companies
                                     WHERE id = $1 AND settings ->> 'closed_sessions' = 'stay_closed')
-               ORDER BY s.conversation_id, s.created_at DESC, s.id DESC),
+               ORDER BY s.conversation_id, s.status <> 'CLOSED' DESC, s.created_at DESC, s.id DESC),
            over AS (SELECT * FROM last WHERE status = 'CLOSED'),
            opened AS (
-               INSERT INTO sessions AS s (company_id, id, conversation_id, contact_id, started_by, status,
-                                          concat_timeout, created_at, updated_at)
-               SELECT $1, id, conversation_id, contact_id, started_by, status,
+               INSERT INTO sessions AS s (company_id, id, conversation_id, contact_id, started_by, status, status_reason,
+                                          assigned_agent_id, assigned_department_id, concat_timeout, created_at,
+                                          updated_at)
+               SELECT $1, new.id, conversation_id, new.contact_id, started_by,
+                      CASE WHEN c.assignee_id IS NOT NULL AND new.status = 'QUEUED' THEN 'ACTIVE' ELSE new.status END,
+                      CASE WHEN c.assignee_id IS NOT NULL AND new.status = 'QUEUED' THEN 'assigned' END,
+                      c.assignee_id, c.department_id,
                       coalesce((SELECT (settings ->> 'concat_timeout')::integer FROM companies WHERE id = $1), 6),
                       $7, $7
-               FROM new WHERE NOT EXISTS (SELECT 1 FROM over WHERE over.conversation_id = new.conversation_id)
+               FROM new JOIN conversations c ON c.company_id = $1 AND c.id = new.conversation_id
+               WHERE NOT EXISTS (SELECT 1 FROM over WHERE over.conversation_id = new.conversation_id)
                ORDER BY conversation_id
                ON CONFLICT (company_id, conversation_id) WHERE status <> 'CLOSED'
                DO UPDATE SET updated_at = EXCLUDED.updated_at
@@ -301,7 +306,7 @@ pub async fn find_open_for_update(
     .await?)
 }
 
-/// The last session of a conversation, over or not.
+/// The session of a conversation that is not over, or the last one that is.
 ///
 /// # Errors
 /// Database errors only.
@@ -309,7 +314,7 @@ pub async fn find_last(tx: &mut TenantTx, conversation_id: ConversationId) -> Re
     let company_id = tx.company_id();
     Ok(sqlx::query_scalar!(
         r#"SELECT id AS "id: SessionId" FROM sessions WHERE company_id = $1 AND conversation_id = $2
-           ORDER BY created_at DESC, id DESC LIMIT 1"#,
+           ORDER BY status <> 'CLOSED' DESC, created_at DESC, id DESC LIMIT 1"#,
         company_id.0,
         conversation_id.0
     )
@@ -453,20 +458,55 @@ pub async fn list_for_contact(tx: &mut TenantTx, contact_id: ContactId) -> Resul
     Ok(sessions)
 }
 
-/// Takes the sessions that are not over off a person who leaves the company.
+/// A session that lost who held it, and its conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Released {
+    /// Its id.
+    pub id: SessionId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+}
+
+/// Takes the sessions that are not over off a person who leaves the company: they wait again.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn release_all_of(tx: &mut TenantTx, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+pub async fn release_all_of(tx: &mut TenantTx, user_id: UserId, now: DateTime<Utc>) -> Result<Vec<Released>> {
     let company_id = tx.company_id();
-    sqlx::query!(
-        "UPDATE sessions SET assigned_agent_id = NULL, updated_at = $3
-         WHERE company_id = $1 AND assigned_agent_id = $2 AND status <> 'CLOSED'",
+    Ok(sqlx::query_as!(
+        Released,
+        r#"UPDATE sessions SET assigned_agent_id = NULL, updated_at = $3,
+                  status = CASE WHEN status = 'ACTIVE' THEN 'QUEUED' ELSE status END,
+                  status_reason = CASE WHEN status = 'ACTIVE' THEN 'assigned' ELSE status_reason END
+           WHERE company_id = $1 AND assigned_agent_id = $2 AND status <> 'CLOSED'
+           RETURNING id AS "id: SessionId", conversation_id AS "conversation_id: ConversationId""#,
         company_id.0,
         user_id.0,
         now
     )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
+    .fetch_all(tx.connection())
+    .await?)
+}
+
+/// Takes the sessions that are not over out of a department that there will not be.
+///
+/// # Errors
+/// Database errors only.
+pub async fn leave_department(
+    tx: &mut TenantTx,
+    department_id: DepartmentId,
+    now: DateTime<Utc>,
+) -> Result<Vec<Released>> {
+    let company_id = tx.company_id();
+    Ok(sqlx::query_as!(
+        Released,
+        r#"UPDATE sessions SET assigned_department_id = NULL, updated_at = $3
+           WHERE company_id = $1 AND assigned_department_id = $2 AND status <> 'CLOSED'
+           RETURNING id AS "id: SessionId", conversation_id AS "conversation_id: ConversationId""#,
+        company_id.0,
+        department_id.0,
+        now
+    )
+    .fetch_all(tx.connection())
+    .await?)
 }

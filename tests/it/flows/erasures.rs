@@ -317,3 +317,82 @@ async fn the_ai_says_nothing_more_to_who_was_forgotten() {
     }
     flow.end().await;
 }
+
+#[tokio::test]
+async fn what_the_company_made_of_a_person_is_forgotten_too() {
+    let flow = quiet().await;
+    let (wa_id, secret) = (number(), new_word("Segredo"));
+    let id = writes(&flow, &wa_id, &secret, "Oi").await;
+    let thread = conversations(&flow, &id).await.remove(0);
+    let bystander = writes(&flow, &number(), "Beto", "Oi").await;
+    let theirs = conversations(&flow, &bystander).await.remove(0);
+
+    // Tags: one that the company chooses from, which is counted, and words that somebody made up.
+    let word = new_word("Venda ");
+    let _chosen = post(&flow, "tabulations", json!({ "name": word })).await.expect_status(201);
+    let tags = json!({ "tags": [word, format!("{secret} deve")] });
+    let path = format!("conversations/{thread}");
+    let _tagged = flow.api(Method::PATCH, &path, Some(&tags)).await.expect_status(200);
+    let session = get(&flow, &format!("sessions?contact_id={id}")).await["items"][0]["id"].clone();
+    let session = format!("sessions/{}", session.as_str().unwrap());
+    let _tagged = post(&flow, &format!("{session}/tags"), tags).await.expect_status(200);
+
+    // A lead; of who is another contact now there is none.
+    let board = post(&flow, "kanbans", super::board::new_board()).await.expect_status(201).body;
+    let lead = json!({ "board_id": board["id"], "title": format!("Plano de {secret}"), "contact_id": id });
+    let lead = post(&flow, "leads", lead).await.expect_status(201).body["id"].clone();
+    let lead = format!("leads/{}", lead.as_str().unwrap());
+    let twin = writes(&flow, &number(), &secret, "Sou eu também").await;
+    let _merged =
+        post(&flow, &format!("contacts/{twin}/merge"), json!({ "into": id })).await.expect_status(200);
+    let late = json!({ "board_id": board["id"], "title": "Plano", "contact_id": twin });
+    let _problem = post(&flow, "leads", late.clone()).await.expect_problem(409, "contact_merged");
+    let moved = json!({ "contact_id": twin });
+    let _problem = flow.api(Method::PATCH, &lead, Some(&moved)).await.expect_problem(409, "contact_merged");
+    let told = get(&flow, &format!("contacts/{id}/export")).await;
+    assert_eq!(told["leads"][0]["title"], format!("Plano de {secret}"));
+
+    // A row that no import took, in another spelling of the number.
+    let spelt = format!("({}) {}-{}", &wa_id[2..4], &wa_id[4..9], &wa_id[9..]);
+    let rows = format!("nome;telefone;e-mail\n{secret};{spelt};sem arroba\nBeto;62988887777;sem arroba\n");
+    let file = super::files::bring(&flow, "import", "clientes.csv", "text/csv", rows.as_bytes()).await;
+    let mapping = json!({ "nome": "name", "telefone": "phone", "e-mail": "email" });
+    let import = json!({ "media_id": file, "mapping": mapping });
+    let import = post(&flow, "contacts/imports", import).await.expect_status(202).body["id"].clone();
+    flow.pump().await;
+
+    // Files: one for this person, one for others too.
+    let contract = send_file(&flow, &format!("contrato {secret}.pdf"), &[&thread]).await;
+    let prices = send_file(&flow, "preços.pdf", &[&thread, &theirs]).await;
+    assert!(everything(&flow).await.contains(&secret));
+
+    erase(&flow, &id).await;
+    flow.pump().await;
+    assert_eq!(get(&flow, &format!("contacts/{id}/erase")).await["state"], "done");
+    let left = everything(&flow).await;
+    for trace in [&secret, &spelt] {
+        assert_eq!(left.lines().find(|line| line.contains(trace.as_str())), None, "{trace} is left");
+    }
+    assert_eq!(get(&flow, &path).await["tags"], json!([word]));
+    assert_eq!(get(&flow, &session).await["tabulations"], json!([word]));
+    assert_eq!(get(&flow, &format!("media/{contract}")).await["state"], "gone");
+    assert_eq!(get(&flow, &format!("media/{prices}")).await["state"], "ready");
+    let errors = format!("contacts/imports/{}/errors", import.as_str().unwrap());
+    let errors = flow.api(Method::GET, &errors, None).await.body;
+    assert!(errors.as_str().unwrap().contains("Beto"), "{errors}");
+    let _problem =
+        post(&flow, "leads", json!({ "board_id": board["id"], "title": "Plano", "contact_id": id }))
+            .await
+            .expect_problem(409, "contact_erased");
+    flow.end().await;
+}
+
+/// Sends a file in each of these conversations; its id.
+async fn send_file(flow: &Flow, name: &str, conversations: &[&str]) -> String {
+    let file = super::files::bring(flow, "message", name, "application/pdf", b"%PDF-1.7\n1 0 obj").await;
+    for conversation in conversations {
+        let body = json!({ "conversation_id": conversation, "type": "document", "media_id": file });
+        let _sent = post(flow, "messages", body).await.expect_status(202);
+    }
+    file
+}

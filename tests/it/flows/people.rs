@@ -103,3 +103,19 @@ pub(super) async fn insert(flow: &Flow, fields: Value) -> String {
     .unwrap();
     id.to_string()
 }
+
+/// Somebody else who works for the company; their id.
+pub(super) async fn member(flow: &Flow) -> Value {
+    let id = new_id();
+    sqlx::query(
+        "WITH person AS (INSERT INTO users (id, email, name)
+                         VALUES ($2, $2 || '@example.com', 'Bia Exemplo'))
+         INSERT INTO memberships (company_id, user_id, role) VALUES ($1, $2, 'agent')",
+    )
+    .bind(flow.tenant.company_id)
+    .bind(id)
+    .execute(&flow.admin)
+    .await
+    .unwrap();
+    json!(id)
+}

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use testkit::{Answer, Flow, Step, TenantOptions, new_id};
 
 use super::customer::Customer;
+use super::people::{get, member};
 
 /// A company with a customer who wrote; the id of the session.
 async fn written(persona: bool) -> (Flow, Customer, String) {
@@ -227,5 +228,92 @@ async fn tags_are_put_on_once_and_taken_off() {
     let problem = does(&flow, &id, "tags", json!({ "tags": [""] })).await.expect_problem(422, "invalid");
     assert_eq!(problem["errors"][0]["field"], "tags");
     while flow.step(Queue::Inbound).await != Step::Nothing {}
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn who_holds_a_conversation_holds_what_begins_in_it() {
+    let (flow, customer, id) = written(false).await;
+    let path = |what: &str| format!("{what}/{id}");
+    let conversation = get(&flow, &path("sessions")).await["conversation_id"].clone();
+    let conversation = format!("conversations/{}", conversation.as_str().unwrap());
+    let (ana, bob) = (member(&flow).await, member(&flow).await);
+    let assigned = async |agent: &Value| {
+        let body = json!({ "agent_id": agent });
+        flow.api(Method::POST, &format!("{conversation}/assign"), Some(&body)).await.expect_status(200)
+    };
+    let _held = assigned(&ana).await;
+    done(&flow, &id, "close", json!({})).await;
+
+    // The customer comes back to whoever they talked to.
+    customer.writes(&flow, "Voltei").await;
+    let begun = flow
+        .until("another session", async || {
+            let items = get(&flow, "sessions?status=ACTIVE").await["items"].clone();
+            items.get(0).cloned()
+        })
+        .await;
+    assert_ne!(begun["id"], id.as_str());
+    assert_eq!((&begun["assigned_agent_id"], &begun["status_reason"]), (&ana, &json!("assigned")));
+
+    // An earlier one that begins anew belongs to who holds the conversation by then.
+    let begun = begun["id"].as_str().unwrap();
+    let _held = assigned(&bob).await;
+    done(&flow, begun, "close", json!({})).await;
+    let again = done(&flow, &id, "reopen", json!({})).await;
+    assert_eq!((&again["assigned_agent_id"], &again["status"]), (&bob, &json!("ACTIVE")));
+    let over = get(&flow, &format!("sessions/{begun}")).await;
+    assert_eq!((&over["status"], &over["assigned_agent_id"]), (&json!("CLOSED"), &bob));
+
+    // Where closed ones stay closed, the one that is open takes what is written, though it is older.
+    let settings = json!({ "settings": { "closed_sessions": "stay_closed" } });
+    let _set = flow.api(Method::PATCH, "company", Some(&settings)).await.expect_status(200);
+    customer.writes(&flow, "Ainda aí?").await;
+    flow.until("the message", async || {
+        let messages = get(&flow, &format!("sessions/{id}/messages")).await["items"].clone();
+        messages.as_array().unwrap().iter().any(|message| message["text"] == "Ainda aí?").then_some(())
+    })
+    .await;
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn what_a_department_or_a_member_leaves_behind_waits_for_somebody() {
+    let (flow, _customer, id) = written(false).await;
+    let session = format!("sessions/{id}");
+    let conversation = get(&flow, &session).await["conversation_id"].clone();
+    let conversation = format!("conversations/{}", conversation.as_str().unwrap());
+    let agent = member(&flow).await;
+    let new = json!({ "name": "Vendas", "member_ids": [agent] });
+    let department =
+        flow.api(Method::POST, "departments", Some(&new)).await.expect_status(201).body["id"].clone();
+    let to = json!({ "department_id": department, "round_robin": true });
+    let _held = flow.api(Method::POST, &format!("{session}/assign"), Some(&to)).await.expect_status(200);
+    flow.pump().await;
+
+    let path = format!("departments/{}", department.as_str().unwrap());
+    assert_eq!(flow.api(Method::DELETE, &path, None).await.status, 204);
+    let held = get(&flow, &session).await;
+    assert_eq!(
+        json!([held["status"], held["assigned_agent_id"], held["assigned_department_id"]]),
+        json!(["ACTIVE", agent, null])
+    );
+    assert_eq!(get(&flow, &conversation).await["department_id"], Value::Null);
+
+    let before = flow.events().await.len();
+    let path = format!("members/{}", agent.as_str().unwrap());
+    assert_eq!(flow.api(Method::DELETE, &path, None).await.status, 204);
+    let waiting = get(&flow, &session).await;
+    assert_eq!(
+        json!([waiting["status"], waiting["assigned_agent_id"], waiting["status_reason"]]),
+        json!(["QUEUED", null, "assigned"])
+    );
+    assert_eq!(get(&flow, &conversation).await["assignee_id"], Value::Null);
+    flow.pump().await;
+    let told: Vec<_> =
+        flow.events().await.split_off(before).iter().map(|event| event["type"].clone()).collect();
+    for kind in ["conversation.changed", "session.changed"] {
+        assert!(told.contains(&json!(kind)), "{told:?}");
+    }
     flow.end().await;
 }

@@ -137,6 +137,34 @@ async fn a_closed_window_offers_the_templates_that_may_be_sent() {
 }
 
 #[tokio::test]
+async fn what_failed_is_sent_again_whoever_wrote_it_here() {
+    let inbox = Inbox::open(false).await;
+    let api = &inbox.tenant.api;
+    let failed = async |id: &str, by_phone: bool| {
+        sqlx::query(
+            "UPDATE messages SET status = 'failed', attempts = CASE WHEN $3 THEN 0 ELSE attempts END
+             WHERE company_id = $1 AND id = $2",
+        )
+        .bind(inbox.tenant.company_id)
+        .bind(id.parse::<uuid::Uuid>().unwrap())
+        .bind(by_phone)
+        .execute(&inbox.stack.admin())
+        .await
+        .unwrap();
+        api.post(&format!("messages/{id}/retry"), &json!({})).await
+    };
+    let mut text = inbox.text("Sua nota chegou");
+    text["author"] = json!("BUSINESS");
+    let written = api.post("messages", &text).await.expect_status(202).body["id"].clone();
+    let written = written.as_str().unwrap();
+    inbox.reaches(written, &["read"]).await;
+    let _queued = failed(written, false).await.expect_status(202);
+    inbox.reaches(written, &["read"]).await;
+    // The phone's app sends its own: the provider's id is there, and nobody tried here.
+    let _problem = failed(written, true).await.expect_problem(409, "conflict");
+}
+
+#[tokio::test]
 async fn a_message_that_is_on_its_way_cannot_be_sent_again() {
     let inbox = Inbox::open(false).await;
     let id = inbox.send("Oi").await;

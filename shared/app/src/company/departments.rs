@@ -5,10 +5,12 @@ use domain::user::Permission;
 use domain::{DepartmentId, UserId};
 use serde_json::json;
 
+use super::tell_released;
 use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
 use crate::idempotency::{self, IdempotencyKey};
+use crate::outbox::{self, Outgoing};
 use crate::{App, Page, Position, text};
 
 /// The longest name, as the table has it.
@@ -101,19 +103,24 @@ pub async fn change(app: &App, identity: &Identity, id: DepartmentId, change: Ch
     Ok(department)
 }
 
-/// Removes one.
+/// Removes one; what waited in its queue is nobody's, and who held some of it still does.
 ///
 /// # Errors
 /// `NotFound`.
 pub async fn delete(app: &App, identity: &Identity, id: DepartmentId) -> Result<()> {
     identity.require(Permission::ManageDepartments)?;
     let mut tx = app.db().await?.begin(identity.scope).await?;
+    // Conversations, sessions, departments, as everywhere.
+    let conversations = db::conversations::leave_department(&mut tx, id).await?;
+    let sessions = db::sessions::leave_department(&mut tx, id, app.clock.now()).await?;
     if !db::departments::delete(&mut tx, id).await? {
         return Err(Error::NotFound("department"));
     }
+    let mut outgoing = Outgoing::default();
+    tell_released(identity.scope, conversations, sessions, &mut outgoing)?;
     let object = ("department", Some(id.0));
     audit::record(app, &mut tx, By::Caller(identity), "department.deleted", object, json!({})).await?;
-    Ok(tx.commit().await?)
+    outbox::commit(app, tx, outgoing).await
 }
 
 async fn set_members(tx: &mut db::TenantTx, id: DepartmentId, mut members: Vec<UserId>) -> Result<()> {

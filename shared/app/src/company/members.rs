@@ -7,6 +7,7 @@ use domain::event::Event;
 use domain::user::{Permission, Role};
 use serde_json::json;
 
+use super::tell_released;
 use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
@@ -93,8 +94,9 @@ pub async fn remove(app: &App, identity: &Identity, user_id: UserId) -> Result<(
     let mut tx = app.db().await?.begin(identity.scope).await?;
     let member = find_changeable(&mut tx, identity, user_id).await?;
     // Conversations before sessions, as everywhere.
-    db::conversations::release_all_of(&mut tx, user_id).await?;
-    db::sessions::release_all_of(&mut tx, user_id, now).await?;
+    let conversations = db::conversations::release_all_of(&mut tx, user_id).await?;
+    let sessions = db::sessions::release_all_of(&mut tx, user_id, now).await?;
+    tell_released(identity.scope, conversations, sessions, &mut outgoing)?;
     db::login_sessions::end_of_member(&mut tx, user_id, "removed", now).await?;
     db::members::delete(&mut tx, user_id).await?;
     outgoing.event(identity.scope, Event::MemberShutOut { user_id })?;

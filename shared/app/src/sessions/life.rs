@@ -3,6 +3,7 @@
 
 use chrono::TimeDelta;
 use db::TenantTx;
+use db::conversations::Holding;
 use db::sessions::Session;
 use domain::event::Event;
 use domain::session::{AI_BLOCK_MINUTES, SessionStatus};
@@ -104,7 +105,7 @@ pub async fn close(app: &App, caller: &Identity, id: SessionId, end_reason: Opti
     .await
 }
 
-/// Begins a session that is over anew: answered by who held it, else waiting.
+/// Begins a session that is over anew: answered by who holds its conversation, else waiting.
 ///
 /// # Errors
 /// As [`set_status`].
@@ -161,7 +162,7 @@ pub async fn assign(
     let note = note.map(notes::checked).transpose()?;
     let mut outgoing = Outgoing::default();
     let mut tx = app.db().await?.begin(caller.scope).await?;
-    let mut session = find_locked(&mut tx, id).await?;
+    let (mut session, _) = find_locked(&mut tx, id).await?;
     if session.status == SessionStatus::Closed {
         return Err(Error::Conflict("a session that is CLOSED is nobody's to hold: reopen it"));
     }
@@ -217,12 +218,22 @@ async fn change(
     work: impl FnOnce(&mut Session) -> Result<()>,
 ) -> Result<Session> {
     let mut tx = app.db().await?.begin(caller.scope).await?;
-    let mut session = find_locked(&mut tx, id).await?;
-    let was = session.status;
+    let (mut session, holding) = find_locked(&mut tx, id).await?;
+    let is_over = |session: &Session| session.status == SessionStatus::Closed;
+    let was = session.clone();
+    if is_over(&was) {
+        // Should it begin anew, then with whoever holds the conversation by now.
+        (session.assigned_agent_id, session.assigned_department_id) =
+            (holding.assignee_id, holding.department_id);
+    }
     work(&mut session)?;
+    if is_over(&was) && is_over(&session) {
+        session.assigned_agent_id = was.assigned_agent_id;
+        session.assigned_department_id = was.assigned_department_id;
+    }
     let mut outgoing = Outgoing::default();
-    if (was == SessionStatus::Closed) != (session.status == SessionStatus::Closed) {
-        let (conversation_id, closed) = (session.conversation_id, session.status == SessionStatus::Closed);
+    if is_over(&was) != is_over(&session) {
+        let (conversation_id, closed) = (session.conversation_id, is_over(&session));
         let version =
             db::conversations::set_closed(&mut tx, conversation_id, closed, app.clock.now()).await?;
         outgoing.event(caller.scope, Event::ConversationChanged { conversation_id, version })?;
@@ -231,9 +242,11 @@ async fn change(
     Ok(super::as_of(session, app.clock.now()))
 }
 
-async fn find_locked(tx: &mut TenantTx, id: SessionId) -> Result<Session> {
-    db::conversations::lock_of_session(tx, id).await?;
-    db::sessions::find_for_update(tx, id).await?.ok_or(Error::NotFound("session"))
+async fn find_locked(tx: &mut TenantTx, id: SessionId) -> Result<(Session, Holding)> {
+    let unknown = || Error::NotFound("session");
+    let holding = db::conversations::lock_of_session(tx, id).await?.ok_or_else(unknown)?;
+    let session = db::sessions::find_for_update(tx, id).await?.ok_or_else(unknown)?;
+    Ok((session, holding))
 }
 
 async fn store(

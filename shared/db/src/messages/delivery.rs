@@ -141,7 +141,7 @@ pub async fn set_status(
 
 /// Queues a message again that failed or whose outcome is unknown, as if it had never been tried: on another journey, of
 /// which no report on an earlier one tells anything. `None` when it stands elsewhere, or was not ours to send: what the
-/// business wrote in its phone's app is that one's to send.
+/// business wrote in its phone's app had the provider's id before anybody tried, and is that one's to send.
 ///
 /// # Errors
 /// Database errors only.
@@ -152,7 +152,7 @@ pub async fn requeue(tx: &mut TenantTx, id: MessageId) -> Result<Option<Changed>
         r#"UPDATE messages SET status = 'queued', error = NULL, attempts = 0, journey = journey + 1, version = version + 1,
                   provider_message_id = NULL, sent_at = NULL, delivered_at = NULL, read_at = NULL, failed_at = NULL
            WHERE company_id = $1 AND id = $2 AND direction = 'outbound' AND status IN ('failed', 'unknown')
-             AND author <> 'BUSINESS'
+             AND (author <> 'BUSINESS' OR attempts > 0 OR provider_message_id IS NULL)
            RETURNING id AS "id: MessageId", conversation_id AS "conversation_id: ConversationId",
                      status AS "status: MessageStatus", version"#,
         company_id.0,
