@@ -73,6 +73,8 @@ async fn a_session_goes_through_its_life_and_no_other_way() {
     let _problem = does(&flow, &id, "assign", agent).await.expect_problem(409, "conflict");
     let reopened = done(&flow, &id, "reopen", json!({ "reason": "voltou" })).await;
     assert_eq!((&reopened["status"], &reopened["closed_at"]), (&json!("QUEUED"), &Value::Null));
+    let closed = done(&flow, &id, "status", json!({ "status": "CLOSED", "reason": "sem resposta" })).await;
+    assert_eq!((&closed["status"], &closed["end_reason"]), (&json!("CLOSED"), &json!("sem resposta")));
     flow.pump().await;
     flow.end().await;
 }

@@ -75,7 +75,7 @@ pub async fn unblock_ai(app: &App, caller: &Identity, id: SessionId) -> Result<S
     .await
 }
 
-/// Moves a session on in its life. `end_reason` is for one that ends.
+/// Moves a session on in its life; for one that ends, the reason is that of its end.
 ///
 /// # Errors
 /// `NotFound`; `Rule` (`illegal_transition`) for a step that the life cycle does not have, naming both states; `Conflict`
@@ -88,7 +88,14 @@ pub async fn set_status(
     reason: Option<&str>,
 ) -> Result<Session> {
     let reason = checked_reason("reason", reason)?;
-    change(app, caller, id, |session| step(app, session, to, reason)).await
+    change(app, caller, id, |session| {
+        step(app, session, to, reason.clone())?;
+        if to == SessionStatus::Closed {
+            session.end_reason = reason;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Ends a session.
