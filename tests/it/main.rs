@@ -7,8 +7,9 @@
 //!
 //! Rooms: `accounts` from registration to log-out, and who may do what · `deployed` a customer, a browser, outages, load
 //! · `flows` what the API promises, third parties that fail, and, with the handlers in the test's own process, deaths and
-//! events in any order · `webhooks` what Meta sends · `tenancy` who sees what · `template` what is deployed ·
-//! `texts` what is said in two languages. `plan` is how those ask for a query's plan who need it.
+//! events in any order · `webhooks` what providers send · `tenancy` who sees what · `template` what is deployed ·
+//! `texts` what is said in two languages. `plan` is how those ask for a query's plan who need it, `product` what those
+//! speak to who ask the same in the test's own process and where it is deployed.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
@@ -18,6 +19,7 @@ mod flows;
 mod history;
 mod inbox;
 mod plan;
+mod product;
 mod template;
 mod tenancy;
 mod texts;

@@ -1,6 +1,8 @@
 //! Twilio, Evolution API and UAZapi beside the Cloud API: connections are made, customers write by all of them, and what is
 //! answered arrives.
 
+use std::collections::BTreeSet;
+
 use axum::http::Method;
 use chrono::TimeDelta;
 use domain::job::Queue;
@@ -11,6 +13,7 @@ use testkit::{Answer, Flow, Step, TenantOptions, new_id, new_phone, new_word};
 
 use super::line::{Line, message, new_connection, new_number, reaches, send};
 use crate::inbox::redacted;
+use crate::webhooks::channels::fixture;
 
 /// An answer without ids, times, and what is new every time.
 fn shape(answer: &Answer) -> Value {
@@ -63,6 +66,15 @@ async fn a_customer_who_writes_by_four_channels_is_one_contact_with_one_timeline
     let said: Vec<_> =
         all["all_messages"].as_array().unwrap().iter().map(|it| it["text"].as_str().unwrap()).collect();
     assert_eq!(said.len(), 4, "{said:?}");
+    let path = format!("contacts/{}/timeline", contact["id"].as_str().unwrap());
+    let timeline = flow.api(Method::GET, &path, None).await.expect_status(200).body;
+    let entries = timeline["items"].as_array().unwrap();
+    let messages: Vec<_> = entries.iter().filter(|it| it["kind"] == "message").collect();
+    let shown: BTreeSet<_> = messages.iter().map(|it| it["text"].as_str().unwrap()).collect();
+    assert_eq!(shown, said.into_iter().collect());
+    let threads: BTreeSet<_> =
+        messages.iter().map(|it| it["detail"]["conversation_id"].as_str().unwrap()).collect();
+    assert_eq!(threads.len(), 4, "a conversation a channel: {messages:#?}");
 
     // What is answered goes back by the same channel, once, and is followed as far as the channel can tell.
     for line in &lines {
@@ -232,10 +244,7 @@ async fn files_come_and_go_by_every_channel() {
         [("evolution", "messages_upsert_image_caption.json"), ("uazapi", "messages_image.json")]
     {
         let line = Line::open(&flow, kind).await;
-        let mut said = fixture(kind, name);
-        let secret = line.account.trim_start_matches("loja-");
-        (said["instance"], said["token"]) = (line.account.clone().into(), secret.into());
-        assert_eq!(deliver(&flow, &line, name, &said).await.status, 200);
+        assert_eq!(line.deliver(&flow, "messages", &fixture(kind, name)).await, 200);
         flow.step(Queue::Inbound).await;
         assert_eq!(settled(&flow, &line).await["state"], "ready", "{kind}");
         let conversation = line.conversation(&flow).await;
@@ -262,15 +271,7 @@ async fn files_come_and_go_by_every_channel() {
         let form = format!(
             "MessageSid=MM{place}&From=%2B16505550123&To=&Body=&NumMedia=1&MediaContentType0=image%2Fjpeg&MediaUrl0={link}"
         );
-        let path = format!("{}/messages", line.webhook_path);
-        let url = format!("{}{path}", flow.stack.webhook_urls.meta);
-        let token = SecretString::from(line.account.trim_start_matches("AC").to_owned());
-        let signature = providers::twilio::signature::sign(&token, &url, form.as_bytes());
-        let headers = [
-            ("content-type", "application/x-www-form-urlencoded"),
-            ("x-twilio-signature", signature.as_str()),
-        ];
-        assert_eq!(flow.call_webhook(&path, &headers, form).await.status, 200);
+        assert_eq!(line.deliver(&flow, "messages", &json!(form)).await, 200);
         flow.step(Queue::Inbound).await;
         assert_eq!(settled(&flow, &line).await["state"], state, "{place}");
     }
@@ -459,186 +460,4 @@ async fn nobody_else_posts_to_the_webhooks() {
     }
     assert_eq!(flow.queued(Queue::Inbound).await, 0, "nothing of it is on the queue");
     flow.end().await;
-}
-
-/// A fixture of a provider.
-fn fixture(provider: &str, name: &str) -> Value {
-    let path = testkit::stack::checkout().join("tests/fixtures").join(provider).join(name);
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn webhook_fixtures(provider: &str) -> Vec<String> {
-    let folder = testkit::stack::checkout().join("tests/fixtures").join(provider);
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .filter(|name| !name.starts_with("api_") && name != "_meta.json" && name != "signatures.json")
-        .collect();
-    names.sort();
-    names
-}
-
-/// Delivers a body to a line's webhook as its provider would.
-async fn deliver(flow: &Flow, line: &Line, name: &str, fixture: &Value) -> Answer {
-    match line.kind {
-        "twilio_sms" => {
-            let about = if name.starts_with("status") { "status" } else { "messages" };
-            let path = format!("{}/{about}", line.webhook_path);
-            let url = format!("{}{path}", flow.stack.webhook_urls.meta);
-            let form = fixture["raw_body"].as_str().unwrap();
-            let token = SecretString::from("0".repeat(32));
-            let signature = providers::twilio::signature::sign(&token, &url, form.as_bytes());
-            let headers = [
-                ("content-type", "application/x-www-form-urlencoded"),
-                ("x-twilio-signature", signature.as_str()),
-            ];
-            flow.call_webhook(&path, &headers, form).await
-        }
-        "evolution" => {
-            let account = flow.sandbox.get(&format!("accounts?name={}", line.account)).await;
-            let key = account["items"][0]["jwt_key"].as_str().unwrap().to_owned();
-            let authorization =
-                evolution::signature::sign(&SecretString::from(key), flow.clock.pass(TimeDelta::zero()));
-            let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
-            flow.call_webhook(&line.webhook_path, &headers, fixture.to_string()).await
-        }
-        _ => {
-            let headers = [("content-type", "application/json")];
-            flow.call_webhook(&line.webhook_path, &headers, fixture.to_string()).await
-        }
-    }
-}
-
-/// The messages of ours that a report names.
-fn reported(kind: &str, fixture: &Value) -> Vec<String> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let one = match kind {
-        "twilio_sms" => {
-            text(&fixture["fields"]["MessageSid"]).filter(|_| fixture["fields"]["MessageStatus"].is_string())
-        }
-        "evolution" if fixture["event"] == "send.message" => text(&fixture["data"]["key"]["id"]),
-        "evolution" => text(&fixture["data"]["keyId"]),
-        _ => text(&fixture["messageid"]),
-    };
-    let many = fixture["event"]["MessageIDs"].as_array().cloned().unwrap_or_default();
-    many.iter().filter_map(text).chain(one).collect()
-}
-
-/// Makes the messages that a report is about: recorded, as if each had been sent.
-async fn insert_sent(flow: &Flow, line: &Line, ids: &[String]) {
-    let hello = match line.kind {
-        "twilio_sms" => "inbound_sms.json",
-        "evolution" => "messages_upsert_lid_addressing.json",
-        _ => "messages_text.json",
-    };
-    let provider = if line.kind == "twilio_sms" { "twilio" } else { line.kind };
-    let mut said = fixture(provider, hello);
-    if line.kind == "twilio_sms" {
-        // Its own id is the one that the reports are about.
-        let raw = said["raw_body"].as_str().unwrap().replace("SM0000", "SM9999");
-        said["raw_body"] = raw.into();
-    }
-    assert_eq!(deliver(flow, line, hello, &said).await.status, 200);
-    flow.pump().await;
-    let conversation = line.conversation(flow).await;
-    for id in ids {
-        let new = json!({
-            "conversation_id": conversation["id"], "type": "text", "text": "Nosso", "send_external": false,
-        });
-        let written = flow.api(Method::POST, "messages", Some(&new)).await.expect_status(202).body;
-        sqlx::query("UPDATE messages SET provider_message_id = $2 WHERE id = $1")
-            .bind(written["id"].as_str().unwrap().parse::<uuid::Uuid>().unwrap())
-            .bind(id)
-            .execute(&flow.admin)
-            .await
-            .unwrap();
-    }
-}
-
-/// What the API shows of a line, and what the journal says of the rest.
-async fn known(flow: &Flow, line: &Line) -> Value {
-    let path = format!("conversations?connection_id={}&include_groups=true", line.id);
-    let conversations = flow.api(Method::GET, &path, None).await.expect_status(200).body;
-    let mut threads = Vec::new();
-    for conversation in conversations["items"].as_array().unwrap() {
-        let path = format!("conversations/{}/messages", conversation["id"].as_str().unwrap());
-        let messages = flow.api(Method::GET, &path, None).await.expect_status(200).body;
-        let shown = messages["items"].as_array().unwrap().iter().map(|message| {
-            let mut message = redacted(message);
-            // By the clock of the flow, where the provider's does not say.
-            for name in ["occurred_at", "sent_at", "delivered_at", "read_at", "failed_at"] {
-                if message[name].is_string() {
-                    message[name] = json!("[time]");
-                }
-            }
-            message.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-            message
-        });
-        threads.push(json!({
-            "is_group": conversation["is_group"], "channel": conversation["channel"],
-            "contact": conversation["contact"]["name"], "phone": conversation["contact"]["phone"],
-            "messages": shown.collect::<Vec<_>>(),
-        }));
-    }
-    let connection = line.shown(flow).await;
-    let journal: Vec<Value> = sqlx::query_scalar(
-        "SELECT jsonb_build_object('kind', kind, 'reason', reason) FROM inbound_events
-         WHERE company_id = $1 AND connection_id = $2 ORDER BY stored_at, key",
-    )
-    .bind(flow.tenant.company_id)
-    .bind(line.id.parse::<uuid::Uuid>().unwrap())
-    .fetch_all(&flow.admin)
-    .await
-    .unwrap();
-    json!({
-        "conversations": threads, "state": connection["state"], "state_reason": connection["state_reason"],
-        "journal": journal,
-    })
-}
-
-/// Takes every fixture of a provider through its webhook, each into a company of its own.
-async fn every_fixture_is_shown(kind: &'static str) {
-    let provider = if kind == "twilio_sms" { "twilio" } else { kind };
-    for name in webhook_fixtures(provider) {
-        let flow = Flow::start(TenantOptions { at_sandbox: false, ..TenantOptions::default() }).await;
-        let body = fixture(provider, &name);
-        let line = match kind {
-            "twilio_sms" => {
-                let (account, token) = (format!("AC{}", "0".repeat(32)), "0".repeat(32));
-                Line::open_as(&flow, kind, &account, &token, "+16505550100").await
-            }
-            "evolution" => Line::open_as(&flow, kind, "loja-exemplo", "chave", "551100000000").await,
-            _ => {
-                let token = "00000000-0000-0000-0000-000000000000";
-                Line::open_as(&flow, kind, "loja-exemplo", token, "551100000000").await
-            }
-        };
-        let reported = reported(kind, &body);
-        if !reported.is_empty() {
-            insert_sent(&flow, &line, &reported).await;
-        }
-        assert_eq!(deliver(&flow, &line, &name, &body).await.status, 200, "{name}");
-        // A provider may say it again.
-        assert_eq!(deliver(&flow, &line, &name, &body).await.status, 200, "{name}");
-        while flow.step(Queue::Inbound).await != Step::Nothing {}
-        let known = known(&flow, &line).await;
-        insta::assert_json_snapshot!(format!("{provider}_{}", name.trim_end_matches(".json")), known);
-        flow.pump().await;
-        flow.end().await;
-    }
-}
-
-#[tokio::test]
-async fn every_webhook_of_twilios_is_taken_and_shown() {
-    every_fixture_is_shown("twilio_sms").await;
-}
-
-#[tokio::test]
-async fn every_webhook_of_evolutions_is_taken_and_shown() {
-    every_fixture_is_shown("evolution").await;
-}
-
-#[tokio::test]
-async fn every_webhook_of_uazapis_is_taken_and_shown() {
-    every_fixture_is_shown("uazapi").await;
 }

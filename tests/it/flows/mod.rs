@@ -22,7 +22,7 @@ mod inbound_media;
 mod killed;
 mod late_news;
 mod leads;
-mod line;
+pub(crate) mod line;
 mod lists;
 pub(crate) mod media;
 mod merges;

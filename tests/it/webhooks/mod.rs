@@ -1,5 +1,6 @@
-//! What Meta sends: every documented shape, every signature, and what must be refused.
+//! What providers send: every documented shape, and of Meta every signature and what must be refused.
 
+pub(crate) mod channels;
 mod edges;
 mod fixtures;
 mod signatures;
