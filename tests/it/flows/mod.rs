@@ -1,6 +1,7 @@
 //! What the API promises, answer by answer, and what happens when third parties fail, from outside; and from inside one
 //! process (`testkit::flow`) what happens when processes die and events come in any order.
 
+mod answers;
 mod board;
 mod boards;
 mod channels;
