@@ -76,6 +76,8 @@ pub struct ContactBody {
     tags: Vec<String>,
     /// Since when this customer wants no messages; null while that is not so.
     opted_out_at: Option<DateTime<Utc>>,
+    /// Since when this customer wants no marketing; null while that is not so.
+    marketing_opted_out_at: Option<DateTime<Utc>>,
     /// Who it is now, if it was merged: then everything but its own fields is there.
     #[schema(value_type = Option<Uuid>)]
     merged_into: Option<ContactId>,
@@ -109,6 +111,7 @@ impl From<AddressedContact> for ContactBody {
             custom: contact.custom,
             tags: contact.tags,
             opted_out_at: contact.opted_out_at,
+            marketing_opted_out_at: contact.marketing_opted_out_at,
             merged_into: contact.merged_into_id,
             erased_at: contact.erased_at,
             created_at: contact.created_at,

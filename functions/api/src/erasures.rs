@@ -137,6 +137,8 @@ impl From<Note> for ExportedNote {
 pub struct ExportedConsent {
     /// `opt_out` or `opt_in`.
     kind: String,
+    /// Of which messages: `all`, or `marketing` alone.
+    scope: String,
     /// Where the company heard it.
     source: String,
     /// How it knows.
@@ -148,8 +150,8 @@ pub struct ExportedConsent {
 
 impl From<Said> for ExportedConsent {
     fn from(said: Said) -> Self {
-        let Said { kind, source, proof, message_id, at, .. } = said;
-        Self { kind, source, proof, message_id, at }
+        let Said { kind, scope, source, proof, message_id, at, .. } = said;
+        Self { kind, scope, source, proof, message_id, at }
     }
 }
 

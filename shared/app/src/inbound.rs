@@ -15,10 +15,9 @@ mod templates;
 
 use chrono::{DateTime, Utc};
 use cloud::overflow::OverflowError;
-use db::TenantTx;
 use db::journal::Entry;
 use domain::connection::ConnectionKind;
-use domain::inbound::{History, InboundEvent, MarketingPreference};
+use domain::inbound::{History, InboundEvent};
 use domain::job::InboundEnvelope;
 use domain::{CompanyScope, ConnectionId};
 
@@ -116,7 +115,7 @@ async fn store(app: &App, scope: CompanyScope, told: Vec<Told>) -> Result<()> {
                 identity::learn_change(&mut tx, connection_id, change, app.clock.now()).await?;
             }
             InboundEvent::MarketingPreference(preference) => {
-                set_marketing_preference(app, &mut tx, kind, preference, &mut outgoing).await?;
+                opt_outs::write_down_preference(app, &mut tx, kind, preference, &mut outgoing).await?;
             }
             InboundEvent::History(event) => {
                 history::store(app, &mut tx, &Arrived { connection_id, kind, event }, &mut outgoing).await?;
@@ -233,20 +232,4 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
 
 fn left_out_of(count: usize) -> Option<String> {
     (count > 0).then(|| format!("unparseable: {count} left out"))
-}
-
-/// Nobody's refusal is lost: who is not known yet becomes a contact.
-async fn set_marketing_preference(
-    app: &App,
-    tx: &mut TenantTx,
-    kind: ConnectionKind,
-    preference: &MarketingPreference,
-    outgoing: &mut Outgoing,
-) -> Result<()> {
-    let contacts = identity::resolve(app, tx, &[(&preference.customer, kind)], outgoing).await?;
-    for whose in contacts {
-        let MarketingPreference { stopped, at, .. } = *preference;
-        db::contacts::set_marketing_opt_out(tx, whose.contact_id, stopped, at, app.clock.now()).await?;
-    }
-    Ok(())
 }

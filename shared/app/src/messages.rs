@@ -180,7 +180,7 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
     }
     if let (MessageType::Template, true, Some(content)) = (new.message_type, new.send_external, &new.content)
     {
-        templates::sending::check(&mut tx, recipient.connection_id, content).await?;
+        templates::sending::check(&mut tx, &recipient, content).await?;
     }
     let mut outgoing = Outgoing::default();
     let author = new.author.unwrap_or(caller.author());

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use db::connections::Connection;
 use db::conversations::Recipient as StoredRecipient;
 use db::messages::delivery::{self, Changed, Claimed};
+use domain::contact::ConsentScope;
 use domain::health::Finding;
 use domain::inbound::ProviderFault;
 use domain::media::Attachment;
@@ -450,11 +451,14 @@ async fn refused(app: &App, scope: CompanyScope, claimed: &Claimed, error: SendE
     tracing::warn!(message.id = %claimed.id, provider.code = fault.code, "provider did not take the message");
     let pause = match error.remedy() {
         Remedy::Unknown => return finish(app, scope, claimed, MessageStatus::Unknown, Some(&fault)).await,
-        Remedy::GiveUp if matches!(error, SendError::OptedOut(_)) => {
-            return opted_out(app, scope, claimed, &fault).await;
-        }
         Remedy::WaitForWindow | Remedy::FixAndResend | Remedy::GiveUp => {
-            return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await;
+            return match error {
+                SendError::OptedOut(_) => opted_out(app, scope, claimed, &fault, ConsentScope::All).await,
+                SendError::MarketingStopped(_) => {
+                    opted_out(app, scope, claimed, &fault, ConsentScope::Marketing).await
+                }
+                _ => finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await,
+            };
         }
         Remedy::RetryAfter => match &error {
             SendError::Retry { after: Some(after), .. } => *after,
@@ -471,7 +475,13 @@ async fn refused(app: &App, scope: CompanyScope, claimed: &Claimed, error: SendE
 }
 
 /// The message failed, and nobody shall try another one: both are written down together.
-async fn opted_out(app: &App, scope: CompanyScope, claimed: &Claimed, fault: &ProviderFault) -> Result<()> {
+async fn opted_out(
+    app: &App,
+    scope: CompanyScope,
+    claimed: &Claimed,
+    fault: &ProviderFault,
+    of: ConsentScope,
+) -> Result<()> {
     let wire = json!({"code": fault.code, "title": fault.title, "detail": fault.detail});
     let (sending, failed) = ([MessageStatus::Sending], MessageStatus::Failed);
     let mut outgoing = Outgoing::default();
@@ -485,7 +495,7 @@ async fn opted_out(app: &App, scope: CompanyScope, claimed: &Claimed, fault: &Pr
         outgoing.event(scope, inbound::changed_event(changed))?;
     }
     let contact_id = recipient.contact_id;
-    inbound::write_down_refused(app, &mut tx, claimed.id, contact_id, fault, &mut outgoing).await?;
+    inbound::write_down_refused(app, &mut tx, claimed.id, contact_id, of, fault, &mut outgoing).await?;
     outbox::commit(app, tx, outgoing).await
 }
 

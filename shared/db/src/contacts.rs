@@ -38,6 +38,8 @@ pub struct Contact {
     pub tags: Vec<String>,
     /// Opted out of everything.
     pub opted_out_at: Option<DateTime<Utc>>,
+    /// Opted out of marketing.
+    pub marketing_opted_out_at: Option<DateTime<Utc>>,
     /// Who it is now, if it was merged.
     pub merged_into_id: Option<ContactId>,
     /// When everything about the person was taken out of it.
@@ -128,7 +130,8 @@ pub async fn find_by_first_address(tx: &mut TenantTx, addresses: &[Address]) -> 
     Ok(sqlx::query_as!(
         Contact,
         r#"SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.source, p.external_id, p.bypass_bots, p.custom, p.tags,
-                  p.opted_out_at, p.merged_into_id AS "merged_into_id: ContactId", p.erased_at, p.created_at
+                  p.opted_out_at, p.marketing_opted_out_at, p.merged_into_id AS "merged_into_id: ContactId", p.erased_at,
+                  p.created_at
            FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (kind, value, place)
            JOIN contact_addresses a ON a.company_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value
            JOIN contacts p ON p.company_id = a.company_id AND p.id = a.contact_id
@@ -295,34 +298,6 @@ pub async fn fill_in(tx: &mut TenantTx, contacts: &[NewContact], now: DateTime<U
     Ok(())
 }
 
-/// Sets or lifts a contact's refusal of marketing, as the customer said `at` that time; older words than those that are
-/// known change nothing.
-///
-/// # Errors
-/// Database errors only.
-pub async fn set_marketing_opt_out(
-    tx: &mut TenantTx,
-    id: ContactId,
-    stopped: bool,
-    at: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let company_id = tx.company_id();
-    sqlx::query!(
-        "UPDATE contacts SET marketing_opted_out_at = CASE WHEN $3 THEN $4::timestamptz END, marketing_changed_at = $4,
-                updated_at = $5
-         WHERE company_id = $1 AND id = $2 AND coalesce(marketing_changed_at, '-infinity') <= $4",
-        company_id.0,
-        id.0,
-        stopped,
-        at,
-        now
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
-}
-
 /// What people and programs write about a contact.
 #[derive(Clone, Debug)]
 pub struct Details {
@@ -455,7 +430,8 @@ pub async fn find_for_update(tx: &mut TenantTx, id: ContactId) -> Result<Option<
     Ok(sqlx::query_as!(
         Contact,
         r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
-                  opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at, created_at
+                  opted_out_at, marketing_opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at,
+                  created_at
            FROM contacts WHERE company_id = $1 AND id = $2 FOR NO KEY UPDATE"#,
         company_id.0,
         id.0
@@ -473,7 +449,8 @@ pub async fn find(tx: &mut TenantTx, id: ContactId) -> Result<Option<Contact>> {
     Ok(sqlx::query_as!(
         Contact,
         r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
-                  opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at, created_at
+                  opted_out_at, marketing_opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at,
+                  created_at
            FROM contacts WHERE company_id = $1 AND id = $2"#,
         company_id.0,
         id.0
@@ -517,7 +494,8 @@ pub async fn list_merged(tx: &mut TenantTx, id: ContactId) -> Result<Vec<Contact
     Ok(sqlx::query_as!(
         Contact,
         r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
-                  opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at, created_at
+                  opted_out_at, marketing_opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at,
+                  created_at
            FROM contacts WHERE company_id = $1 AND merged_into_id = $2 ORDER BY updated_at DESC, id"#,
         company_id.0,
         id.0

@@ -466,6 +466,10 @@ pub struct Recipient {
     pub side_id: ContactId,
     /// Everything about the contact was taken out: nobody is there to write to.
     pub contact_erased: bool,
+    /// The customer wants no messages.
+    pub opted_out: bool,
+    /// The customer wants no marketing.
+    pub marketing_opted_out: bool,
     /// The provider's own address.
     pub address: Address,
     /// What the connection is to.
@@ -485,8 +489,9 @@ pub async fn find_recipient(tx: &mut TenantTx, id: ConversationId) -> Result<Opt
     let row = sqlx::query!(
         r#"SELECT c.connection_id AS "connection_id: ConnectionId", c.contact_id AS "contact_id: ContactId",
                   CASE WHEN c.is_group THEN c.contact_id ELSE c.thread_key::uuid END AS "side_id!: ContactId",
-                  p.erased_at IS NOT NULL AS "contact_erased!", c.address_kind AS "address_kind: AddressKind",
-                  c.address_value, c.channel AS "channel: ConnectionKind", c.last_inbound_at, c.is_group
+                  p.erased_at IS NOT NULL AS "contact_erased!", p.opted_out_at IS NOT NULL AS "opted_out!",
+                  p.marketing_opted_out_at IS NOT NULL AS "marketing_opted_out!",
+                  c.address_kind AS "address_kind: AddressKind", c.address_value, c.channel AS "channel: ConnectionKind", c.last_inbound_at, c.is_group
            FROM conversations c JOIN contacts p ON p.company_id = c.company_id AND p.id = c.contact_id
            WHERE c.company_id = $1 AND c.id = $2"#,
         company_id.0,
@@ -499,6 +504,8 @@ pub async fn find_recipient(tx: &mut TenantTx, id: ConversationId) -> Result<Opt
         contact_id: row.contact_id,
         side_id: row.side_id,
         contact_erased: row.contact_erased,
+        opted_out: row.opted_out,
+        marketing_opted_out: row.marketing_opted_out,
         address: Address { kind: row.address_kind, value: row.address_value },
         channel: row.channel,
         last_inbound_at: row.last_inbound_at,

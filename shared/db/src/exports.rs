@@ -162,6 +162,8 @@ pub struct ExportedContact {
     pub tags: Vec<String>,
     /// Opted out of everything.
     pub opted_out_at: Option<DateTime<Utc>>,
+    /// Opted out of marketing.
+    pub marketing_opted_out_at: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -182,7 +184,7 @@ pub async fn list_contacts(
     Ok(sqlx::query_as!(
         ExportedContact,
         r#"SELECT c.id AS "id: ContactId", c.name, c.phone, c.email, c.source, c.external_id, c.bypass_bots,
-                  c.custom, c.tags, c.opted_out_at, c.created_at
+                  c.custom, c.tags, c.opted_out_at, c.marketing_opted_out_at, c.created_at
            FROM contacts c
            WHERE c.company_id = $1 AND c.merged_into_id IS NULL AND c.erased_at IS NULL
              AND (c.created_at, c.id) > (coalesce($2, '-infinity'::timestamptz),

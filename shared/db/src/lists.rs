@@ -187,8 +187,8 @@ pub async fn list_contacts(
     let (before_at, before_id) = before.unzip();
     let rows = sqlx::query!(
         r#"SELECT l.added_at, p.id AS "id: ContactId", p.name, p.phone, p.email, p.source, p.external_id, p.bypass_bots,
-                  p.custom, p.tags, p.opted_out_at, p.merged_into_id AS "merged_into_id: ContactId", p.erased_at,
-                  p.created_at
+                  p.custom, p.tags, p.opted_out_at, p.marketing_opted_out_at,
+                  p.merged_into_id AS "merged_into_id: ContactId", p.erased_at, p.created_at
            FROM list_contacts l
            JOIN contacts p ON p.company_id = l.company_id AND p.id = l.contact_id
            WHERE l.company_id = $1 AND l.list_id = $2
@@ -218,6 +218,7 @@ pub async fn list_contacts(
                 custom: row.custom,
                 tags: row.tags,
                 opted_out_at: row.opted_out_at,
+                marketing_opted_out_at: row.marketing_opted_out_at,
                 merged_into_id: row.merged_into_id,
                 erased_at: row.erased_at,
                 created_at: row.created_at,

@@ -649,7 +649,8 @@ pub async fn list_candidates(
            candidate AS (
                SELECT id, array_agg(reason ORDER BY reason) AS reasons FROM same WHERE id <> $2 GROUP BY id)
            SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.source, p.external_id, p.bypass_bots, p.custom,
-                  p.tags, p.opted_out_at, p.merged_into_id AS "merged_into_id: ContactId", p.erased_at, p.created_at,
+                  p.tags, p.opted_out_at, p.marketing_opted_out_at, p.merged_into_id AS "merged_into_id: ContactId",
+                  p.erased_at, p.created_at,
                   candidate.reasons AS "reasons!"
            FROM candidate JOIN contacts p ON p.company_id = $1 AND p.id = candidate.id
            WHERE p.merged_into_id IS NULL AND p.erased_at IS NULL
@@ -680,6 +681,7 @@ pub async fn list_candidates(
                 custom: row.custom,
                 tags: row.tags,
                 opted_out_at: row.opted_out_at,
+                marketing_opted_out_at: row.marketing_opted_out_at,
                 merged_into_id: row.merged_into_id,
                 erased_at: row.erased_at,
                 created_at: row.created_at,

@@ -156,6 +156,8 @@ pub async fn lock(tx: &mut TenantTx, id: TemplateId) -> Result<bool> {
 pub struct Named {
     /// Where it stands.
     pub status: TemplateStatus,
+    /// The provider's word for what it is for.
+    pub category: String,
     /// How its variables are called.
     pub parameter_format: ParameterFormat,
     /// Its components.
@@ -175,7 +177,7 @@ pub async fn find_named(
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Named,
-        r#"SELECT t.status AS "status: TemplateStatus", t.parameter_format AS "parameter_format: ParameterFormat",
+        r#"SELECT t.status AS "status: TemplateStatus", t.category, t.parameter_format AS "parameter_format: ParameterFormat",
                   t.components
            FROM connections c JOIN templates t ON t.company_id = c.company_id AND t.waba_id = c.waba_id
            WHERE c.company_id = $1 AND c.id = $2 AND t.name = $3 AND t.language = $4"#,

@@ -16,6 +16,16 @@ pub const TAGS: usize = 50;
 /// The longest tag, in characters.
 pub const TAG_CHARS: usize = 100;
 
+/// Of which messages a customer says that they are wanted, or not wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentScope {
+    /// Of all.
+    All,
+    /// Of those alone that advertise.
+    Marketing,
+}
+
 /// What a field of a company's own holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::contact::ConsentScope;
 use crate::health::{Finding, Obstacle};
 use crate::message::{MessageStatus, MessageType};
 use crate::template::TemplateStatus;
@@ -118,9 +119,9 @@ pub struct StatusUpdate {
     pub at: DateTime<Utc>,
     /// Why it failed.
     pub error: Option<ProviderFault>,
-    /// It failed because the recipient told the provider that they want no more messages.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub opted_out: bool,
+    /// It failed because the recipient told the provider that they want no more of these messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opted_out: Option<ConsentScope>,
     /// The recipient's addresses that the status names; may be empty.
     pub recipient: Vec<Address>,
     /// Pricing and conversation objects, verbatim; `null` when there are none.

@@ -4,11 +4,12 @@ use axum::http::Method;
 use chrono::TimeDelta;
 use domain::job::Queue;
 use serde_json::{Value, json};
-use testkit::webhook::{body, change, contact, text};
+use testkit::webhook::{body, change, contact, status, text};
 use testkit::{Flow, Step, at_answer, new_id, now_seconds};
 
 use super::board::new_board;
 use super::contacts::{company, get, made, names, path_of, post, wrong_field};
+use super::late_news::{brings, prefers};
 use crate::inbox::redacted;
 
 /// A customer writes, `age` seconds ago, once or again.
@@ -20,9 +21,9 @@ async fn writes(flow: &Flow, wa_id: &str, wamid: &str, said: &str, age: i64) {
 }
 
 /// The ledger, oldest first.
-async fn ledger(flow: &Flow) -> Vec<Value> {
+pub(super) async fn ledger(flow: &Flow) -> Vec<Value> {
     sqlx::query_scalar(
-        "SELECT jsonb_build_object('kind', kind, 'source', source, 'proof', proof, 'actor_kind', actor_kind,
+        "SELECT jsonb_build_object('kind', kind, 'scope', scope, 'source', source, 'proof', proof, 'actor_kind', actor_kind,
                                    'of_message', message_id IS NOT NULL)
          FROM contact_consents WHERE company_id = $1 ORDER BY at, id",
     )
@@ -121,6 +122,48 @@ async fn a_keyword_opts_out_once() {
         assert_eq!(wrong_field(answer), "settings.opt_out_keywords");
     }
     flow.pump().await;
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn marketing_is_stopped_and_resumed_apart() {
+    let flow = company().await;
+    let wa_id = "556288880022";
+    writes(&flow, wa_id, "wamid.1", "Oi", 300).await;
+    let shown = async || get(&flow, "contacts").await["items"][0].clone();
+    let customer = || json!({ "wa_id": wa_id });
+    let stop = prefers(&flow, customer(), "stop", 200);
+    brings(&flow, &[&[stop.clone()], &[stop], &[prefers(&flow, customer(), "resume", 250)]]).await;
+    let stopped = shown().await;
+    assert!(stopped["marketing_opted_out_at"].is_string(), "neither twice nor by what was said before");
+    assert_eq!(stopped["opted_out_at"], Value::Null, "other messages are welcome");
+    brings(&flow, &[&[prefers(&flow, customer(), "resume", 100)]]).await;
+    assert_eq!(shown().await["marketing_opted_out_at"], Value::Null);
+
+    // Meta knew it before us.
+    let conversation = get(&flow, "conversations").await["items"][0]["id"].clone();
+    let new = json!({ "conversation_id": conversation, "type": "text", "text": "Promoção", "send_external": false });
+    let written = post(&flow, "messages", new).await.expect_status(202).body;
+    sqlx::query("UPDATE messages SET provider_message_id = 'wamid.2' WHERE id = $1")
+        .bind(written["id"].as_str().unwrap().parse::<uuid::Uuid>().unwrap())
+        .execute(&flow.admin)
+        .await
+        .unwrap();
+    let mut failed = status(wa_id, "wamid.2", now_seconds() - 10, "failed");
+    failed["errors"] = json!([{ "code": 131_050, "title": "User has stopped marketing messages" }]);
+    let failed = change(&flow.tenant.phone_number_id, &[], &[], &[failed]);
+    brings(&flow, &[&[failed.clone()], &[failed]]).await;
+    assert!(shown().await["marketing_opted_out_at"].is_string());
+    insta::assert_json_snapshot!("marketing_consents", ledger(&flow).await);
+    let timeline = format!("{}/timeline", path_of(&stopped, "contacts"));
+    let told = get(&flow, &timeline).await["items"].clone();
+    let of_marketing = |entry: &&Value| entry["detail"]["scope"] == "marketing";
+    assert_eq!(told.as_array().unwrap().iter().filter(of_marketing).count(), 4);
+    flow.pump().await;
+    let changed = json!({ "type": "contact.changed", "contact_id": stopped["id"] });
+    let is_changed =
+        |event: &&Value| event["type"] == changed["type"] && event["contact_id"] == changed["contact_id"];
+    assert_eq!(flow.events().await.iter().filter(is_changed).count(), 3, "older news is none");
     flow.end().await;
 }
 

@@ -31,7 +31,7 @@ fn moved(flow: &Flow, age: i64) -> Value {
 }
 
 /// The customer stops or resumes marketing, `age` seconds ago.
-fn prefers(flow: &Flow, customer: Value, value: &str, age: i64) -> Value {
+pub(super) fn prefers(flow: &Flow, customer: Value, value: &str, age: i64) -> Value {
     let mut preference = json!({
         "category": "marketing_messages", "value": value, "timestamp": now_seconds() - age,
         "detail": "said so",
@@ -45,7 +45,7 @@ fn prefers(flow: &Flow, customer: Value, value: &str, age: i64) -> Value {
 }
 
 /// Brings changes, in this order, one call each or all in one.
-async fn brings(flow: &Flow, calls: &[&[Value]]) {
+pub(super) async fn brings(flow: &Flow, calls: &[&[Value]]) {
     for changes in calls {
         let _answer = flow.deliver(&body(&flow.tenant.waba_id, changes).to_string()).await.expect_status(200);
         while flow.step(Queue::Inbound).await != Step::Nothing {}
@@ -117,7 +117,7 @@ async fn a_stop_is_heard_from_whoever_says_it() {
 }
 
 /// A customer who wrote, with the conversation to write into.
-async fn known_customer(flow: &Flow) -> (Customer, Value) {
+pub(super) async fn known_customer(flow: &Flow) -> (Customer, Value) {
     let customer = Customer::asks(flow).await;
     let stored = flow.until("the message to be stored", async || {
         let stored = customer.stored(flow).await;

@@ -27,7 +27,7 @@ const PART: usize = 8 << 20;
 const ONE_JOB: TimeDelta = TimeDelta::seconds(60);
 
 /// Columns before those of the company's own fields.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 11] = [
     "id",
     "name",
     "phone",
@@ -37,6 +37,7 @@ const COLUMNS: [&str; 10] = [
     "tags",
     "bypass_bots",
     "opted_out_at",
+    "marketing_opted_out_at",
     "created_at",
 ];
 
@@ -201,6 +202,7 @@ fn write(writer: &mut Writer, contact: &ExportedContact, fields: &[String]) {
         contact.tags.join(", "),
         contact.bypass_bots.to_string(),
         contact.opted_out_at.map(time).unwrap_or_default(),
+        contact.marketing_opted_out_at.map(time).unwrap_or_default(),
         time(contact.created_at),
     ]
     .into_iter()

@@ -1,15 +1,19 @@
-//! Customers who say that they want no more messages: to us, by a message of a keyword alone, or to the provider.
+//! Customers who say that they want no more messages, or no more marketing: to us, by a message of a keyword alone, or to the
+//! provider.
 
 use chrono::{DateTime, Utc};
 use db::TenantTx;
 use db::contacts::consents::Consent;
+use db::messages::Named;
 use db::messages::write::Brought;
-use domain::contact::{OPT_OUT_KEYWORDS, keyword};
-use domain::inbound::{Keyword, ProviderFault, StatusUpdate};
+use domain::connection::ConnectionKind;
+use domain::contact::{ConsentScope, OPT_OUT_KEYWORDS, keyword};
+use domain::event::Event;
+use domain::inbound::{Keyword, MarketingPreference, ProviderFault, StatusUpdate};
 use domain::message::{Direction, MessageType};
 use domain::{CompanyScope, ContactId, MessageId};
 
-use super::Arrived;
+use super::{Arrived, identity};
 use crate::App;
 use crate::company;
 use crate::contacts::consents;
@@ -45,7 +49,7 @@ pub(super) async fn write_down<'a>(
     let is_opt_out = |word: &String| OPT_OUT_KEYWORDS.contains(&word.as_str()) || own.contains(word);
     let opt_outs = said.into_iter().filter(|(_, word)| is_opt_out(word));
     consents.extend(opt_outs.map(|(message, _)| consent(app, message, true, KEYWORD)));
-    insert(app, tx, &consents, outgoing).await
+    insert(app, tx, ConsentScope::All, &consents, outgoing).await
 }
 
 fn consent(app: &App, message: &Brought, is_opt_out: bool, source: &str) -> Consent {
@@ -62,17 +66,62 @@ fn consent(app: &App, message: &Brought, is_opt_out: bool, source: &str) -> Cons
     }
 }
 
-async fn insert(app: &App, tx: &mut TenantTx, consents: &[Consent], outgoing: &mut Outgoing) -> Result<()> {
+async fn insert(
+    app: &App,
+    tx: &mut TenantTx,
+    of: ConsentScope,
+    consents: &[Consent],
+    outgoing: &mut Outgoing,
+) -> Result<()> {
     if consents.is_empty() {
         return Ok(());
     }
     let scope = CompanyScope::assert_verified(tx.company_id());
-    for contact_id in db::contacts::consents::insert_many(tx, consents, app.clock.now()).await? {
-        let last = consents.iter().filter(|consent| consent.contact_id == contact_id);
-        let is_opt_out = last.max_by_key(|consent| consent.at).is_some_and(|consent| consent.is_opt_out);
-        consents::tell(scope, contact_id, is_opt_out, outgoing)?;
+    let now = app.clock.now();
+    match of {
+        ConsentScope::All => {
+            for contact_id in db::contacts::consents::insert_many(tx, consents, now).await? {
+                let last = consents.iter().filter(|consent| consent.contact_id == contact_id);
+                let is_opt_out =
+                    last.max_by_key(|consent| consent.at).is_some_and(|consent| consent.is_opt_out);
+                consents::tell(scope, contact_id, is_opt_out, outgoing)?;
+            }
+        }
+        ConsentScope::Marketing => {
+            for consent in consents {
+                if db::contacts::consents::insert_about_marketing(tx, consent, now).await? {
+                    outgoing.event(scope, Event::ContactChanged { contact_id: consent.contact_id })?;
+                }
+            }
+        }
     }
     Ok(())
+}
+
+/// Writes down that a customer stopped or resumed marketing. Nobody's refusal is lost: who is not known yet becomes a contact.
+pub(super) async fn write_down_preference(
+    app: &App,
+    tx: &mut TenantTx,
+    kind: ConnectionKind,
+    preference: &MarketingPreference,
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    let contacts = identity::resolve(app, tx, &[(&preference.customer, kind)], outgoing).await?;
+    let consents: Vec<_> = contacts
+        .into_iter()
+        .map(|whose| Consent {
+            id: app.clock.new_id(),
+            contact_id: whose.contact_id,
+            is_opt_out: preference.stopped,
+            source: PROVIDER.to_owned(),
+            proof: None,
+            message_id: None,
+            actor_kind: "customer",
+            actor_id: None,
+            at: preference.at,
+        })
+        .collect();
+    insert(app, tx, ConsentScope::Marketing, &consents, outgoing).await
 }
 
 /// Writes down whose messages failed because they told the provider that they want no more of them.
@@ -82,7 +131,7 @@ pub(super) async fn write_down_told(
     statuses: &[Arrived<'_, StatusUpdate>],
     outgoing: &mut Outgoing,
 ) -> Result<()> {
-    let told: Vec<_> = statuses.iter().filter(|arrived| arrived.event.opted_out).collect();
+    let told: Vec<_> = statuses.iter().filter(|arrived| arrived.event.opted_out.is_some()).collect();
     if told.is_empty() {
         return Ok(());
     }
@@ -91,30 +140,35 @@ pub(super) async fn write_down_told(
         .map(|arrived| (arrived.connection_id, arrived.event.provider_message_id.clone()))
         .collect();
     let ours = db::messages::list_by_provider_ids(tx, &named).await?;
-    let opt_outs: Vec<_> = ours
-        .into_iter()
-        .filter_map(|ours| {
-            let named = (ours.connection_id, &ours.provider_message_id);
-            let arrived =
-                told.iter().find(|it| (it.connection_id, &it.event.provider_message_id) == named)?;
-            let StatusUpdate { error, at, .. } = arrived.event;
-            Some(refusal(app, ours.id, ours.contact_id, error.as_ref(), *at))
-        })
-        .collect();
-    insert(app, tx, &opt_outs, outgoing).await
+    let told_of = |ours: &Named| {
+        let named = (ours.connection_id, &ours.provider_message_id);
+        told.iter().find(|it| (it.connection_id, &it.event.provider_message_id) == named)
+    };
+    for of in [ConsentScope::All, ConsentScope::Marketing] {
+        let opt_outs: Vec<_> = ours
+            .iter()
+            .filter_map(|ours| {
+                let StatusUpdate { error, at, opted_out, .. } = told_of(ours)?.event;
+                (*opted_out == Some(of)).then(|| refusal(app, ours.id, ours.contact_id, error.as_ref(), *at))
+            })
+            .collect();
+        insert(app, tx, of, &opt_outs, outgoing).await?;
+    }
+    Ok(())
 }
 
-/// Writes down that a provider did not take a message of ours because its recipient told it that they want no more.
+/// Writes down that a provider did not take a message of ours because its recipient told it that they want no more of these.
 pub(crate) async fn write_down_refused(
     app: &App,
     tx: &mut TenantTx,
     message_id: MessageId,
     contact_id: ContactId,
+    of: ConsentScope,
     fault: &ProviderFault,
     outgoing: &mut Outgoing,
 ) -> Result<()> {
     let consent = refusal(app, message_id, contact_id, Some(fault), app.clock.now());
-    insert(app, tx, &[consent], outgoing).await
+    insert(app, tx, of, &[consent], outgoing).await
 }
 
 fn refusal(

@@ -178,7 +178,7 @@ mod tests {
             status,
             at: DateTime::UNIX_EPOCH + TimeDelta::seconds(second),
             error: None,
-            opted_out: false,
+            opted_out: None,
             recipient: Vec::new(),
             billing: Value::Null,
         }

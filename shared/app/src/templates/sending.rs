@@ -2,6 +2,7 @@
 //! before, with the field that is wrong.
 
 use db::TenantTx;
+use db::conversations::Recipient;
 use db::templates::Sendable;
 use domain::ConnectionId;
 use domain::template::{TemplateStatus, parameters};
@@ -13,6 +14,9 @@ use crate::error::{Error, Result};
 /// So many templates are offered at most.
 const OFFERED: i64 = 100;
 
+/// The category of templates that advertise.
+const MARKETING: &str = "MARKETING";
+
 /// What may be sent over a connection, by name.
 pub(crate) async fn offers(tx: &mut TenantTx, connection_id: ConnectionId) -> Result<Vec<Sendable>> {
     Ok(db::templates::list_sendable(tx, connection_id, OFFERED).await?)
@@ -22,9 +26,10 @@ pub(crate) async fn offers(tx: &mut TenantTx, connection_id: ConnectionId) -> Re
 /// is not known passes: Meta decides.
 ///
 /// # Errors
-/// `Rule` (`template_not_found`, `template_paused`, `template_disabled`, `template_rejected`, `template_not_approved`),
-/// `Invalid` for parameters that do not fit.
-pub(crate) async fn check(tx: &mut TenantTx, connection_id: ConnectionId, message: &Value) -> Result<()> {
+/// `Rule` (`template_not_found`, `template_paused`, `template_disabled`, `template_rejected`, `template_not_approved`,
+/// `marketing_opted_out`), `Invalid` for parameters that do not fit.
+pub(crate) async fn check(tx: &mut TenantTx, recipient: &Recipient, message: &Value) -> Result<()> {
+    let connection_id = recipient.connection_id;
     let name = message["name"].as_str().unwrap_or_default();
     let language = message["language"]["code"].as_str().unwrap_or_default();
     if name.contains('\0') || language.contains('\0') {
@@ -38,6 +43,12 @@ pub(crate) async fn check(tx: &mut TenantTx, connection_id: ConnectionId, messag
     };
     if let Some(error) = refused(template.status) {
         return Err(error);
+    }
+    if template.category == MARKETING && recipient.marketing_opted_out {
+        return Err(Error::Rule {
+            code: "marketing_opted_out",
+            message: "this customer wants no marketing, and Meta would refuse it".to_owned(),
+        });
     }
     parameters::check(&template.components, template.parameter_format, &message["components"])
         .map_err(|fault| refusal(fault, "template."))

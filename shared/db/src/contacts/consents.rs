@@ -13,7 +13,7 @@ pub struct Consent {
     pub id: Uuid,
     /// Who said it.
     pub contact_id: ContactId,
-    /// They want no more messages; otherwise that they want them.
+    /// They want no more of those messages; otherwise that they want them.
     pub is_opt_out: bool,
     /// Where the company heard it; `keyword` for a message of one word.
     pub source: String,
@@ -29,8 +29,14 @@ pub struct Consent {
     pub at: DateTime<Utc>,
 }
 
-/// Adds lines, and makes contacts what the newest words about them say. What a message said already is left out; the
-/// contacts about whom there is news.
+impl Consent {
+    fn kind(&self) -> &'static str {
+        if self.is_opt_out { "opt_out" } else { "opt_in" }
+    }
+}
+
+/// Adds lines about all messages, and makes contacts what the newest words about them say. What a message said already is
+/// left out; the contacts about whom there is news.
 ///
 /// # Errors
 /// Database errors only.
@@ -42,10 +48,7 @@ pub async fn insert_many(
     let company_id = tx.company_id();
     let ids: Vec<_> = consents.iter().map(|consent| consent.id).collect();
     let contacts: Vec<_> = consents.iter().map(|consent| consent.contact_id.0).collect();
-    let kinds: Vec<_> = consents
-        .iter()
-        .map(|consent| if consent.is_opt_out { "opt_out" } else { "opt_in" }.to_owned())
-        .collect();
+    let kinds: Vec<_> = consents.iter().map(|consent| consent.kind().to_owned()).collect();
     let sources: Vec<_> = consents.iter().map(|consent| consent.source.clone()).collect();
     let proofs: Vec<_> = consents.iter().map(|consent| consent.proof.clone()).collect();
     let messages: Vec<_> = consents.iter().map(|consent| consent.message_id.map(|id| id.0)).collect();
@@ -88,6 +91,48 @@ pub async fn insert_many(
     .await?)
 }
 
+/// Adds a line about marketing alone, and makes the contact what it says; whether that is news. What a message said already is
+/// left out, and older words than those that are known change nothing.
+///
+/// # Errors
+/// Database errors only.
+pub async fn insert_about_marketing(
+    tx: &mut TenantTx,
+    consent: &Consent,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let company_id = tx.company_id();
+    let done = sqlx::query!(
+        "WITH told AS (
+             INSERT INTO contact_consents (company_id, id, contact_id, kind, scope, source, proof, message_id, actor_kind,
+                                           actor_id, at, created_at)
+             VALUES ($1, $2, $3, $4, 'marketing', $5, $6, $7, $8, $9, $10, $11)
+             ON CONFLICT (company_id, message_id) WHERE actor_kind = 'customer' DO NOTHING
+             RETURNING contact_id, kind, at)
+         UPDATE contacts c SET
+             marketing_opted_out_at =
+                 CASE WHEN told.kind = 'opt_out' THEN coalesce(c.marketing_opted_out_at, told.at) END,
+             marketing_changed_at = told.at, updated_at = $11
+         FROM told
+         WHERE c.company_id = $1 AND c.id = told.contact_id
+           AND coalesce(c.marketing_changed_at, '-infinity') <= told.at",
+        company_id.0,
+        consent.id,
+        consent.contact_id.0,
+        consent.kind(),
+        consent.source,
+        consent.proof,
+        consent.message_id.map(|id| id.0),
+        consent.actor_kind,
+        consent.actor_id,
+        consent.at,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// A line of the ledger as it stands there.
 #[derive(Clone, Debug)]
 pub struct Said {
@@ -95,6 +140,8 @@ pub struct Said {
     pub id: Uuid,
     /// `opt_out` or `opt_in`.
     pub kind: String,
+    /// Of which messages: `all` or `marketing`.
+    pub scope: String,
     /// Where the company heard it.
     pub source: String,
     /// How it knows.
@@ -113,7 +160,7 @@ pub async fn list(tx: &mut TenantTx, contact_id: ContactId) -> Result<Vec<Said>>
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Said,
-        r#"SELECT id, kind, source, proof, message_id AS "message_id: MessageId", at FROM contact_consents
+        r#"SELECT id, kind, scope, source, proof, message_id AS "message_id: MessageId", at FROM contact_consents
            WHERE company_id = $1 AND contact_id = $2 ORDER BY at, id"#,
         company_id.0,
         contact_id.0

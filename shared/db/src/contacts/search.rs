@@ -108,7 +108,8 @@ async fn list_plain(
     Ok(sqlx::query_as!(
         Contact,
         r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
-                  opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at, created_at
+                  opted_out_at, marketing_opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at,
+                  created_at
            FROM contacts
            WHERE company_id = $1 AND merged_into_id IS NULL AND erased_at IS NULL
              AND (created_at, id) < (coalesce($2, 'infinity'::timestamptz),
@@ -145,7 +146,8 @@ async fn list_among_newest(
         Contact,
         r#"SELECT id AS "id!: ContactId", name AS "name!", phone, email, source AS "source!", external_id,
                   bypass_bots AS "bypass_bots!", custom AS "custom!", tags AS "tags!", opted_out_at,
-                  merged_into_id AS "merged_into_id: ContactId", erased_at, created_at AS "created_at!"
+                  marketing_opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at,
+                  created_at AS "created_at!"
            FROM (SELECT * FROM searchable_contacts
                  WHERE company_id = $1
                    AND (created_at, id) < (coalesce($2, 'infinity'::timestamptz),
@@ -189,7 +191,8 @@ async fn list_by_parts(
     Ok(sqlx::query_as!(
         Contact,
         r#"SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.source, p.external_id, p.bypass_bots, p.custom, p.tags,
-                  p.opted_out_at, p.merged_into_id AS "merged_into_id: ContactId", p.erased_at, p.created_at
+                  p.opted_out_at, p.marketing_opted_out_at, p.merged_into_id AS "merged_into_id: ContactId", p.erased_at,
+                  p.created_at
            FROM (SELECT id, created_at
                  FROM (SELECT id, created_at FROM searchable_contacts
                        WHERE company_id = $1

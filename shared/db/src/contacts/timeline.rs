@@ -57,7 +57,8 @@ pub async fn list(
                 ORDER BY n.created_at DESC, n.id DESC LIMIT $5)
                UNION ALL
                (SELECT o.kind, o.id, o.at, o.proof, o.actor_id,
-                       jsonb_build_object('source', o.source, 'actor_kind', o.actor_kind, 'message_id', o.message_id)
+                       jsonb_build_object('scope', o.scope, 'source', o.source, 'actor_kind', o.actor_kind,
+                                          'message_id', o.message_id)
                 FROM contact_consents o
                 WHERE o.company_id = $1 AND o.contact_id = $2
                   AND (o.at, o.id) <

@@ -34,7 +34,7 @@ pub async fn list_contacts(
     let mut sql = Sql::of(tx.company_id().0, now);
     sql.words(
         "SELECT p.id, p.name, p.phone, p.email, p.source, p.external_id, p.bypass_bots, p.custom, p.tags,
-                p.opted_out_at, p.merged_into_id, p.erased_at, p.created_at ",
+                p.opted_out_at, p.marketing_opted_out_at, p.merged_into_id, p.erased_at, p.created_at ",
     )
     .passing(filter);
     if let Some((at, id)) = before {
@@ -54,6 +54,7 @@ pub async fn list_contacts(
             custom: row.try_get("custom")?,
             tags: row.try_get("tags")?,
             opted_out_at: row.try_get("opted_out_at")?,
+            marketing_opted_out_at: row.try_get("marketing_opted_out_at")?,
             merged_into_id: row.try_get::<Option<ContactId>, _>("merged_into_id")?,
             erased_at: row.try_get("erased_at")?,
             created_at: row.try_get("created_at")?,

@@ -39,6 +39,9 @@ pub enum SendError {
     /// The customer told the provider that they want no more messages: to be written down, and never tried again.
     #[error("the customer opted out ({}: {})", _0.code, _0.title)]
     OptedOut(ProviderFault),
+    /// The customer told the provider that they want no more marketing: as above, for messages of that kind.
+    #[error("the customer stopped marketing ({}: {})", _0.code, _0.title)]
+    MarketingStopped(ProviderFault),
     /// The request went out and no answer came back: it may have been sent. Wait for a status.
     #[error("the outcome of the call is unknown ({}: {})", _0.code, _0.title)]
     Unknown(ProviderFault),
@@ -61,6 +64,8 @@ pub enum SendClass {
     Rejected,
     /// See [`SendError::OptedOut`].
     OptedOut,
+    /// See [`SendError::MarketingStopped`].
+    MarketingStopped,
     /// See [`SendError::Unknown`].
     Unknown,
 }
@@ -87,7 +92,7 @@ impl SendClass {
             Self::Retry | Self::PairLimited => Remedy::RetryAfter,
             Self::WindowClosed => Remedy::WaitForWindow,
             Self::Reauthorise | Self::SenderBlocked => Remedy::FixAndResend,
-            Self::Rejected | Self::OptedOut => Remedy::GiveUp,
+            Self::Rejected | Self::OptedOut | Self::MarketingStopped => Remedy::GiveUp,
             Self::Unknown => Remedy::Unknown,
         }
     }
@@ -104,6 +109,7 @@ impl SendError {
             Self::SenderBlocked(_) => SendClass::SenderBlocked,
             Self::Rejected(_) => SendClass::Rejected,
             Self::OptedOut(_) => SendClass::OptedOut,
+            Self::MarketingStopped(_) => SendClass::MarketingStopped,
             Self::Unknown(_) => SendClass::Unknown,
         }
     }
@@ -128,6 +134,7 @@ impl SendError {
             | Self::SenderBlocked(fault)
             | Self::Rejected(fault)
             | Self::OptedOut(fault)
+            | Self::MarketingStopped(fault)
             | Self::Unknown(fault) => fault,
         }
     }
@@ -141,6 +148,7 @@ impl SendError {
             SendClass::SenderBlocked => Self::SenderBlocked(fault),
             SendClass::Rejected => Self::Rejected(fault),
             SendClass::OptedOut => Self::OptedOut(fault),
+            SendClass::MarketingStopped => Self::MarketingStopped(fault),
             SendClass::Unknown => Self::Unknown(fault),
         }
     }

@@ -206,7 +206,7 @@ fn report(
         status,
         at,
         error,
-        opted_out: false,
+        opted_out: None,
         recipient: addresses([jid.as_deref()]),
         billing: Value::Null,
     }))

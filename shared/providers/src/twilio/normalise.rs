@@ -1,6 +1,7 @@
 //! Normalising: one event as Twilio words it into one of ours.
 
 use chrono::{DateTime, Utc};
+use domain::contact::ConsentScope;
 use domain::inbound::{
     Address, AddressKind, Customer, InboundEvent, InboundMedia, InboundMessage, Keyword, ProviderFault,
     StatusUpdate,
@@ -153,7 +154,7 @@ fn status(fields: &Value, callback: Option<String>, at: DateTime<Utc>) -> Read {
         status,
         at,
         error,
-        opted_out: code == Some(OPTED_OUT),
+        opted_out: (code == Some(OPTED_OUT)).then_some(ConsentScope::All),
         recipient: addresses(text(fields, "To")).unwrap_or_default(),
         billing: Value::Null,
     }))))

@@ -250,7 +250,7 @@ fn report(
         status,
         at,
         error: None,
-        opted_out: false,
+        opted_out: None,
         recipient,
         billing: Value::Null,
     }))

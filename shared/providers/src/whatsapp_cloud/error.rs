@@ -38,6 +38,9 @@ impl SendError {
     }
 }
 
+/// The recipient stopped the business's marketing.
+pub const MARKETING_STOPPED: i64 = 131_050;
+
 /// The class of a code, and the wait that Meta documents for it. The HTTP status of a code differs between Meta's
 /// own pages, so that it decides only about codes that nobody documented.
 pub fn classify(code: i64, is_transient: bool, status: StatusCode) -> (SendClass, Option<Duration>) {
@@ -57,8 +60,9 @@ pub fn classify(code: i64, is_transient: bool, status: StatusCode) -> (SendClass
             (SendClass::SenderBlocked, None)
         }
         133000 | 133005 | 133006 | 133008 | 133009 | 133010 => (SendClass::SenderBlocked, None),
-        // The recipient: unreachable, opted out, in an experiment. 131049 is a marketing cap of a day or more.
-        130472 | 131021 | 131026 | 131049 | 131050 | 131062 => (SendClass::Rejected, None),
+        MARKETING_STOPPED => (SendClass::MarketingStopped, None),
+        // The recipient: unreachable, in an experiment. 131049 is a marketing cap of a day or more.
+        130472 | 131021 | 131026 | 131049 | 131062 => (SendClass::Rejected, None),
         // The request, including registration attempts (133016, 72 h), usernames and synchronisation.
         33 | 100 | 506 | 131008 | 131009 | 131043 | 131051..=131053 | 131055 => (SendClass::Rejected, None),
         132000 | 132001 | 132005 | 132007 | 132012 | 132015 | 132016 | 132068 => (SendClass::Rejected, None),
@@ -112,13 +116,14 @@ mod tests {
 
     #[test]
     fn every_documented_code_has_its_class() {
-        let table: [(SendClass, &[i64]); 6] = [
+        let table: [(SendClass, &[i64]); 7] = [
             (
                 SendClass::Retry,
                 &[1, 2, 131000, 131016, 131057, 133004, 4, 17, 80007, 80008, 130429, 133015, 134101, 132069],
             ),
             (SendClass::PairLimited, &[131056]),
             (SendClass::WindowClosed, &[131047]),
+            (SendClass::MarketingStopped, &[131050]),
             (SendClass::Reauthorise, &[0, 3, 10, 190, 200, 299, 131005]),
             (
                 SendClass::SenderBlocked,
@@ -130,9 +135,9 @@ mod tests {
             (
                 SendClass::Rejected,
                 &[
-                    131026, 131021, 131050, 130472, 131062, 131049, 33, 100, 506, 131043, 131008, 131009,
-                    131051, 131052, 131053, 131055, 132000, 132001, 132005, 132007, 132012, 132015, 132016,
-                    132068, 134011, 134100, 134102, 135000, 137000, 147001, 147005, 2593107, 2593109, 133016,
+                    131026, 131021, 130472, 131062, 131049, 33, 100, 506, 131043, 131008, 131009, 131051,
+                    131052, 131053, 131055, 132000, 132001, 132005, 132007, 132012, 132015, 132016, 132068,
+                    134011, 134100, 134102, 135000, 137000, 147001, 147005, 2593107, 2593109, 133016,
                 ],
             ),
         ];

@@ -2,6 +2,7 @@
 //! that says why, and the journal keeps the original.
 
 use chrono::{DateTime, Utc};
+use domain::contact::ConsentScope;
 use domain::inbound::{
     Address, AddressChange, AddressKind, Customer, InboundEvent, MarketingPreference, ProviderFault,
     StatusUpdate,
@@ -10,6 +11,7 @@ use domain::message::MessageStatus;
 use domain::phone;
 use serde_json::{Map, Value};
 
+use super::error::MARKETING_STOPPED;
 use super::lenient::{instant, list, parse, text};
 use super::{account, coexistence, message};
 
@@ -118,6 +120,8 @@ impl<'a> Event<'a> {
             recipient.wa_id(text(contact, "wa_id"));
             recipient.bsuid(text(contact, "user_id"));
         }
+        let error = list(status, "errors").first().map(fault);
+        let is_stop = error.as_ref().is_some_and(|error| error.code == MARKETING_STOPPED.to_string());
         let mut billing = Map::new();
         for name in ["pricing", "conversation"] {
             if let Some(value) = status.get(name) {
@@ -129,8 +133,8 @@ impl<'a> Event<'a> {
             callback: text(status, "biz_opaque_callback_data"),
             status: reached,
             at: self.time_of(status).unwrap_or(DateTime::UNIX_EPOCH),
-            error: list(status, "errors").first().map(fault),
-            opted_out: false,
+            error,
+            opted_out: is_stop.then_some(ConsentScope::Marketing),
             recipient: recipient.done(),
             billing: if billing.is_empty() { Value::Null } else { Value::Object(billing) },
         }))))

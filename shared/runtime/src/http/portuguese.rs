@@ -244,6 +244,10 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("Meta has disabled this template", "a Meta desativou este modelo"),
     ("Meta has rejected this template", "a Meta recusou este modelo"),
     ("Meta has not approved this template", "a Meta não aprovou este modelo"),
+    (
+        "this customer wants no marketing, and Meta would refuse it",
+        "este cliente não quer marketing, e a Meta recusaria",
+    ),
     ("the template has no such part", "o modelo não tem esta parte"),
     ("the template has no {} here", "o modelo não tem {} aqui"),
     ("{} to {} items", "de {} a {} itens"),
