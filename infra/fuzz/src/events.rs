@@ -98,7 +98,7 @@ pub(crate) fn read(payload: &str, normalise: Normalise) -> InboundEvent {
                 hold_customer(&customer.addresses);
             }
         }
-        InboundEvent::Connection(_) => {}
+        InboundEvent::Connection(_) | InboundEvent::Refusal(_) => {}
         InboundEvent::Notice { reason, .. } => assert!(!reason.is_empty(), "a notice without a reason"),
     }
     event

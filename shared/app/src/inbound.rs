@@ -13,6 +13,8 @@ mod opt_outs;
 mod statuses;
 mod templates;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use cloud::overflow::OverflowError;
 use db::journal::Entry;
@@ -21,6 +23,7 @@ use domain::inbound::{History, InboundEvent};
 use domain::job::InboundEnvelope;
 use domain::{CompanyScope, ConnectionId};
 
+use crate::connections::health;
 use crate::error::{Error, Result, internal};
 use crate::outbox::{self, Outgoing};
 use crate::{App, connections};
@@ -97,6 +100,7 @@ async fn store(app: &App, scope: CompanyScope, told: Vec<Told>) -> Result<()> {
     let mut arrived_templates = Vec::new();
     let mut arrived_accounts = Vec::new();
     let mut arrived_files = Vec::new();
+    let mut told_of_connections = BTreeMap::new();
     for position in fresh {
         let connection_id = entries[position].connection_id;
         let (kind, parsed) = &told[position];
@@ -134,6 +138,10 @@ async fn store(app: &App, scope: CompanyScope, told: Vec<Told>) -> Result<()> {
             }
             InboundEvent::Template(event) => arrived_templates.push(Arrived { connection_id, kind, event }),
             InboundEvent::Account(event) => arrived_accounts.push(Arrived { connection_id, kind, event }),
+            InboundEvent::Refusal(finding) => {
+                let told = health::Told { finding: finding.clone(), at: entries[position].received_at };
+                told_of_connections.insert((connection_id, finding.obstacle), told);
+            }
             InboundEvent::Notice { field, reason } => {
                 tracing::info!(
                     event.field = field,
@@ -145,8 +153,10 @@ async fn store(app: &App, scope: CompanyScope, told: Vec<Told>) -> Result<()> {
     }
     messages::store(app, &mut tx, &arrived_messages, &mut outgoing).await?;
     history::attach(app, &mut tx, &arrived_files, &mut outgoing).await?;
-    statuses::apply(&mut tx, &arrived_statuses, &mut outgoing).await?;
+    let came_through = statuses::apply(&mut tx, &arrived_statuses, &mut outgoing).await?;
     opt_outs::write_down_told(app, &mut tx, &arrived_statuses, &mut outgoing).await?;
+    told_of_connections.extend(statuses::told_of_connections(&arrived_statuses));
+    health::reported(&mut tx, &told_of_connections, &came_through, app.clock.now(), &mut outgoing).await?;
     templates::apply(&mut tx, &arrived_templates, app.clock.now(), &mut outgoing).await?;
     accounts::apply(&mut tx, &arrived_accounts, app.clock.now(), &mut outgoing).await?;
     outbox::commit(app, tx, outgoing).await
@@ -199,6 +209,7 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
         InboundEvent::Connection(_) => ("connection", None),
         InboundEvent::Template(_) => ("template", None),
         InboundEvent::Account(_) => ("account", None),
+        InboundEvent::Refusal(_) => ("refusal", None),
         InboundEvent::Notice { field, reason } => ("notice", Some(format!("{field}: {reason}"))),
     };
     // What a phone's app shares is of many customers, and all of it is stored: nobody's words shall stand here once they are
@@ -221,6 +232,7 @@ fn entry(event: &InboundEnvelope, payload: String, parsed: &InboundEvent) -> Res
             | InboundEvent::Connection(_)
             | InboundEvent::Template(_)
             | InboundEvent::Account(_)
+            | InboundEvent::Refusal(_)
             | InboundEvent::Notice { .. } => None,
         },
         kind,

@@ -106,7 +106,7 @@ impl Obstacle {
     pub const OF_LINK: [Self; 5] =
         [Self::PhoneBarred, Self::LoggedOut, Self::CodeLimit, Self::LinkClosed, Self::Linking];
 
-    /// Those that a message finds which is refused, and whose end one finds that is taken.
+    /// Those that a message finds which is refused or fails, and whose end one finds that comes through.
     pub const SENT: [Self; 4] =
         [Self::NumberUnregistered, Self::Unpaid, Self::SenderBlocked, Self::LinkClosed];
 

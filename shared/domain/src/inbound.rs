@@ -122,6 +122,9 @@ pub struct StatusUpdate {
     /// It failed because the recipient told the provider that they want no more of these messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opted_out: Option<ConsentScope>,
+    /// It failed for what stands in the way of all messages of the connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
     /// The recipient's addresses that the status names; may be empty.
     pub recipient: Vec<Address>,
     /// Pricing and conversation objects, verbatim; `null` when there are none.
@@ -318,6 +321,8 @@ pub enum InboundEvent {
     Template(TemplateUpdate),
     /// Something about an account or a number of it.
     Account(AccountUpdate),
+    /// The provider refuses what the connection asks for, and names no message.
+    Refusal(Finding),
     /// Something else that the provider reports: kept in the journal with its field and the reason why it is
     /// not acted upon.
     Notice {

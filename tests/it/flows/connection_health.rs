@@ -4,6 +4,7 @@ use axum::http::Method;
 use chrono::TimeDelta;
 use domain::job::Queue;
 use serde_json::{Value, json};
+use testkit::webhook::{self, change, status};
 use testkit::{Flow, PATIENCE, TenantOptions, new_phone, new_word, now_seconds};
 use tokio::time::{Instant, sleep};
 
@@ -58,6 +59,14 @@ impl Business {
 
     async fn message(&self, id: &str) -> Value {
         self.flow.api(Method::GET, &format!("messages/{id}"), None).await.expect_status(200).body
+    }
+
+    /// Works until a message is on the customer's phone.
+    async fn arrives(&self, id: &str) {
+        let arrived = self.flow.until("the message to arrive", async || {
+            Some(self.message(id).await).filter(|it| it["status"] == "delivered" || it["status"] == "read")
+        });
+        arrived.await;
     }
 
     async fn told(&self, kind: &str) -> Vec<Value> {
@@ -178,12 +187,64 @@ async fn a_number_that_may_not_send_is_down_until_it_does() {
     business.flow.pump().await;
     assert_eq!(business.state().await, ("down".into(), json!("unpaid"), vec!["unpaid".into()]));
     let id = business.send().await;
-    let sent = business.flow.until("the message to go", async || {
-        Some(business.message(&id).await)
-            .filter(|it| ["sent", "delivered", "read"].iter().any(|s| it["status"] == *s))
-    });
-    sent.await;
-    assert_eq!(business.state().await.0, "connected", "what is taken proves that it may");
+    business.arrives(&id).await;
+    assert_eq!(business.state().await.0, "connected", "what arrives proves that it may");
+    business.flow.end().await;
+}
+
+#[tokio::test]
+async fn a_failure_that_is_told_later_stands_in_the_way_until_a_message_arrives() {
+    let business = Business::open().await;
+    let first = business.send().await;
+    business.arrives(&first).await;
+    let failed = |wamid: &str, code: i64| {
+        let at = business.flow.clock.pass(TimeDelta::zero()).timestamp();
+        let mut failed = status("5562999990001", wamid, at, "failed");
+        failed["errors"] = json!([{ "code": code, "title": "Business eligibility payment issue" }]);
+        failed
+    };
+    let told = async |statuses: &[Value]| {
+        let statuses = change(&business.flow.tenant.phone_number_id, &[], &[], statuses);
+        let told = webhook::body(&business.flow.tenant.waba_id, &[statuses]).to_string();
+        let _taken = business.flow.deliver(&told).await.expect_status(200);
+        business.flow.pump().await;
+    };
+    told(&[failed("wamid.1", 131_026)]).await;
+    assert_eq!(business.state().await.2, Vec::<String>::new(), "about its recipient");
+    let unpaid = [failed("wamid.2", 131_042), failed("wamid.3", 131_042)];
+    told(&unpaid).await;
+    told(&unpaid).await;
+    told(&[failed("wamid.4", 131_042)]).await;
+    let health = business.health().await;
+    assert_eq!((&health["state"], &health["reason"]), (&json!("down"), &json!("unpaid")));
+    assert_eq!(health["obstacles"][0]["detail"], "Business eligibility payment issue");
+
+    // What was sent before arrives now.
+    let recorded = json!({ "conversation_id": business.conversation_id, "type": "text", "text": "Oi", "send_external": false });
+    let old = business.flow.api(Method::POST, "messages", Some(&recorded)).await.expect_status(202).body;
+    sqlx::query("UPDATE messages SET provider_message_id = 'wamid.5', sent_at = '2026-01-01' WHERE id = $1")
+        .bind(text(&old["id"]).parse::<uuid::Uuid>().unwrap())
+        .execute(&business.flow.admin)
+        .await
+        .unwrap();
+    told(&[status("5562999990001", "wamid.5", now_seconds(), "delivered")]).await;
+    assert_eq!(business.message(&text(&old["id"])).await["status"], "delivered");
+    assert_eq!(business.state().await.1, "unpaid");
+
+    let second = business.send().await;
+    business.arrives(&second).await;
+    assert_eq!(business.state().await.0, "connected");
+    let states: Vec<_> =
+        business.told("connection.health").await.iter().map(|it| text(&it["state"])).collect();
+    assert_eq!(states.len(), 2, "down and well again: {states:?}");
+
+    // And what Meta refuses without naming a message.
+    let mut nameless = change(&business.flow.tenant.phone_number_id, &[], &[], &[]);
+    nameless["value"]["errors"] = json!([{ "code": 131_031, "title": "Account has been locked" }]);
+    let nameless = webhook::body(&business.flow.tenant.waba_id, &[nameless]).to_string();
+    let _taken = business.flow.deliver(&nameless).await.expect_status(200);
+    business.flow.pump().await;
+    assert_eq!(business.state().await.1, "sender_blocked");
     business.flow.end().await;
 }
 

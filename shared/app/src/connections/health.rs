@@ -5,6 +5,7 @@
 //! instead of being refused by the provider one by one. The first check that finds the token well lets messages go again,
 //! and so does [`token_replaced`].
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,7 +18,7 @@ use domain::health::{Finding, NumberFacts, Obstacle, is_lower_limit, judge};
 use domain::inbound::{ConnectionUpdate, ProviderFault};
 use domain::job::{Job, Mail};
 use domain::user::Permission;
-use domain::{CompanyScope, ConnectionId};
+use domain::{CompanyScope, ConnectionId, MessageId};
 use providers::channel::error::SendError;
 use providers::channel::{Channel, Condition, Inquiry, ReportCondition as _};
 use providers::oauth::facebook::AppCredentials;
@@ -291,6 +292,53 @@ pub(crate) async fn refused(
     put_in_way(app, scope, id, finding, Obstacle::OF_TOKEN.contains(&finding.obstacle)).await
 }
 
+/// A failure that a provider tells of after the call.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    /// What it says of the connection.
+    pub finding: Finding,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+}
+
+/// Writes down what reports say of connections: what `told` stands in their way, and what stands there no more because
+/// messages `arrived`. Part of the transaction that applies them.
+///
+/// Meta and Twilio take messages that they know to fail, one after the other. So only one that came through proves that others
+/// may, and that only if it was sent since: what was sent before may arrive for days.
+pub(crate) async fn reported(
+    tx: &mut TenantTx,
+    told: &BTreeMap<(ConnectionId, Obstacle), Told>,
+    arrived: &[MessageId],
+    now: DateTime<Utc>,
+    outgoing: &mut Outgoing,
+) -> Result<()> {
+    let scope = CompanyScope::assert_verified(tx.company_id());
+    let mut concerned = BTreeSet::new();
+    if !told.is_empty() {
+        let ids: BTreeSet<_> = told.keys().map(|(id, _)| *id).collect();
+        concerned.extend(health::hold(tx, &ids.into_iter().collect::<Vec<_>>()).await?);
+    }
+    for ((id, obstacle), Told { finding, at }) in told.iter().filter(|((id, _), _)| concerned.contains(id)) {
+        let is_new = health::raise(tx, &[*id], finding, (*at).min(now)).await?;
+        if is_new && Obstacle::OF_TOKEN.contains(obstacle) {
+            outgoing.job(scope, Job::CheckConnection { connection_id: *id })?;
+        }
+    }
+    if !arrived.is_empty() {
+        for came in health::list_come_through(tx, arrived, &Obstacle::SENT).await? {
+            let held = health::hold(tx, &[came.connection_id]).await?;
+            health::clear(tx, &held, &Obstacle::SENT, came.sent_at).await?;
+            concerned.extend(held);
+        }
+    }
+    let concerned: Vec<_> = concerned.into_iter().collect();
+    if concerned.is_empty() {
+        return Ok(());
+    }
+    settle(tx, &concerned, now, outgoing).await
+}
+
 async fn put_in_way(
     app: &App,
     scope: CompanyScope,
@@ -356,16 +404,16 @@ pub(super) async fn setting_up(app: &App, tx: &mut TenantTx, id: ConnectionId) -
     Ok(())
 }
 
-/// A message was taken: what only kept messages back is over.
+/// A message was taken: a gateway takes none without a line. Of the rest only a message that arrives is proof; see [`reported`].
 pub(crate) async fn accepted(app: &App, scope: CompanyScope, connection: &Connection) -> Result<()> {
-    if !connection.obstacles.iter().any(|kind| Obstacle::SENT.contains(kind)) {
+    if !connection.obstacles.contains(&Obstacle::LinkClosed) {
         return Ok(());
     }
     let (now, ids) = (app.clock.now(), [connection.id]);
     let mut outgoing = Outgoing::default();
     let mut tx = app.db().await?.begin(scope).await?;
     let held = health::hold(&mut tx, &ids).await?;
-    health::clear(&mut tx, &held, &Obstacle::SENT, now).await?;
+    health::clear(&mut tx, &held, &[Obstacle::LinkClosed], now).await?;
     settle(&mut tx, &held, now, &mut outgoing).await?;
     outbox::commit(app, tx, outgoing).await
 }

@@ -1,4 +1,4 @@
-//! Delivery reports: folded to one a message, applied all at once, never backwards.
+//! Delivery reports: folded to one a message, applied all at once, never backwards; and what they say of connections.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,27 +6,30 @@ use db::TenantTx;
 use db::messages::delivery::{Applied, Changed, Report};
 use domain::connection::ConnectionKind;
 use domain::event::Event;
+use domain::health::{Finding, Obstacle};
 use domain::inbound::{InboundEvent, StatusUpdate};
 use domain::message::MessageStatus;
-use domain::{CompanyScope, ConnectionId};
+use domain::{CompanyScope, ConnectionId, MessageId};
 use serde_json::{Map, Value};
 
 use super::{Arrived, normalise};
+use crate::connections::health::Told;
 use crate::error::{Result, internal};
 use crate::outbox::Outgoing;
 
-/// Applies the statuses of a batch.
+/// Applies the statuses of a batch; the messages that came through.
 pub(super) async fn apply(
     tx: &mut TenantTx,
     arrived: &[Arrived<'_, StatusUpdate>],
     outgoing: &mut Outgoing,
-) -> Result<()> {
+) -> Result<Vec<MessageId>> {
     let reports = fold(arrived.iter().map(|arrived| (arrived.connection_id, arrived.event)))?;
     if reports.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let applied = db::messages::delivery::apply_reports(tx, &reports).await?;
     announce(tx, &applied, outgoing)?;
+    let mut came_through = list_come_through(&applied);
 
     // A report may overtake the record of the send that it is about. The journal keeps it, and the record looks
     // there; the lock makes one of the two see the other.
@@ -37,12 +40,35 @@ pub(super) async fn apply(
         .map(|(report, _)| report)
         .collect();
     if unmatched.is_empty() {
-        return Ok(());
+        return Ok(came_through);
     }
     lock(tx, unmatched.iter().map(|report| (report.connection_id, report.provider_message_id.as_str())))
         .await?;
     let applied = db::messages::delivery::apply_reports(tx, &unmatched).await?;
-    announce(tx, &applied, outgoing)
+    announce(tx, &applied, outgoing)?;
+    came_through.extend(list_come_through(&applied));
+    Ok(came_through)
+}
+
+fn list_come_through(applied: &[Applied]) -> Vec<MessageId> {
+    let arrived = |applied: &Applied| match applied {
+        Applied::Changed(Changed { id, status: MessageStatus::Delivered | MessageStatus::Read, .. }) => {
+            Some(*id)
+        }
+        Applied::Changed(_) | Applied::Unchanged | Applied::Unmatched => None,
+    };
+    applied.iter().filter_map(arrived).collect()
+}
+
+/// What the reports of failures say of their connections; of several that say the same the last one counts.
+pub(super) fn told_of_connections(
+    arrived: &[Arrived<'_, StatusUpdate>],
+) -> impl Iterator<Item = ((ConnectionId, Obstacle), Told)> {
+    arrived.iter().filter_map(|Arrived { connection_id, event, .. }| {
+        let finding =
+            Finding { obstacle: event.obstacle?, detail: event.error.as_ref().map(|it| it.title.clone()) };
+        Some(((*connection_id, finding.obstacle), Told { finding, at: event.at }))
+    })
 }
 
 /// Waits for whoever is about to connect one of these provider ids with a message, connection by connection.
@@ -179,6 +205,7 @@ mod tests {
             at: DateTime::UNIX_EPOCH + TimeDelta::seconds(second),
             error: None,
             opted_out: None,
+            obstacle: None,
             recipient: Vec::new(),
             billing: Value::Null,
         }

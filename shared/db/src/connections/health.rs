@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::connection::ConnectionState;
 use domain::health::{Finding, NumberFacts, Obstacle};
-use domain::{CompanyId, ConnectionId};
+use domain::{CompanyId, ConnectionId, MessageId};
 
 use crate::{Result, SystemTx, TenantTx};
 
@@ -170,6 +170,43 @@ pub async fn clear(
     .execute(tx.connection())
     .await?;
     Ok(())
+}
+
+/// A connection over which a message came through.
+#[derive(Clone, Copy, Debug)]
+pub struct CameThrough {
+    /// Which.
+    pub connection_id: ConnectionId,
+    /// When the last of them was sent.
+    pub sent_at: DateTime<Utc>,
+}
+
+/// The connections in whose way one of `kinds` stands, and over which one of `messages` was sent since it does; in order.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_come_through(
+    tx: &mut TenantTx,
+    messages: &[MessageId],
+    kinds: &[Obstacle],
+) -> Result<Vec<CameThrough>> {
+    let company_id = tx.company_id();
+    let ids: Vec<_> = messages.iter().map(|id| id.0).collect();
+    let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+    Ok(sqlx::query_as!(
+        CameThrough,
+        r#"SELECT m.connection_id AS "connection_id: ConnectionId", max(m.sent_at) AS "sent_at!"
+           FROM messages m
+           JOIN connection_obstacles o ON o.company_id = $1 AND o.connection_id = m.connection_id
+                                      AND o.kind = ANY($3) AND o.since < m.sent_at
+           WHERE m.company_id = $1 AND m.id = ANY($2)
+           GROUP BY m.connection_id ORDER BY m.connection_id"#,
+        company_id.0,
+        &ids,
+        &kinds
+    )
+    .fetch_all(tx.connection())
+    .await?)
 }
 
 /// How a connection stands with what is in its way now.

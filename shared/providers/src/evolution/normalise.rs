@@ -207,6 +207,7 @@ fn report(
         at,
         error,
         opted_out: None,
+        obstacle: None,
         recipient: addresses([jid.as_deref()]),
         billing: Value::Null,
     }))

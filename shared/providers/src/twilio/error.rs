@@ -59,6 +59,11 @@ pub(super) fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> S
     }
 }
 
+/// A failure that Twilio reports of a message, as what the same refusal of a call would be.
+pub(super) fn told(code: i64, fault: &ProviderFault) -> SendError {
+    SendError::new(classify(code, StatusCode::OK), None, fault.clone())
+}
+
 /// A code in words; Twilio's own where there are some.
 pub(super) fn fault(code: i64, message: Option<String>) -> ProviderFault {
     let known = match code {

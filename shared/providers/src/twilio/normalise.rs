@@ -10,7 +10,8 @@ use domain::message::{MessageStatus, MessageType};
 use domain::phone;
 use serde_json::{Map, Value, json};
 
-use super::error::{OPTED_OUT, fault};
+use super::error::{fault, obstacle, told};
+use crate::channel::error::SendError;
 use crate::channel::event::{NOT_HANDLED, notice};
 use crate::lenient::{instant, parse, text};
 
@@ -148,13 +149,15 @@ fn status(fields: &Value, callback: Option<String>, at: DateTime<Utc>) -> Read {
         Some(code) => fault(code, text(fields, "ErrorMessage")),
         None => ProviderFault { code: word.clone(), title: format!("The message is {word}"), detail: None },
     });
+    let told = code.zip(error.as_ref()).map(|(code, fault)| told(code, fault));
     Ok(Some(InboundEvent::Status(Box::new(StatusUpdate {
         provider_message_id,
         callback,
         status,
         at,
         error,
-        opted_out: (code == Some(OPTED_OUT)).then_some(ConsentScope::All),
+        opted_out: matches!(told, Some(SendError::OptedOut(_))).then_some(ConsentScope::All),
+        obstacle: told.as_ref().and_then(obstacle),
         recipient: addresses(text(fields, "To")).unwrap_or_default(),
         billing: Value::Null,
     }))))

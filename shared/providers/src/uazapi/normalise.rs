@@ -251,6 +251,7 @@ fn report(
         at,
         error: None,
         opted_out: None,
+        obstacle: None,
         recipient,
         billing: Value::Null,
     }))

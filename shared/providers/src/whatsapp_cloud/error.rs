@@ -36,10 +36,13 @@ impl SendError {
             }
         }
     }
-}
 
-/// The recipient stopped the business's marketing.
-pub const MARKETING_STOPPED: i64 = 131_050;
+    /// A failure that a webhook tells of, as what the same refusal of a call would be; `None` without a code.
+    pub(super) fn told(fault: &ProviderFault) -> Option<Self> {
+        let (class, wait) = classify(fault.code.parse().ok()?, false, StatusCode::OK);
+        Some(Self::new(class, wait, fault.clone()))
+    }
+}
 
 /// The class of a code, and the wait that Meta documents for it. The HTTP status of a code differs between Meta's
 /// own pages, so that it decides only about codes that nobody documented.
@@ -60,7 +63,7 @@ pub fn classify(code: i64, is_transient: bool, status: StatusCode) -> (SendClass
             (SendClass::SenderBlocked, None)
         }
         133000 | 133005 | 133006 | 133008 | 133009 | 133010 => (SendClass::SenderBlocked, None),
-        MARKETING_STOPPED => (SendClass::MarketingStopped, None),
+        131050 => (SendClass::MarketingStopped, None),
         // The recipient: unreachable, in an experiment. 131049 is a marketing cap of a day or more.
         130472 | 131021 | 131026 | 131049 | 131062 => (SendClass::Rejected, None),
         // The request, including registration attempts (133016, 72 h), usernames and synchronisation.

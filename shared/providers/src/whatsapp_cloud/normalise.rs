@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::contact::ConsentScope;
+use domain::health::Finding;
 use domain::inbound::{
     Address, AddressChange, AddressKind, Customer, InboundEvent, MarketingPreference, ProviderFault,
     StatusUpdate,
@@ -11,7 +12,8 @@ use domain::message::MessageStatus;
 use domain::phone;
 use serde_json::{Map, Value};
 
-use super::error::MARKETING_STOPPED;
+use super::condition::obstacle;
+use super::error::SendError;
 use super::lenient::{instant, list, parse, text};
 use super::{account, coexistence, message};
 
@@ -58,6 +60,8 @@ impl<'a> Event<'a> {
             coexistence::file(file)
         } else if let Some(contacts) = self.piece("state_sync") {
             Ok(coexistence::address_book(contacts))
+        } else if let Some(error) = self.piece("error") {
+            Ok(refusal(error))
         } else if let Some(value) = self.piece("value") {
             account::normalise(self, value)
         } else {
@@ -121,7 +125,7 @@ impl<'a> Event<'a> {
             recipient.bsuid(text(contact, "user_id"));
         }
         let error = list(status, "errors").first().map(fault);
-        let is_stop = error.as_ref().is_some_and(|error| error.code == MARKETING_STOPPED.to_string());
+        let told = error.as_ref().and_then(SendError::told);
         let mut billing = Map::new();
         for name in ["pricing", "conversation"] {
             if let Some(value) = status.get(name) {
@@ -134,7 +138,9 @@ impl<'a> Event<'a> {
             status: reached,
             at: self.time_of(status).unwrap_or(DateTime::UNIX_EPOCH),
             error,
-            opted_out: is_stop.then_some(ConsentScope::Marketing),
+            opted_out: matches!(told, Some(SendError::MarketingStopped(_)))
+                .then_some(ConsentScope::Marketing),
+            obstacle: told.as_ref().and_then(obstacle),
             recipient: recipient.done(),
             billing: if billing.is_empty() { Value::Null } else { Value::Object(billing) },
         }))))
@@ -217,6 +223,13 @@ pub(super) type Normalised = Result<Option<InboundEvent>, &'static str>;
 
 fn notice(field: &str, reason: &str) -> InboundEvent {
     InboundEvent::Notice { field: field.to_owned(), reason: reason.to_owned() }
+}
+
+/// What an error that names no message says of the number.
+fn refusal(error: &Value) -> Option<InboundEvent> {
+    let fault = fault(error);
+    let obstacle = SendError::told(&fault).as_ref().and_then(obstacle)?;
+    Some(InboundEvent::Refusal(Finding::told(obstacle, fault.title)))
 }
 
 /// Reads an element of `errors`.
