@@ -144,7 +144,8 @@ pub async fn find(app: &App, scope: CompanyScope, id: MessageId) -> Result<Messa
 ///
 /// # Errors
 /// `NotFound` for a target that is not the company's, `Invalid` for content over a limit or that does not fit into its
-/// template, `WindowClosed`, `Rule` (`idempotency_key_reused`, and those of a template that may not be sent).
+/// template, `WindowClosed`, `Rule` (`idempotency_key_reused`, `contact_erased`, and those of a template that may not be
+/// sent).
 pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Message> {
     check_file(&new)?;
     if new.file.is_none() {
@@ -168,19 +169,13 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
         None => None,
     };
     let (conversation_id, recipient) = resolve_target(app, &mut tx, new.target).await?;
-    if recipient.contact_erased && !recipient.is_group {
-        return Err(contacts::erased());
-    }
+    check_somebody(&recipient)?;
     check_channel(&new, recipient.channel)?;
     if let Some(file) = new.file {
         db::media::note_sent(&mut tx, file.media_id, recipient.contact_id).await?;
     }
     if new.send_external {
-        check_window(app, &mut tx, new.message_type, &recipient).await?;
-    }
-    if let (MessageType::Template, true, Some(content)) = (new.message_type, new.send_external, &new.content)
-    {
-        templates::sending::check(&mut tx, &recipient, content).await?;
+        check_sending(app, &mut tx, new.message_type, new.content.as_ref(), &recipient).await?;
     }
     let mut outgoing = Outgoing::default();
     let author = new.author.unwrap_or(caller.author());
@@ -232,7 +227,8 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
 /// Queues a message again that failed, or whose outcome a person decided to ignore.
 ///
 /// # Errors
-/// `NotFound`; `Conflict` when the message is on its way or arrived; `WindowClosed`.
+/// `NotFound`; `Conflict` when the message is on its way or arrived; `WindowClosed`, `Rule` (`contact_erased`,
+/// and those of a template that may not be sent any more).
 pub async fn retry(app: &App, scope: CompanyScope, id: MessageId) -> Result<Message> {
     let mut tx = app.db().await?.begin(scope).await?;
     let message = db::messages::find(&mut tx, id).await?.ok_or(Error::NotFound("message"))?;
@@ -242,7 +238,8 @@ pub async fn retry(app: &App, scope: CompanyScope, id: MessageId) -> Result<Mess
     let recipient = db::conversations::find_recipient(&mut tx, message.conversation_id)
         .await?
         .ok_or(Error::NotFound("conversation"))?;
-    check_window(app, &mut tx, message.message_type, &recipient).await?;
+    check_somebody(&recipient)?;
+    check_sending(app, &mut tx, message.message_type, message.content.as_ref(), &recipient).await?;
     let mut outgoing = Outgoing::default();
     outgoing.job(scope, Job::SendMessage { message_id: id, conversation_id: message.conversation_id })?;
     outgoing.event(scope, changed_event(changed))?;
@@ -354,7 +351,30 @@ async fn resolve_target(app: &App, tx: &mut TenantTx, target: Target) -> Result<
     Ok((id, recipient))
 }
 
-/// What is really sent may be sent now: to a person, and freely only for a while after they wrote.
+/// Nobody writes to whom everything was taken of.
+fn check_somebody(recipient: &Recipient) -> Result<()> {
+    if recipient.contact_erased && !recipient.is_group {
+        return Err(contacts::erased());
+    }
+    Ok(())
+}
+
+/// What is really sent may be sent now: where messages may go, and by a template that may be sent.
+async fn check_sending(
+    app: &App,
+    tx: &mut TenantTx,
+    message_type: MessageType,
+    content: Option<&Value>,
+    recipient: &Recipient,
+) -> Result<()> {
+    check_window(app, tx, message_type, recipient).await?;
+    match (message_type, content) {
+        (MessageType::Template, Some(content)) => templates::sending::check(tx, recipient, content).await,
+        _ => Ok(()),
+    }
+}
+
+/// To a person, and freely only for a while after they wrote.
 async fn check_window(
     app: &App,
     tx: &mut TenantTx,

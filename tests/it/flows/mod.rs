@@ -35,6 +35,7 @@ mod people;
 mod plans;
 mod problems;
 mod quick_replies;
+mod refusals;
 mod segments;
 mod sessions;
 mod shuffled;
