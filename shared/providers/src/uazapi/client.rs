@@ -28,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What `track_source` says of our messages.
-const SOURCE: &str = "master-ia";
+pub(super) const SOURCE: &str = "master-ia";
 
 /// An instance: one WhatsApp number. `Debug` shows no token.
 #[derive(Clone)]

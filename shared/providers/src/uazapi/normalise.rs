@@ -8,6 +8,7 @@ use domain::message::{MessageStatus, MessageType};
 use serde_json::{Map, Value, json};
 
 use super::client::state_of;
+use super::webhook::callback;
 use crate::channel::event::{Jid, NOT_HANDLED, addresses, card_name, notice};
 use crate::lenient::{flag, instant, parse, text, without};
 
@@ -40,7 +41,7 @@ fn message(event: &Value, at: DateTime<Utc>) -> Read {
     let id = text(message, "messageid").ok_or("a message without an id")?;
     let sent_at = instant(message.get("messageTimestamp")).unwrap_or(at);
     let echo = flag(message, "fromMe");
-    if let Some(callback) = text(message, "track_id").filter(|_| echo && flag(message, "wasSentByApi")) {
+    if let Some(callback) = callback(message).filter(|_| echo) {
         let recipient = addresses([text(message, "chatid").as_deref()]);
         return Ok(Some(report(id, Some(callback), MessageStatus::Sent, sent_at, recipient)));
     }

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq as _;
 
+use super::client::SOURCE;
 use crate::channel::event::{ACCOUNT_GROUP, Bulk, Event, Jid, group, notice_key};
 use crate::lenient::{flag, list, parse, text};
 
@@ -83,13 +84,19 @@ pub fn split(token: &SecretString, body: &[u8], at: DateTime<Utc>) -> Result<Vec
 
 fn message_key(message: &Value) -> Option<String> {
     let id = text(message, "messageid")?;
-    let ours = flag(message, "wasSentByApi") && text(message, "track_id").is_some();
-    Some(match (flag(message, "fromMe"), ours) {
+    Some(match (flag(message, "fromMe"), callback(message).is_some()) {
         // What we asked the gateway to send.
         (true, true) => format!("status:{id}:SentByApi"),
         (true, false) => format!("echo:{id}"),
         (false, _) => format!("message:{id}"),
     })
+}
+
+/// What we gave along with a message that we asked the gateway to send. Others may call it for the same number, and give
+/// along words of theirs.
+pub(super) fn callback(message: &Value) -> Option<String> {
+    let is_ours = flag(message, "wasSentByApi") && text(message, "track_source").as_deref() == Some(SOURCE);
+    text(message, "track_id").filter(|_| is_ours)
 }
 
 fn without_chat(members: &Map<String, Value>) -> Map<String, Value> {

@@ -354,6 +354,24 @@ async fn uazapi_is_told_our_own_id() {
     assert_eq!(error.remedy(), Remedy::RetryAfter);
 }
 
+#[test]
+fn what_another_program_sends_by_the_gateway_is_an_echo() {
+    for (source, is_ours) in [("master-ia", true), ("n8n", false), ("", false)] {
+        let mut body = fixture("uazapi", "messages_text_conversation_from_me.json");
+        let message = &mut body["message"];
+        (message["wasSentByApi"], message["track_id"]) = (json!(true), json!("7"));
+        message["track_source"] = json!(source);
+        body["token"] = json!("t");
+        let events = uazapi::webhook::split(&secret("t"), body.to_string().as_bytes(), at()).unwrap();
+        assert_eq!(events[0].key.starts_with("status:"), is_ours, "{source}");
+        match uazapi::normalise::normalise(&events[0].payload) {
+            InboundEvent::Status(status) => assert!(is_ours && status.callback.as_deref() == Some("7")),
+            InboundEvent::Message(message) => assert!(!is_ours && message.echo),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// As with Meta's: what is made to become large is kept whole; and a report of very many messages is none of that.
 #[test]
 fn no_body_of_a_gateway_becomes_many_times_as_large() {
