@@ -30,13 +30,14 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The events that we want to hear of. (The gateway's names; groups' own events are none.)
-const EVENTS: [&str; 9] = [
+const EVENTS: [&str; 10] = [
     "MESSAGES_UPSERT",
     "MESSAGES_UPDATE",
     "MESSAGES_EDITED",
     "MESSAGES_DELETE",
     "SEND_MESSAGE",
     "CONNECTION_UPDATE",
+    "STATUS_INSTANCE",
     "QRCODE_UPDATED",
     "LOGOUT_INSTANCE",
     "REMOVE_INSTANCE",
