@@ -471,7 +471,7 @@ async fn refused(app: &App, scope: CompanyScope, claimed: &Claimed, error: SendE
         return finish(app, scope, claimed, MessageStatus::Failed, Some(&fault)).await;
     }
     finish(app, scope, claimed, MessageStatus::Queued, Some(&fault)).await?;
-    Err(Error::RetryLater { after: pause.min(LONGEST_PAUSE), source: error.into() })
+    Err(Error::RetryLater { after: apart(pause.min(LONGEST_PAUSE), claimed.id), source: error.into() })
 }
 
 /// The message failed, and nobody shall try another one: both are written down together.
@@ -501,6 +501,13 @@ async fn opted_out(
 
 fn backoff(base: u32, attempt: u32) -> Duration {
     Duration::from_secs(base.saturating_pow(attempt.min(10)).into()).min(LONGEST_PAUSE)
+}
+
+/// A pause that is up to a quarter longer, by the message: those that were refused together shall not come back together.
+fn apart(pause: Duration, id: MessageId) -> Duration {
+    // The last bits of an id are random.
+    let share = u32::from(id.0.as_bytes()[15]);
+    pause + pause * share / 1024
 }
 
 /// Takes a claimed message out of `sending`.
@@ -551,7 +558,7 @@ pub async fn mark_read(
     match channel.mark_read(&recipient.address, &provider_id, typing).await {
         Ok(()) => Ok(()),
         Err(error) if error.may_pass() && attempt < READ_RECEIPT_ATTEMPTS => {
-            Err(Error::RetryLater { after: backoff(2, attempt), source: error.into() })
+            Err(Error::RetryLater { after: apart(backoff(2, attempt), message_id), source: error.into() })
         }
         Err(error) => {
             let code = &error.fault().code;
@@ -564,11 +571,20 @@ pub async fn mark_read(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use uuid::Uuid;
 
     #[test]
     fn pauses_grow_and_end() {
         let seconds = |base, attempt| backoff(base, attempt).as_secs();
         assert_eq!([seconds(2, 1), seconds(2, 3), seconds(4, 3)], [2, 8, 64]);
         assert_eq!(seconds(4, 30), LONGEST_PAUSE.as_secs());
+    }
+
+    #[test]
+    fn messages_that_wait_alike_come_back_one_by_one() {
+        let pause = Duration::from_secs(64);
+        let pauses: Vec<_> = (0..=255).map(|id| apart(pause, MessageId(Uuid::from_u128(id)))).collect();
+        assert!(pauses.is_sorted_by(|one, other| one < other));
+        assert!(pauses[0] == pause && pauses[255] < pause + pause / 4, "never sooner than was asked for");
     }
 }
