@@ -244,7 +244,7 @@ async fn list(
     params(IdempotencyHeader), security(("bearer" = [])), responses(
     (status = 202, body = MessageBody),
     (status = 404, body = Problem),
-    (status = 409, description = "window_closed, marketing_opted_out, idempotency_key_reused, \
+    (status = 409, description = "window_closed, contact_opted_out, marketing_opted_out, idempotency_key_reused, \
         no_address, media_not_ready", body = Problem),
     (status = 422, description = "A wrong field, or content over a limit", body = Problem),
 ))]
@@ -280,7 +280,7 @@ async fn find(
     security(("bearer" = [])), responses(
     (status = 202, body = MessageBody),
     (status = 404, body = Problem),
-    (status = 409, description = "It is on its way, or arrived; or as for a new one: window_closed, \
+    (status = 409, description = "It is on its way, or arrived; or as for a new one: window_closed, contact_opted_out, \
         marketing_opted_out, template_paused, contact_erased", body = Problem),
 ))]
 async fn retry(

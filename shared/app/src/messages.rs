@@ -144,8 +144,8 @@ pub async fn find(app: &App, scope: CompanyScope, id: MessageId) -> Result<Messa
 ///
 /// # Errors
 /// `NotFound` for a target that is not the company's, `Invalid` for content over a limit or that does not fit into its
-/// template, `WindowClosed`, `Rule` (`idempotency_key_reused`, `contact_erased`, and those of a template that may not be
-/// sent).
+/// template, `WindowClosed`, `Rule` (`idempotency_key_reused`, `contact_erased`, `contact_opted_out`, and those of a template that
+/// may not be sent).
 pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Message> {
     check_file(&new)?;
     if new.file.is_none() {
@@ -228,7 +228,7 @@ pub async fn write(app: &App, caller: &Identity, new: NewMessage) -> Result<Mess
 ///
 /// # Errors
 /// `NotFound`; `Conflict` when the message is on its way or arrived; `WindowClosed`, `Rule` (`contact_erased`,
-/// and those of a template that may not be sent any more).
+/// `contact_opted_out`, and those of a template that may not be sent any more).
 pub async fn retry(app: &App, scope: CompanyScope, id: MessageId) -> Result<Message> {
     let mut tx = app.db().await?.begin(scope).await?;
     let message = db::messages::find(&mut tx, id).await?.ok_or(Error::NotFound("message"))?;
@@ -368,6 +368,12 @@ async fn check_sending(
     recipient: &Recipient,
 ) -> Result<()> {
     check_window(app, tx, message_type, recipient).await?;
+    if recipient.opted_out && recipient.channel.obeys_opt_outs() {
+        return Err(Error::Rule {
+            code: "contact_opted_out",
+            message: "this customer wants no more SMS".to_owned(),
+        });
+    }
     match (message_type, content) {
         (MessageType::Template, Some(content)) => templates::sending::check(tx, recipient, content).await,
         _ => Ok(()),

@@ -312,6 +312,9 @@ fn provider_message(
     if recipient.is_group {
         return Err(unsendable("group_send_unsupported", "This channel does not send to groups"));
     }
+    if recipient.opted_out && recipient.channel.obeys_opt_outs() {
+        return Err(unsendable("contact_opted_out", "This customer wants no more messages"));
+    }
     let content =
         content(claimed, file).ok_or_else(|| unsendable("unsendable_type", "This type cannot be sent"))?;
     Ok(channel::Message {

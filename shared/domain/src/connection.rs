@@ -52,6 +52,12 @@ impl ConnectionKind {
     pub fn has_service_window(self) -> bool {
         self == Self::WhatsappCloud
     }
+
+    /// Whether nothing goes to a customer who opted out, until they opt in: a rule of SMS, which Twilio and the carriers keep as
+    /// well. Elsewhere people may go on with a conversation.
+    pub fn obeys_opt_outs(self) -> bool {
+        self == Self::TwilioSms
+    }
 }
 
 impl fmt::Display for ConnectionKind {

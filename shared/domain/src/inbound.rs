@@ -102,6 +102,8 @@ pub enum Keyword {
     Stop,
     /// Messages again, please.
     Start,
+    /// The same of somebody who had stopped them; of anybody else an answer like others.
+    Yes,
     /// Who are you?
     Help,
 }

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use domain::job::Queue;
 use serde_json::{Value, json};
 use testkit::webhook::{body, change, contact, status, text};
-use testkit::{Flow, Step, at_answer, new_id, now_seconds};
+use testkit::{Flow, Step, TenantOptions, at_answer, new_id, now_seconds};
 
 use super::board::new_board;
 use super::contacts::{company, get, made, names, path_of, post, wrong_field};
@@ -121,6 +121,31 @@ async fn a_keyword_opts_out_once() {
         let answer = flow.api(Method::PATCH, "company", Some(&settings)).await;
         assert_eq!(wrong_field(answer), "settings.opt_out_keywords");
     }
+    flow.pump().await;
+    flow.end().await;
+}
+
+/// How many turns of customers the AI was to answer.
+async fn turns(flow: &Flow) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM turns WHERE company_id = $1")
+        .bind(flow.tenant.company_id)
+        .fetch_one(&flow.admin)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn nobody_answers_who_opts_out() {
+    let flow = Flow::start(TenantOptions { persona: true, ..TenantOptions::default() }).await;
+    writes(&flow, "556288880020", "wamid.1", "Parar", 60).await;
+    assert_eq!(turns(&flow).await, 0);
+    writes(&flow, "556288880021", "wamid.2", "Parar de pagar?", 60).await;
+    assert_eq!(turns(&flow).await, 1);
+    sqlx::query("UPDATE connections SET persona_id = NULL WHERE company_id = $1")
+        .bind(flow.tenant.company_id)
+        .execute(&flow.admin)
+        .await
+        .unwrap();
     flow.pump().await;
     flow.end().await;
 }

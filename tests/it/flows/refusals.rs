@@ -2,13 +2,15 @@
 //! again.
 
 use axum::http::Method;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
-use testkit::{Flow, TenantOptions, new_word};
+use testkit::{Flow, TenantOptions, new_phone, new_word};
 
 use super::consents::ledger;
 use super::contacts::{get, path_of, post};
 use super::late_news::known_customer;
-use super::line::{message, reaches};
+use super::line::{Line, message, reaches, send};
+use crate::inbox::redacted;
 
 /// A message by the account's template that asks to go on.
 fn by_template(conversation_id: &Value, word: &str) -> Value {
@@ -82,5 +84,42 @@ async fn what_may_not_be_sent_any_more_is_not_sent_again() {
     flow.pump().await;
     let again = flow.api(Method::POST, &retry(&failed), None).await;
     let _problem = again.expect_problem(409, "contact_erased");
+    flow.end().await;
+}
+
+#[tokio::test]
+async fn who_wants_no_sms_is_sent_none_before_they_want_them_again() {
+    let flow = Flow::start(TenantOptions::default()).await;
+    let line = Line::open(&flow, "twilio_sms").await;
+    let phone = new_phone();
+    line.writes(&flow, &phone, "Yes").await;
+    flow.pump().await;
+    assert!(ledger(&flow).await.is_empty(), "an answer like others");
+    let conversation = line.conversation(&flow).await;
+    let waiting = send(&flow, &conversation, "Ainda não saiu").await.expect_status(202).body;
+    flow.clock.pass(TimeDelta::minutes(1));
+    let contact = get(&flow, "contacts").await["items"][0].clone();
+    let opt_out = format!("{}/opt-out", path_of(&contact, "contacts"));
+    let _contact = flow.api(Method::POST, &opt_out, None).await.expect_status(200);
+    let failed = reaches(&flow, &waiting["id"], "failed").await;
+    insta::assert_json_snapshot!("sms_to_who_opted_out", redacted(&failed["error"]));
+    let answer = send(&flow, &conversation, "Promoção").await;
+    insta::assert_json_snapshot!("contact_opted_out", answer.body);
+    let _problem = answer.expect_problem(409, "contact_opted_out");
+    let again = flow.api(Method::POST, &retry(&failed), None).await;
+    let _problem = again.expect_problem(409, "contact_opted_out");
+    assert!(line.accepted(&flow).await.is_empty(), "Twilio was not called");
+
+    // Nobody who wrote since the clock runs ahead is older than what the company heard.
+    sqlx::query("UPDATE contacts SET consent_changed_at = consent_changed_at - interval '1 day' WHERE company_id = $1")
+        .bind(flow.tenant.company_id)
+        .execute(&flow.admin)
+        .await
+        .unwrap();
+    line.writes(&flow, &phone, "yes").await;
+    flow.pump().await;
+    let sent = send(&flow, &conversation, "De novo").await.expect_status(202).body;
+    reaches(&flow, &sent["id"], "delivered").await;
+    flow.pump().await;
     flow.end().await;
 }

@@ -10,7 +10,7 @@ use db::messages::write::{Brought, Completed};
 use db::sessions::{OpenSession, Wanted};
 use db::turns::Burst;
 use domain::event::Event;
-use domain::inbound::{Address, InboundMessage};
+use domain::inbound::{Address, InboundMessage, Keyword};
 use domain::job::Job;
 use domain::message::{Author, Direction, MessageStatus, MessageType};
 use domain::session::{SessionStatus, StartedBy, ai_silent_because};
@@ -94,8 +94,9 @@ pub(super) async fn store(
     let own = brought.iter().zip(&placed).filter(|(_, placed)| placed.message.group_id.is_none());
     let own = own.filter(|(message, _)| fresh.contains(&message.id));
     let said = own.map(|(message, placed)| (message, placed.message.keyword));
-    opt_outs::write_down(app, tx, said, outgoing).await?;
+    let done = opt_outs::write_down(app, tx, said, outgoing).await?;
     note_files(tx, scope, &placed, &with_files, now, outgoing).await?;
+    placed.retain(|placed| !done.contains(&placed.id));
     open_turns(app, tx, &placed, &conversations, &sessions, outgoing).await
 }
 
@@ -342,7 +343,8 @@ async fn open_turns(
         .iter()
         .filter(|placed| {
             let message = placed.message;
-            let is_ours_to_answer = message.keyword.is_none() && !message.echo && message.group_id.is_none();
+            let is_word = message.keyword.is_some_and(|word| word != Keyword::Yes);
+            let is_ours_to_answer = !is_word && !message.echo && message.group_id.is_none();
             is_ours_to_answer && message.message_type.asks_for_answer()
         })
         .collect();

@@ -25,19 +25,22 @@ const KEYWORD: &str = "keyword";
 const PROVIDER: &str = "provider";
 
 /// Writes down what those of `messages` say that are new; where the provider knows a word for one of its own, what that
-/// means to it. What was said in a group was said to others.
+/// means to it. What was said in a group was said to others. Those in which something was said: it is done, and nobody
+/// answers.
 pub(super) async fn write_down<'a>(
     app: &App,
     tx: &mut TenantTx,
     messages: impl Iterator<Item = (&'a Brought, Option<Keyword>)>,
     outgoing: &mut Outgoing,
-) -> Result<()> {
+) -> Result<Vec<MessageId>> {
     let mut consents = Vec::new();
+    let mut yes = Vec::new();
     let mut said = Vec::new();
     for (message, word) in messages {
         match word {
             Some(Keyword::Stop) => consents.push(consent(app, message, true, PROVIDER)),
             Some(Keyword::Start) => consents.push(consent(app, message, false, PROVIDER)),
+            Some(Keyword::Yes) => yes.push(message),
             Some(Keyword::Help) => {}
             None => said.extend(keyword_of(message).map(|word| (message, word))),
         }
@@ -49,7 +52,16 @@ pub(super) async fn write_down<'a>(
     let is_opt_out = |word: &String| OPT_OUT_KEYWORDS.contains(&word.as_str()) || own.contains(word);
     let opt_outs = said.into_iter().filter(|(_, word)| is_opt_out(word));
     consents.extend(opt_outs.map(|(message, _)| consent(app, message, true, KEYWORD)));
-    insert(app, tx, ConsentScope::All, &consents, outgoing).await
+    insert(app, tx, ConsentScope::All, &consents, outgoing).await?;
+    if !yes.is_empty() {
+        let whose: Vec<_> = yes.iter().map(|message| message.contact_id).collect();
+        let opted_out = db::contacts::consents::list_opted_out(tx, &whose).await?;
+        yes.retain(|message| opted_out.contains(&message.contact_id));
+        let back: Vec<_> = yes.into_iter().map(|message| consent(app, message, false, PROVIDER)).collect();
+        insert(app, tx, ConsentScope::All, &back, outgoing).await?;
+        consents.extend(back);
+    }
+    Ok(consents.into_iter().filter_map(|consent| consent.message_id).collect())
 }
 
 fn consent(app: &App, message: &Brought, is_opt_out: bool, source: &str) -> Consent {

@@ -133,6 +133,23 @@ pub async fn insert_about_marketing(
     Ok(done.rows_affected() > 0)
 }
 
+/// Who of these want no messages.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_opted_out(tx: &mut TenantTx, ids: &[ContactId]) -> Result<Vec<ContactId>> {
+    let company_id = tx.company_id();
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT id AS "id: ContactId" FROM contacts
+           WHERE company_id = $1 AND id = ANY($2) AND opted_out_at IS NOT NULL"#,
+        company_id.0,
+        &ids
+    )
+    .fetch_all(tx.connection())
+    .await?)
+}
+
 /// A line of the ledger as it stands there.
 #[derive(Clone, Debug)]
 pub struct Said {

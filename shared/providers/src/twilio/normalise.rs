@@ -22,6 +22,9 @@ const STOP: [&str; 8] = ["stop", "unsubscribe", "end", "quit", "stopall", "revok
 /// What takes a stop back. `YES` does, too, but says other things to a person.
 const START: [&str; 2] = ["start", "unstop"];
 
+/// What Twilio answers with who we are.
+const HELP: [&str; 2] = ["help", "info"];
+
 /// Reads a payload of [`super::webhook::split`].
 pub fn normalise(payload: &str) -> InboundEvent {
     let event = match parse(payload) {
@@ -107,11 +110,12 @@ fn keyword(fields: &Value, body: Option<&str>) -> Option<Keyword> {
         Some("HELP") => return Some(Keyword::Help),
         _ => {}
     }
-    let word = body?.trim().to_lowercase();
-    if STOP.contains(&word.as_str()) {
-        Some(Keyword::Stop)
-    } else {
-        START.contains(&word.as_str()).then_some(Keyword::Start)
+    match body?.trim().to_lowercase().as_str() {
+        word if STOP.contains(&word) => Some(Keyword::Stop),
+        word if START.contains(&word) => Some(Keyword::Start),
+        word if HELP.contains(&word) => Some(Keyword::Help),
+        "yes" => Some(Keyword::Yes),
+        _ => None,
     }
 }
 
@@ -161,4 +165,25 @@ fn status(fields: &Value, callback: Option<String>, at: DateTime<Utc>) -> Read {
         recipient: addresses(text(fields, "To")).unwrap_or_default(),
         billing: Value::Null,
     }))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twilios_own_words_are_known_alone() {
+        for (body, expected) in [
+            (" Stop ", Some(Keyword::Stop)),
+            ("UNSTOP", Some(Keyword::Start)),
+            ("Info", Some(Keyword::Help)),
+            ("HELP", Some(Keyword::Help)),
+            ("YES", Some(Keyword::Yes)),
+            ("Yes, please", None),
+            ("I need help", None),
+        ] {
+            assert_eq!(keyword(&json!({}), Some(body)), expected, "{body}");
+        }
+        assert_eq!(keyword(&json!({ "OptOutType": "STOP" }), Some("Basta")), Some(Keyword::Stop));
+    }
 }

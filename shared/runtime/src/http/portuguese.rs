@@ -218,6 +218,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("an address of the public internet", "um endereço da internet pública"),
     ("the gateway", "o gateway"),
     // Templates.
+    ("this customer wants no more SMS", "este cliente não quer mais SMS"),
     ("template not found", "modelo não encontrado"),
     ("manage templates", "gerenciar modelos"),
     (
