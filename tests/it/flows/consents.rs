@@ -158,7 +158,15 @@ async fn marketing_is_stopped_and_resumed_apart() {
     let shown = async || get(&flow, "contacts").await["items"][0].clone();
     let customer = || json!({ "wa_id": wa_id });
     let stop = prefers(&flow, customer(), "stop", 200);
-    brings(&flow, &[&[stop.clone()], &[stop], &[prefers(&flow, customer(), "resume", 250)]]).await;
+    brings(
+        &flow,
+        &[
+            std::slice::from_ref(&stop),
+            std::slice::from_ref(&stop),
+            &[prefers(&flow, customer(), "resume", 250)],
+        ],
+    )
+    .await;
     let stopped = shown().await;
     assert!(stopped["marketing_opted_out_at"].is_string(), "neither twice nor by what was said before");
     assert_eq!(stopped["opted_out_at"], Value::Null, "other messages are welcome");
@@ -177,7 +185,7 @@ async fn marketing_is_stopped_and_resumed_apart() {
     let mut failed = status(wa_id, "wamid.2", now_seconds() - 10, "failed");
     failed["errors"] = json!([{ "code": 131_050, "title": "User has stopped marketing messages" }]);
     let failed = change(&flow.tenant.phone_number_id, &[], &[], &[failed]);
-    brings(&flow, &[&[failed.clone()], &[failed]]).await;
+    brings(&flow, &[std::slice::from_ref(&failed), std::slice::from_ref(&failed)]).await;
     assert!(shown().await["marketing_opted_out_at"].is_string());
     insta::assert_json_snapshot!("marketing_consents", ledger(&flow).await);
     let timeline = format!("{}/timeline", path_of(&stopped, "contacts"));
