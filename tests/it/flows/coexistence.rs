@@ -180,9 +180,9 @@ async fn a_customer_from_before_who_writes_is_answered() {
         let asked = new_word("Oi, vocês têm ");
         flow.sandbox.customer_writes(line, &format!("+{ana}"), "Ana", &asked).await;
         let found = flow
-            .until("an answer", async || {
+            .until("an answer that was read", async || {
                 let all = messages(&flow, &conversation(&flow, &ana).await).await;
-                (all.len() >= 3).then_some(all)
+                (all.len() >= 3 && all[0]["status"] == "read").then_some(all)
             })
             .await;
         let authors: Vec<_> = found.iter().map(|it| it["author"].as_str().unwrap()).collect();
