@@ -65,6 +65,8 @@ pub struct ContactBody {
     /// E.164, or null: a WhatsApp customer may have no number.
     phone: Option<String>,
     email: Option<String>,
+    /// WhatsApp username, by which those are known who share no number.
+    username: Option<String>,
     /// Every address that leads to this customer.
     addresses: Vec<AddressBody>,
     source: String,
@@ -86,6 +88,20 @@ pub struct ContactBody {
     created_at: DateTime<Utc>,
 }
 
+/// Which customer something is about.
+#[derive(Serialize, ToSchema)]
+pub struct ContactSummary {
+    /// Who.
+    #[schema(value_type = Uuid)]
+    pub id: ContactId,
+    /// What the customer is called.
+    pub name: String,
+    /// E.164, or null: a WhatsApp customer may have no number.
+    pub phone: Option<String>,
+    /// WhatsApp username.
+    pub username: Option<String>,
+}
+
 /// One address.
 #[derive(Serialize, ToSchema)]
 pub struct AddressBody {
@@ -101,6 +117,7 @@ impl From<AddressedContact> for ContactBody {
             name: contact.name,
             phone: contact.phone,
             email: contact.email,
+            username: contact.username,
             addresses: addresses
                 .into_iter()
                 .map(|address| AddressBody { kind: address.kind, value: address.value })

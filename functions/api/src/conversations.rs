@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::contacts::ContactSummary;
 use crate::group::{Group, routes};
 use crate::messages::MessageBody;
 use crate::words;
@@ -65,15 +66,6 @@ pub struct ConversationBody {
     updated_at: DateTime<Utc>,
 }
 
-/// Who a conversation is with.
-#[derive(Serialize, ToSchema)]
-pub struct ContactSummary {
-    #[schema(value_type = Uuid)]
-    id: ContactId,
-    name: String,
-    phone: Option<String>,
-}
-
 impl From<Listed> for ConversationBody {
     fn from(Listed { conversation, last_message }: Listed) -> Self {
         let channel: Result<ConnectionKind, _> = conversation.channel.parse();
@@ -87,6 +79,7 @@ impl From<Listed> for ConversationBody {
                 id: conversation.contact_id,
                 name: conversation.contact_name,
                 phone: conversation.contact_phone,
+                username: conversation.contact_username,
             },
             connection_id: conversation.connection_id,
             channel: conversation.channel,
@@ -144,6 +137,8 @@ pub struct ConversationQuery {
     /// Held by one member.
     #[param(value_type = Option<Uuid>)]
     assignee_id: Option<UserId>,
+    /// Held by somebody, or by nobody.
+    assigned: Option<bool>,
     /// Held by one department.
     #[param(value_type = Option<Uuid>)]
     department_id: Option<DepartmentId>,
@@ -181,6 +176,7 @@ async fn list(
         contact_id: query.contact_id,
         channel: query.channel,
         assignee_id: query.assignee_id,
+        assigned: query.assigned,
         department_id: query.department_id,
         tag: query.tag,
         unread: query.unread,

@@ -9,16 +9,20 @@ use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use db::contacts::Contact;
 use db::contacts::consents::Said;
+use db::contacts::history::Entry;
 use db::contacts::notes::Note;
 use db::conversations::Conversation;
 use db::erasures::Erasure;
+use domain::contact::ContactChange;
 use domain::user::Permission;
 use domain::{ConnectionId, ContactId, ConversationId, ErasureId, ListId, MessageId};
 use runtime::http::{
     ApiError, Caller, Idempotency, IdempotencyHeader, PageBody, PageQuery, PathId, Problem, ValidQuery,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use crate::contacts::ContactBody;
 use crate::group::{Group, routes};
@@ -61,6 +65,8 @@ pub struct PersonExport {
     notes: Vec<ExportedNote>,
     /// What the person said about being written to, oldest first.
     consents: Vec<ExportedConsent>,
+    /// What was changed of the person, of their conversations and their sessions, oldest first.
+    changes: Vec<ExportedChange>,
     conversations: Vec<ExportedConversation>,
     /// Oldest first.
     sessions: Vec<SessionBody>,
@@ -78,10 +84,11 @@ pub struct MergedContact {
     name: String,
     phone: Option<String>,
     email: Option<String>,
+    username: Option<String>,
     external_id: Option<String>,
     source: String,
     #[schema(value_type = Object)]
-    custom: serde_json::Value,
+    custom: Value,
     tags: Vec<String>,
     created_at: DateTime<Utc>,
 }
@@ -93,6 +100,7 @@ impl From<Contact> for MergedContact {
             name: contact.name,
             phone: contact.phone,
             email: contact.email,
+            username: contact.username,
             external_id: contact.external_id,
             source: contact.source,
             custom: contact.custom,
@@ -155,6 +163,28 @@ impl From<Said> for ExportedConsent {
     }
 }
 
+/// What was changed.
+#[derive(Serialize, ToSchema)]
+pub struct ExportedChange {
+    #[schema(value_type = words::ContactChange)]
+    kind: ContactChange,
+    /// Of which conversation or session.
+    object_id: Option<Uuid>,
+    /// The fields that differ, as they were.
+    #[schema(value_type = Object)]
+    was: Value,
+    /// As they became.
+    #[schema(value_type = Object)]
+    became: Value,
+    at: DateTime<Utc>,
+}
+
+impl From<Entry> for ExportedChange {
+    fn from(Entry { kind, object_id, was, became, at, .. }: Entry) -> Self {
+        Self { kind, object_id, was, became, at }
+    }
+}
+
 /// A conversation with the person.
 #[derive(Serialize, ToSchema)]
 pub struct ExportedConversation {
@@ -194,6 +224,7 @@ impl PersonExport {
             lists: told.lists.into_iter().map(ListName::from).collect(),
             notes: told.notes.into_iter().map(ExportedNote::from).collect(),
             consents: told.consents.into_iter().map(ExportedConsent::from).collect(),
+            changes: told.changes.into_iter().map(ExportedChange::from).collect(),
             conversations: told.conversations.into_iter().map(ExportedConversation::from).collect(),
             sessions: told.sessions.into_iter().map(SessionBody::from).collect(),
             leads: told.leads.into_iter().map(LeadBody::from).collect(),

@@ -20,6 +20,7 @@ use runtime::http::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::contacts::ContactSummary;
 use crate::group::{Group, routes};
 use crate::words;
 
@@ -55,7 +56,7 @@ pub struct LeadBody {
     #[schema(value_type = Option<Uuid>)]
     contact_id: Option<ContactId>,
     /// The customer; nobody once they are erased.
-    contact: Option<LeadContact>,
+    contact: Option<ContactSummary>,
     /// When it is hoped to be won.
     expected_close_on: Option<NaiveDate>,
     notes: Option<String>,
@@ -69,18 +70,10 @@ pub struct LeadBody {
     updated_at: DateTime<Utc>,
 }
 
-/// Whose business a lead is.
-#[derive(Serialize, ToSchema)]
-pub struct LeadContact {
-    #[schema(value_type = Uuid)]
-    id: ContactId,
-    name: String,
-    phone: Option<String>,
-}
-
 impl From<Lead> for LeadBody {
     fn from(lead: Lead) -> Self {
-        let (name, phone) = (lead.contact_name.unwrap_or_default(), lead.contact_phone);
+        let name = lead.contact_name.unwrap_or_default();
+        let (phone, username) = (lead.contact_phone, lead.contact_username);
         Self {
             id: lead.id,
             board_id: lead.board_id,
@@ -91,7 +84,7 @@ impl From<Lead> for LeadBody {
             currency: lead.currency,
             owner_id: lead.owner_id,
             contact_id: lead.contact_id,
-            contact: lead.contact_id.map(|id| LeadContact { id, name, phone }),
+            contact: lead.contact_id.map(|id| ContactSummary { id, name, phone, username }),
             expected_close_on: lead.expected_close_on,
             notes: lead.notes,
             tags: lead.tags,

@@ -244,8 +244,9 @@ async fn list(
     params(IdempotencyHeader), security(("bearer" = [])), responses(
     (status = 202, body = MessageBody),
     (status = 404, body = Problem),
-    (status = 409, description = "window_closed, contact_opted_out, marketing_opted_out, idempotency_key_reused, \
-        no_address, media_not_ready", body = Problem),
+    (status = 409, description = "window_closed, contact_opted_out, marketing_opted_out, contact_erased, \
+        idempotency_key_reused, no_address, media_not_ready, group_send_unsupported, or a template that cannot be sent: \
+        template_not_found, template_not_approved, template_paused, template_disabled, template_rejected", body = Problem),
     (status = 422, description = "A wrong field, or content over a limit", body = Problem),
 ))]
 async fn write(

@@ -58,6 +58,7 @@ words! {
     ConnectionKind: of::<domain::connection::ConnectionKind>(), "What a connection is to.";
     ConnectionState: of::<domain::connection::ConnectionState>(), "How a connection stands.";
     AddressKind: of::<domain::inbound::AddressKind>(), "Whose form an address has.";
+    ContactChange: of::<domain::contact::ContactChange>(), "What was changed.";
     FieldType: of::<domain::contact::FieldType>(), "What a field of the company's own holds.";
     ConversationStatus: of::<crate::conversations::ConversationStatus>(), "Where a conversation stands.";
     StageKind: of::<domain::board::StageKind>(), "What it means to stand in a stage.";

@@ -37,12 +37,22 @@ pub async fn record(
     detail: Value,
 ) -> Result<()> {
     let nobody = Client::default();
-    let (actor, client) = match by {
-        By::Caller(identity) => (actor(identity), &identity.client),
-        By::Person(user_id, client) => (("person", Some(user_id.0)), client),
-        By::System => (("system", None), &nobody),
+    let client = match by {
+        By::Caller(identity) => &identity.client,
+        By::Person(_, client) => client,
+        By::System => &nobody,
     };
+    let actor = who(by);
     Ok(db::audit::insert(tx, &entry(app, actor, client, action, object, detail)).await?)
+}
+
+/// Who acts, in the words of the log.
+pub(crate) fn who(by: By<'_>) -> (&'static str, Option<Uuid>) {
+    match by {
+        By::Caller(identity) => actor(identity),
+        By::Person(user_id, _) => ("person", Some(user_id.0)),
+        By::System => ("system", None),
+    }
 }
 
 /// Who a caller is, in the words of the log.

@@ -14,18 +14,20 @@ use std::time::Duration;
 use cloud::cache::{Cache, Policy};
 use db::TenantTx;
 use db::companies::Company;
+use domain::UserId;
 use domain::company::{CONCAT_TIMEOUT, CompanySettings};
-use domain::contact::{KEYWORD_CHARS, keyword};
+use domain::contact::{ContactChange, KEYWORD_CHARS, keyword};
 use domain::event::Event;
 use domain::session::ClosedSessions;
 use domain::user::{Permission, Role};
-use domain::{CompanyScope, UserId};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::App;
 use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::auth::registration::name;
+use crate::contacts::history::{self, Changed};
 use crate::error::{Error, Result, internal};
 use crate::outbox::Outgoing;
 
@@ -184,13 +186,24 @@ pub async fn transfer_ownership(app: &App, identity: &Identity, heir: UserId) ->
     Ok(())
 }
 
-/// Tells of what lost who held it.
-fn tell_released(
-    scope: CompanyScope,
-    conversations: Vec<db::conversations::Released>,
-    sessions: Vec<db::sessions::Released>,
+/// Tells of what lost who held it, which stands in `field` of conversations, and notes it of their contacts.
+async fn tell_released(
+    app: &App,
+    caller: &Identity,
+    tx: &mut TenantTx,
+    (field, holder): (&str, Uuid),
+    (conversations, sessions): (Vec<db::conversations::Released>, Vec<db::sessions::Released>),
     outgoing: &mut Outgoing,
 ) -> Result<()> {
+    let scope = caller.scope;
+    let changes = conversations.iter().map(|released| Changed {
+        contact_id: released.contact_id,
+        kind: ContactChange::ConversationChanged,
+        object_id: Some(released.id.0),
+        was: json!({ field: holder }),
+        became: json!({ field: null }),
+    });
+    history::record(app, tx, By::Caller(caller), changes).await?;
     for released in conversations {
         let (conversation_id, version) = (released.id, released.version);
         outgoing.event(scope, Event::ConversationChanged { conversation_id, version })?;

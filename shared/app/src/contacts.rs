@@ -1,14 +1,17 @@
 //! Contacts: here as the API reads them · [`edit`] made, changed, deleted · [`fields`] what a company wants to know of
-//! them · [`tags`] · [`notes`] · [`consents`] whether they want to be written to · [`timeline`] all that happened.
+//! them · [`tags`] · [`notes`] · [`consents`] whether they want to be written to · `history` what was changed · [`timeline`]
+//! all that happened.
 
 pub mod consents;
 pub mod edit;
 pub mod fields;
+pub(crate) mod history;
 pub mod notes;
 pub mod tags;
 pub mod timeline;
 
 use std::collections::HashMap;
+use std::slice;
 
 use chrono::{DateTime, Utc};
 use db::contacts::Contact;
@@ -201,18 +204,15 @@ pub(crate) fn erased() -> Error {
 /// `Invalid` for what is no number; `NotFound`.
 pub async fn find_by_phone(app: &App, scope: CompanyScope, text: &str) -> Result<AddressedContact> {
     let wanted = spellings(text)?;
-    let mut tx = app.db().await?.begin(scope).await?;
+    let mut tx = app.db().await?.begin_keyed(scope).await?;
     let found = db::contacts::find_by_first_address(&mut tx, &wanted).await?;
-    shown(&mut tx, found).await
+    let (mut contact, addresses) = found.ok_or(Error::NotFound("contact"))?;
+    fields::hide_unknown(&mut tx, slice::from_mut(&mut contact)).await?;
+    Ok(AddressedContact { contact, addresses })
 }
 
 pub(crate) async fn read(tx: &mut db::TenantTx, id: ContactId) -> Result<AddressedContact> {
-    let found = db::contacts::find(tx, id).await?;
-    shown(tx, found).await
-}
-
-async fn shown(tx: &mut db::TenantTx, contact: Option<Contact>) -> Result<AddressedContact> {
-    let contact = contact.ok_or(Error::NotFound("contact"))?;
+    let contact = db::contacts::find(tx, id).await?.ok_or(Error::NotFound("contact"))?;
     with_addresses(tx, vec![contact]).await?.pop().ok_or(Error::NotFound("contact"))
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use db::contacts::Contact;
 use db::contacts::consents::Said;
+use db::contacts::history::Entry;
 use db::contacts::notes::Note;
 use db::conversations::Conversation;
 use db::conversations::inbox::{self, Filter, Narrowed};
@@ -35,6 +36,8 @@ pub struct Disclosure {
     pub notes: Vec<Note>,
     /// What the person said about being written to, oldest first.
     pub consents: Vec<Said>,
+    /// What was changed of the person, their conversations and sessions, oldest first.
+    pub changes: Vec<Entry>,
     /// Every conversation, groups too.
     pub conversations: Vec<Conversation>,
     /// Every session, oldest first.
@@ -73,6 +76,7 @@ pub async fn tell(
     let lists = db::lists::list_of_contact(&mut tx, id).await?;
     let notes = db::contacts::notes::list(&mut tx, id, None, i64::MAX).await?;
     let consents = db::contacts::consents::list(&mut tx, id).await?;
+    let changes = db::contacts::history::list(&mut tx, id).await?;
     let filter = Filter { contact_id: Some(id), include_groups: true, ..Filter::default() };
     let conversations = inbox::list(&mut tx, &filter, &Narrowed::default(), None, i64::MAX).await?;
     let sessions = db::sessions::list_for_contact(&mut tx, id).await?;
@@ -85,5 +89,16 @@ pub async fn tell(
     }
     tx.commit().await?;
     let messages = Page::cut(rows, limit, |message| (message.occurred_at, message.id.0));
-    Ok(Disclosure { contact, merged, lists, notes, consents, conversations, sessions, leads, messages })
+    Ok(Disclosure {
+        contact,
+        merged,
+        lists,
+        notes,
+        consents,
+        changes,
+        conversations,
+        sessions,
+        leads,
+        messages,
+    })
 }

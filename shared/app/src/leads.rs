@@ -12,10 +12,11 @@ use domain::event::Event;
 use domain::money::{DEFAULT_CURRENCY, VALUE, is_currency};
 use domain::{BoardId, CompanyScope, ContactId, LeadId, StageId, UserId, fractional_index};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::audit::{self, By};
 use crate::auth::Identity;
+use crate::changes::differences;
 use crate::error::{Error, Result, internal};
 use crate::idempotency::{self, IdempotencyKey};
 use crate::outbox::{self, Outgoing};
@@ -169,6 +170,7 @@ pub async fn create(
         contact_id: new.contact_id,
         contact_name: None,
         contact_phone: None,
+        contact_username: None,
         expected_close_on: new.expected_close_on,
         notes,
         tags,
@@ -386,18 +388,6 @@ fn particulars(lead: &Lead) -> Value {
     })
 }
 
-/// The fields that differ, as they were and as they became; `None` when none does.
-fn differences(was: Value, became: Value) -> Option<(Value, Value)> {
-    let (Value::Object(was), Value::Object(became)) = (was, became) else { return None };
-    let differ = |name: &str| was.get(name) != became.get(name);
-    let only = |fields: &Map<String, Value>| {
-        let fields = fields.iter().filter(|(name, _)| differ(name));
-        fields.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>()
-    };
-    let (before, after) = (only(&was), only(&became));
-    (!after.is_empty()).then_some((Value::Object(before), Value::Object(after)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -425,13 +415,5 @@ mod tests {
         assert_eq!(wrong((None, None), Some(Some(1)), Some("real")), "currency");
         assert_eq!(wrong((None, None), None, Some("BRL")), "currency");
         assert_eq!(wrong(reais(5), Some(None), Some("BRL")), "currency");
-    }
-
-    #[test]
-    fn only_what_differs_is_told() {
-        let (was, became) = (json!({ "a": 1, "b": null, "c": [1] }), json!({ "a": 1, "b": 2, "c": [] }));
-        let told = differences(was.clone(), became).expect("differ");
-        assert_eq!(told, (json!({ "b": null, "c": [1] }), json!({ "b": 2, "c": [] })));
-        assert_eq!(differences(was.clone(), was), None);
     }
 }

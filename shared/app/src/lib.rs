@@ -4,7 +4,7 @@
 //! causes leave together · [`inbound`] a provider's event becomes messages and statuses · [`turns`] a customer's burst
 //! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
 //! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
-//! `channels` the client of a connection · [`mail`] what people are written · [`text`] what they write into fields · [`idempotency`] what they ask for twice ·
+//! `channels` the client of a connection · `changes` what a change changed · [`mail`] what people are written · [`text`] what they write into fields · [`idempotency`] what they ask for twice ·
 //! [`sealed`] secrets of connections · [`cleanup`] what has had its time goes · [`demo`] the company that a new
 //! installation begins with.
 //!
@@ -19,6 +19,7 @@ pub mod ai_reply;
 pub mod audit;
 pub mod auth;
 pub mod boards;
+mod changes;
 mod channels;
 pub mod cleanup;
 pub mod company;

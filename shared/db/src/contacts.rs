@@ -1,9 +1,10 @@
 //! Contacts and the addresses that lead to them.
 //!
 //! Rooms: here one by one, and what providers tell of many · [`search`] lists · [`notes`] · [`consents`] what customers
-//! said about being written to · [`timeline`] all that happened.
+//! said about being written to · [`history`] what was changed · [`timeline`] all that happened.
 
 pub mod consents;
+pub mod history;
 pub mod notes;
 pub mod search;
 pub mod timeline;
@@ -26,6 +27,8 @@ pub struct Contact {
     pub phone: Option<String>,
     /// Email address.
     pub email: Option<String>,
+    /// WhatsApp username, by which those are known who share no number.
+    pub username: Option<String>,
     /// Where it came from.
     pub source: String,
     /// Id in the company's own system.
@@ -120,28 +123,56 @@ pub async fn find_by_addresses(tx: &mut TenantTx, addresses: &[Address]) -> Resu
         .collect())
 }
 
-/// The contact that the first of `addresses` leads to, of those that lead to any.
+/// The contact that the first of `addresses` leads to, of those that lead to any, with all that lead to it, oldest first.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn find_by_first_address(tx: &mut TenantTx, addresses: &[Address]) -> Result<Option<Contact>> {
+pub async fn find_by_first_address(
+    tx: &mut TenantTx,
+    addresses: &[Address],
+) -> Result<Option<(Contact, Vec<Address>)>> {
     let company_id = tx.company_id();
     let (kinds, values) = columns(addresses);
-    Ok(sqlx::query_as!(
-        Contact,
-        r#"SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.source, p.external_id, p.bypass_bots, p.custom, p.tags,
-                  p.opted_out_at, p.marketing_opted_out_at, p.merged_into_id AS "merged_into_id: ContactId", p.erased_at,
-                  p.created_at
-           FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (kind, value, place)
-           JOIN contact_addresses a ON a.company_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value
-           JOIN contacts p ON p.company_id = a.company_id AND p.id = a.contact_id
-           ORDER BY wanted.place LIMIT 1"#,
+    let row = sqlx::query!(
+        r#"SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.username, p.source, p.external_id, p.bypass_bots,
+                  p.custom, p.tags, p.opted_out_at, p.marketing_opted_out_at,
+                  p.merged_into_id AS "merged_into_id: ContactId", p.erased_at, p.created_at,
+                  own.kinds AS "kinds!: Vec<AddressKind>", own.addresses AS "addresses!"
+           FROM (SELECT p.*
+                 FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (kind, value, place)
+                 JOIN contact_addresses a ON a.company_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value
+                 JOIN contacts p ON p.company_id = a.company_id AND p.id = a.contact_id
+                 ORDER BY wanted.place LIMIT 1) AS p
+           CROSS JOIN LATERAL (SELECT array_agg(kind ORDER BY created_at, kind) AS kinds,
+                                      array_agg(value ORDER BY created_at, kind) AS addresses
+                               FROM contact_addresses WHERE company_id = $1 AND contact_id = p.id) AS own"#,
         company_id.0,
         &kinds as _,
         &values
     )
     .fetch_optional(tx.connection())
-    .await?)
+    .await?;
+    Ok(row.map(|row| {
+        let contact = Contact {
+            id: row.id,
+            name: row.name,
+            phone: row.phone,
+            email: row.email,
+            username: row.username,
+            source: row.source,
+            external_id: row.external_id,
+            bypass_bots: row.bypass_bots,
+            custom: row.custom,
+            tags: row.tags,
+            opted_out_at: row.opted_out_at,
+            marketing_opted_out_at: row.marketing_opted_out_at,
+            merged_into_id: row.merged_into_id,
+            erased_at: row.erased_at,
+            created_at: row.created_at,
+        };
+        let addresses = row.kinds.into_iter().zip(row.addresses).map(|(kind, value)| Address { kind, value });
+        (contact, addresses.collect())
+    }))
 }
 
 /// As [`find_by_addresses`], for what is to be filed. Until the end of the transaction none of those is given to another
@@ -374,7 +405,7 @@ pub async fn update(tx: &mut TenantTx, id: ContactId, details: &Details, now: Da
 }
 
 /// Deletes a contact that nothing else is about: neither messages, nor what the customer agreed to; whether there was
-/// one. Its notes go along.
+/// one. Its notes and its history go along.
 ///
 /// # Errors
 /// `Conflict` when something is about it.
@@ -387,6 +418,7 @@ pub async fn delete(tx: &mut TenantTx, id: ContactId) -> Result<bool> {
     )
     .execute(tx.connection())
     .await?;
+    history::delete(tx, id).await?;
     let done = sqlx::query!("DELETE FROM contacts WHERE company_id = $1 AND id = $2", company_id.0, id.0)
         .execute(tx.connection())
         .await
@@ -429,7 +461,7 @@ pub async fn find_for_update(tx: &mut TenantTx, id: ContactId) -> Result<Option<
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Contact,
-        r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
+        r#"SELECT id AS "id: ContactId", name, phone, email, username, source, external_id, bypass_bots, custom, tags,
                   opted_out_at, marketing_opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at,
                   created_at
            FROM contacts WHERE company_id = $1 AND id = $2 FOR NO KEY UPDATE"#,
@@ -448,7 +480,7 @@ pub async fn find(tx: &mut TenantTx, id: ContactId) -> Result<Option<Contact>> {
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Contact,
-        r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
+        r#"SELECT id AS "id: ContactId", name, phone, email, username, source, external_id, bypass_bots, custom, tags,
                   opted_out_at, marketing_opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at,
                   created_at
            FROM contacts WHERE company_id = $1 AND id = $2"#,
@@ -493,7 +525,7 @@ pub async fn list_merged(tx: &mut TenantTx, id: ContactId) -> Result<Vec<Contact
     let company_id = tx.company_id();
     Ok(sqlx::query_as!(
         Contact,
-        r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
+        r#"SELECT id AS "id: ContactId", name, phone, email, username, source, external_id, bypass_bots, custom, tags,
                   opted_out_at, marketing_opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at,
                   created_at
            FROM contacts WHERE company_id = $1 AND merged_into_id = $2 ORDER BY updated_at DESC, id"#,

@@ -23,6 +23,8 @@ pub struct Conversation {
     pub contact_name: String,
     /// The contact's phone, E.164.
     pub contact_phone: Option<String>,
+    /// The contact's WhatsApp username.
+    pub contact_username: Option<String>,
     /// The connection that it runs over.
     pub connection_id: ConnectionId,
     /// `whatsapp_cloud`, …
@@ -236,9 +238,10 @@ pub async fn find(tx: &mut TenantTx, id: ConversationId) -> Result<Option<Conver
     Ok(sqlx::query_as!(
         Conversation,
         r#"SELECT c.id AS "id: ConversationId", c.contact_id AS "contact_id: ContactId", p.name AS contact_name,
-                  p.phone AS contact_phone, c.connection_id AS "connection_id: ConnectionId", c.channel, c.status,
-                  c.unread_count, c.last_message_id AS "last_message_id: MessageId", c.last_inbound_at,
-                  c.assignee_id, c.department_id, c.tags, c.is_group, c.version, c.updated_at
+                  p.phone AS contact_phone, p.username AS contact_username,
+                  c.connection_id AS "connection_id: ConnectionId", c.channel, c.status, c.unread_count,
+                  c.last_message_id AS "last_message_id: MessageId", c.last_inbound_at, c.assignee_id, c.department_id,
+                  c.tags, c.is_group, c.version, c.updated_at
            FROM conversations c
            JOIN contacts p ON p.company_id = c.company_id AND p.id = c.contact_id
            WHERE c.company_id = $1 AND c.id = $2"#,
@@ -606,6 +609,8 @@ pub async fn mark_read(tx: &mut TenantTx, id: ConversationId) -> Result<Option<M
 pub struct Released {
     /// Its id.
     pub id: ConversationId,
+    /// Whose it is.
+    pub contact_id: ContactId,
     /// Its version.
     pub version: i32,
 }
@@ -621,8 +626,9 @@ pub async fn release_all_of(tx: &mut TenantTx, user_id: UserId) -> Result<Vec<Re
         r#"WITH released AS (
                UPDATE conversations SET assignee_id = NULL, version = version + 1
                WHERE company_id = $1 AND assignee_id = $2
-               RETURNING id, version, status)
-           SELECT id AS "id: ConversationId", version FROM released WHERE status = 'open'"#,
+               RETURNING id, contact_id, version, status)
+           SELECT id AS "id: ConversationId", contact_id AS "contact_id: ContactId", version
+           FROM released WHERE status = 'open'"#,
         company_id.0,
         user_id.0
     )
@@ -642,8 +648,9 @@ pub async fn leave_department(tx: &mut TenantTx, department_id: DepartmentId) ->
         r#"WITH released AS (
                UPDATE conversations SET department_id = NULL, version = version + 1
                WHERE company_id = $1 AND department_id = $2
-               RETURNING id, version, status)
-           SELECT id AS "id: ConversationId", version FROM released WHERE status = 'open'"#,
+               RETURNING id, contact_id, version, status)
+           SELECT id AS "id: ConversationId", contact_id AS "contact_id: ContactId", version
+           FROM released WHERE status = 'open'"#,
         company_id.0,
         department_id.0
     )

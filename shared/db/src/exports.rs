@@ -150,6 +150,8 @@ pub struct ExportedContact {
     pub phone: Option<String>,
     /// Email address.
     pub email: Option<String>,
+    /// WhatsApp username.
+    pub username: Option<String>,
     /// Where it came from.
     pub source: String,
     /// The id in the company's own system.
@@ -183,8 +185,8 @@ pub async fn list_contacts(
     let (after_at, after_id) = after.unzip();
     Ok(sqlx::query_as!(
         ExportedContact,
-        r#"SELECT c.id AS "id: ContactId", c.name, c.phone, c.email, c.source, c.external_id, c.bypass_bots,
-                  c.custom, c.tags, c.opted_out_at, c.marketing_opted_out_at, c.created_at
+        r#"SELECT c.id AS "id: ContactId", c.name, c.phone, c.email, c.username, c.source, c.external_id,
+                  c.bypass_bots, c.custom, c.tags, c.opted_out_at, c.marketing_opted_out_at, c.created_at
            FROM contacts c
            WHERE c.company_id = $1 AND c.merged_into_id IS NULL AND c.erased_at IS NULL
              AND (c.created_at, c.id) > (coalesce($2, '-infinity'::timestamptz),

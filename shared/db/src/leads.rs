@@ -39,6 +39,8 @@ pub struct Lead {
     pub contact_name: Option<String>,
     /// The customer's phone, E.164.
     pub contact_phone: Option<String>,
+    /// The customer's WhatsApp username.
+    pub contact_username: Option<String>,
     /// When it is hoped to be won.
     pub expected_close_on: Option<NaiveDate>,
     /// Whatever else is to be known.
@@ -96,8 +98,8 @@ pub async fn list(
         r#"SELECT l.id AS "id!: LeadId", l.board_id AS "board_id!: BoardId", l.stage_id AS "stage_id!: StageId",
                   s.kind AS "status!: StageKind", l.place AS "place!", l.title AS "title!", l.value, l.currency,
                   l.owner_id AS "owner_id: UserId", l.contact_id AS "contact_id: ContactId",
-                  p.name AS "contact_name?", p.phone AS "contact_phone?", l.expected_close_on, l.notes,
-                  l.tags AS "tags!", l.closed_at, l.lost_reason, l.version AS "version!",
+                  p.name AS "contact_name?", p.phone AS "contact_phone?", p.username AS "contact_username?",
+                  l.expected_close_on, l.notes, l.tags AS "tags!", l.closed_at, l.lost_reason, l.version AS "version!",
                   l.created_at AS "created_at!", l.updated_at AS "updated_at!"
            FROM (SELECT * FROM searchable_leads
                  WHERE company_id = $1
@@ -141,8 +143,8 @@ pub async fn list_in_stage(
         r#"SELECT l.id AS "id!: LeadId", l.board_id AS "board_id!: BoardId", l.stage_id AS "stage_id!: StageId",
                   s.kind AS "status!: StageKind", l.place AS "place!", l.title AS "title!", l.value, l.currency,
                   l.owner_id AS "owner_id: UserId", l.contact_id AS "contact_id: ContactId",
-                  p.name AS "contact_name?", p.phone AS "contact_phone?", l.expected_close_on, l.notes,
-                  l.tags AS "tags!", l.closed_at, l.lost_reason, l.version AS "version!",
+                  p.name AS "contact_name?", p.phone AS "contact_phone?", p.username AS "contact_username?",
+                  l.expected_close_on, l.notes, l.tags AS "tags!", l.closed_at, l.lost_reason, l.version AS "version!",
                   l.created_at AS "created_at!", l.updated_at AS "updated_at!"
            FROM (SELECT * FROM searchable_leads
                  WHERE company_id = $1 AND stage_id = $2 AND ($3::text IS NULL OR place > $3)
@@ -178,8 +180,8 @@ pub async fn find(tx: &mut TenantTx, id: LeadId) -> Result<Option<Lead>> {
         r#"SELECT l.id AS "id: LeadId", l.board_id AS "board_id: BoardId", l.stage_id AS "stage_id: StageId",
                   s.kind AS "status: StageKind", l.place, l.title, l.value, l.currency,
                   l.owner_id AS "owner_id: UserId", l.contact_id AS "contact_id: ContactId",
-                  p.name AS "contact_name?", p.phone AS "contact_phone?", l.expected_close_on, l.notes, l.tags,
-                  l.closed_at, l.lost_reason, l.version, l.created_at, l.updated_at
+                  p.name AS "contact_name?", p.phone AS "contact_phone?", p.username AS "contact_username?",
+                  l.expected_close_on, l.notes, l.tags, l.closed_at, l.lost_reason, l.version, l.created_at, l.updated_at
            FROM leads l
            JOIN board_stages s ON s.company_id = l.company_id AND s.id = l.stage_id
            LEFT JOIN contacts p ON p.company_id = l.company_id AND p.id = l.contact_id

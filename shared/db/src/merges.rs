@@ -268,7 +268,7 @@ pub async fn return_addresses(
 }
 
 /// Writes down what moves from `from` to `into` and does not say itself whose it was: groups, lists, notes,
-/// consents and leads.
+/// consents, changes and leads.
 ///
 /// # Errors
 /// Database errors only.
@@ -286,6 +286,9 @@ pub async fn insert_items(tx: &mut TenantTx, id: MergeId, from: ContactId, into:
          SELECT $1, $2, 'note', id, NULL::timestamptz FROM contact_notes WHERE company_id = $1 AND contact_id = $3
          UNION ALL
          SELECT $1, $2, 'consent', id, NULL::timestamptz FROM contact_consents
+         WHERE company_id = $1 AND contact_id = $3
+         UNION ALL
+         SELECT $1, $2, 'history', id, NULL::timestamptz FROM contact_history
          WHERE company_id = $1 AND contact_id = $3
          UNION ALL
          SELECT $1, $2, 'lead', id, NULL::timestamptz FROM leads WHERE company_id = $1 AND contact_id = $3
@@ -528,7 +531,9 @@ pub async fn move_belongings(tx: &mut TenantTx, from: ContactId, into: ContactId
         "WITH notes AS (
              UPDATE contact_notes SET contact_id = $3 WHERE company_id = $1 AND contact_id = $2),
          consents AS (
-             UPDATE contact_consents SET contact_id = $3 WHERE company_id = $1 AND contact_id = $2)
+             UPDATE contact_consents SET contact_id = $3 WHERE company_id = $1 AND contact_id = $2),
+         history AS (
+             UPDATE contact_history SET contact_id = $3 WHERE company_id = $1 AND contact_id = $2)
          UPDATE leads SET contact_id = $3, version = version + 1 WHERE company_id = $1 AND contact_id = $2",
         company_id.0,
         from.0,
@@ -539,8 +544,8 @@ pub async fn move_belongings(tx: &mut TenantTx, from: ContactId, into: ContactId
     Ok(())
 }
 
-/// Gives the notes, leads and consents that a merge moved back, and the consents that stand in messages that `to` has
-/// back by now.
+/// Gives the notes, leads, consents and changes that a merge moved back, and the consents that stand in messages, and the
+/// changes of conversations and sessions, that `to` has back by now.
 ///
 /// # Errors
 /// Database errors only.
@@ -558,7 +563,15 @@ pub async fn return_belongings(tx: &mut TenantTx, id: MergeId, from: ContactId, 
              WHERE o.company_id = $1 AND o.contact_id = $3
                AND (o.id IN (SELECT item_id FROM moved WHERE kind = 'consent')
                     OR EXISTS (SELECT FROM messages m
-                               WHERE m.company_id = $1 AND m.id = o.message_id AND m.contact_id = $4)))
+                               WHERE m.company_id = $1 AND m.id = o.message_id AND m.contact_id = $4))),
+         history AS (
+             UPDATE contact_history h SET contact_id = $4
+             WHERE h.company_id = $1 AND h.contact_id = $3
+               AND (h.id IN (SELECT item_id FROM moved WHERE kind = 'history')
+                    OR h.object_id IN (SELECT c.id FROM conversations c
+                                       WHERE c.company_id = $1 AND c.contact_id = $4
+                                       UNION ALL
+                                       SELECT s.id FROM sessions s WHERE s.company_id = $1 AND s.contact_id = $4)))
          UPDATE leads l SET contact_id = $4, version = version + 1
          WHERE l.company_id = $1 AND l.contact_id = $3
            AND l.id IN (SELECT item_id FROM moved WHERE kind = 'lead')",
@@ -648,7 +661,7 @@ pub async fn list_candidates(
                       LIMIT $8)),
            candidate AS (
                SELECT id, array_agg(reason ORDER BY reason) AS reasons FROM same WHERE id <> $2 GROUP BY id)
-           SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.source, p.external_id, p.bypass_bots, p.custom,
+           SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.username, p.source, p.external_id, p.bypass_bots, p.custom,
                   p.tags, p.opted_out_at, p.marketing_opted_out_at, p.merged_into_id AS "merged_into_id: ContactId",
                   p.erased_at, p.created_at,
                   candidate.reasons AS "reasons!"
@@ -675,6 +688,7 @@ pub async fn list_candidates(
                 name: row.name,
                 phone: row.phone,
                 email: row.email,
+                username: row.username,
                 source: row.source,
                 external_id: row.external_id,
                 bypass_bots: row.bypass_bots,

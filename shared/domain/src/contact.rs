@@ -26,6 +26,19 @@ pub enum ConsentScope {
     Marketing,
 }
 
+/// What was changed, in the history of a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum ContactChange {
+    /// The contact's own fields.
+    ContactChanged,
+    /// Whose a conversation is, whether it is over, its tags.
+    ConversationChanged,
+    /// Where a session stands, whether the AI is silent in it, its tags.
+    SessionChanged,
+}
+
 /// What a field of a company's own holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]

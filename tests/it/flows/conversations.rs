@@ -231,7 +231,13 @@ async fn a_conversation_and_its_session_change_together() {
         (&session["status"], &session["assigned_agent_id"], &session["assigned_department_id"]),
         (&json!("ACTIVE"), &owner, &department)
     );
+    let held = async |assigned: bool| {
+        let listed = api.get(&format!("conversations?assigned={assigned}")).await.expect_status(200).body;
+        listed["items"].as_array().unwrap().len()
+    };
+    assert_eq!([held(true).await, held(false).await], [1, 0]);
     let freed = patch(api, &path, json!({ "assignee_id": null })).await.expect_status(200).body;
+    assert_eq!([held(true).await, held(false).await], [0, 1]);
     assert_eq!((&freed["assignee_id"], &freed["department_id"]), (&Value::Null, &department));
     let session = session_of(&inbox).await;
     assert_eq!((&session["status"], &session["assigned_agent_id"]), (&json!("QUEUED"), &Value::Null));

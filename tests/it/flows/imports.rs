@@ -230,6 +230,22 @@ async fn contacts_come_out_of_a_file_and_the_same_file_changes_nothing() {
     let known = contacts(&flow).await;
     assert_eq!((&known[0]["name"], &known[0]["custom"]["city"]), (&json!("Ana S. Souza"), &json!("Goiânia")));
     assert_eq!((&known[1]["name"], &known[1]["custom"]["city"]), (&json!("José Silva"), &json!("Goiânia")));
+    let changes: Vec<Value> = sqlx::query_scalar(
+        "SELECT jsonb_build_array(kind, actor_kind, was, became) FROM contact_history WHERE company_id = $1
+         ORDER BY was::text DESC",
+    )
+    .bind(flow.tenant.company_id)
+    .fetch_all(&flow.admin)
+    .await
+    .unwrap();
+    let change = |was: Value, became: Value| json!(["contact_changed", "system", was, became]);
+    assert_eq!(
+        changes,
+        [
+            change(json!({ "name": "Ana Souza" }), json!({ "name": "Ana S. Souza" })),
+            change(json!({ "custom.city": "Anápolis" }), json!({ "custom.city": "Goiânia" })),
+        ]
+    );
 
     let listed = flow.api(Method::GET, "contacts/imports?limit=2", None).await.expect_status(200).body;
     assert_eq!(listed["items"][0], news);

@@ -4,6 +4,7 @@
 mod answers;
 mod board;
 mod boards;
+mod changes;
 mod channels;
 mod coexistence;
 mod connection_health;

@@ -55,10 +55,13 @@ const LISTS: &[List] = &[
             "NULL",
             "NULL",
             "50000",
+            "NULL",
         ],
         filters: &[
             ("nothing", &[]),
             ("cursor", AFTER),
+            ("assigned", &[(22, "true")]),
+            ("not assigned", &[(22, "false")]),
             ("status", &[(5, "'closed'")]),
             ("connection_id", &[(6, "'$connection'")]),
             ("contact_id", &[(7, "'$contact'")]),

@@ -18,6 +18,7 @@ const TENANT_TABLES: &[&str] = &[
     "contact_consents",
     "contact_exports",
     "contact_fields",
+    "contact_history",
     "contact_import_errors",
     "contact_imports",
     "contact_notes",

@@ -31,6 +31,7 @@ pub struct ContactTabulations {
     security(("bearer" = [])), request_body = ContactTabulations, responses(
     (status = 200, body = ContactBody),
     (status = 404, body = Problem),
+    (status = 409, description = "contact_merged, contact_erased", body = Problem),
 ))]
 async fn add_tabulations(
     State(app): State<App>,
@@ -47,6 +48,7 @@ async fn add_tabulations(
     security(("bearer" = [])), request_body = ContactTabulations, responses(
     (status = 200, body = ContactBody),
     (status = 404, body = Problem),
+    (status = 409, description = "contact_merged, contact_erased", body = Problem),
 ))]
 async fn remove_tabulations(
     State(app): State<App>,

@@ -23,11 +23,13 @@ pub fn router() -> Group {
 /// One thing that happened.
 #[derive(Serialize, ToSchema)]
 pub struct TimelineEntry {
-    /// `contact_created`, `note`, `opt_out`, `opt_in`, `session_started`, `session_closed`, `message`, `contact_merged`,
-    /// `contact_unmerged`, or `lead_` with what a lead's history calls it (`lead_moved`); others may come.
+    /// `contact_created`, `contact_changed`, `note`, `opt_out`, `opt_in`, `session_started`, `session_changed`,
+    /// `session_closed`, `conversation_changed`, `message`, `contact_merged`, `contact_unmerged`, or `lead_` with what a
+    /// lead's history calls it (`lead_moved`); others may come. Of what was changed, `detail` has the fields that differ:
+    /// as they were in `was`, as they became in `became`.
     #[schema(example = "message")]
     kind: String,
-    /// The id of the note, the session, the message, the merge, the entry of a lead's history, …
+    /// The id of the note, the session, the message, the merge, the change, the entry of a lead's history, …
     id: Uuid,
     at: DateTime<Utc>,
     /// The note, the proof, the reason of an end or a move; of a message its first line.

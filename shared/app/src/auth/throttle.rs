@@ -1,7 +1,7 @@
 //! How much a caller may ask of the API: so many requests a minute a key or session, and a company.
 //!
 //! The count is shared by all processes. A process takes a few requests' worth at a time, so that most requests cost no
-//! write; what it does not use is lost with the minute.
+//! write; what it does not use is lost with the minute. Whoever uses up what it took takes twice as much.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,15 +19,26 @@ pub const CALLER_LIMIT: u32 = 1_200;
 /// Requests a minute of one company.
 pub const COMPANY_LIMIT: u32 = 6_000;
 
-/// Requests that a process takes at a time.
+/// Requests that a process takes at first.
 const LEASE: u32 = 20;
+
+/// What part of a limit a process takes at a time at most: one of so many.
+const LARGEST_PART: u32 = 20;
 
 /// Buckets that a process remembers; more are forgotten, and taken anew.
 const CAPACITY: usize = 10_000;
 
-/// What this process holds: by bucket, the minute and how many are left.
+/// What this process holds, by bucket.
 #[derive(Debug, Default)]
-pub(crate) struct Leases(Mutex<HashMap<String, (i64, u32)>>);
+pub(crate) struct Leases(Mutex<HashMap<String, Lease>>);
+
+/// What was taken of a bucket.
+#[derive(Clone, Copy, Debug)]
+struct Lease {
+    minute: i64,
+    taken: u32,
+    left: u32,
+}
 
 /// Counts a request of a caller.
 ///
@@ -51,44 +62,48 @@ pub async fn pass(app: &App, identity: &Identity) -> Result<()> {
 async fn take(app: &App, bucket: String, limit: u32) -> Verdict {
     let now = app.clock.now();
     let minute = now.timestamp().div_euclid(60);
-    if app.leases.use_one(&bucket, minute) {
-        return Verdict::Allowed;
-    }
-    match app.limits.take(&bucket, LEASE, limit, now).await {
-        Ok(Verdict::Allowed) => {
-            app.leases.hold(bucket, minute, LEASE - 1);
-            Verdict::Allowed
-        }
-        Ok(Verdict::Wait(after)) => Verdict::Wait(after.max(Duration::from_secs(1))),
-        Err(error) => {
-            // Not knowing how much was asked is no reason to answer nobody.
-            tracing::warn!(%error, "requests not counted");
-            Verdict::Allowed
+    let Err(taken) = app.leases.use_one(&bucket, minute) else { return Verdict::Allowed };
+    let mut amount = (2 * taken).min(limit / LARGEST_PART).max(LEASE);
+    loop {
+        match app.limits.take(&bucket, amount, limit, now).await {
+            Ok(Verdict::Allowed) => {
+                app.leases.hold(bucket, Lease { minute, taken: amount, left: amount - 1 });
+                return Verdict::Allowed;
+            }
+            // So much is not left, but perhaps less.
+            Ok(Verdict::Wait(_)) if amount > LEASE => amount = LEASE,
+            Ok(Verdict::Wait(after)) => return Verdict::Wait(after.max(Duration::from_secs(1))),
+            Err(error) => {
+                // Not knowing how much was asked is no reason to answer nobody.
+                tracing::warn!(%error, "requests not counted");
+                return Verdict::Allowed;
+            }
         }
     }
 }
 
 impl Leases {
-    fn use_one(&self, bucket: &str, minute: i64) -> bool {
+    /// Uses one of what is held. When none is left: how many were taken last, in this minute.
+    fn use_one(&self, bucket: &str, minute: i64) -> std::result::Result<(), u32> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match held.get_mut(bucket) {
-            Some((of, left)) if *of == minute && *left > 0 => {
-                *left -= 1;
-                true
+        match held.get_mut(bucket).filter(|lease| lease.minute == minute) {
+            Some(lease) if lease.left > 0 => {
+                lease.left -= 1;
+                Ok(())
             }
-            _ => false,
+            lease => Err(lease.map_or(0, |lease| lease.taken)),
         }
     }
 
-    fn hold(&self, bucket: String, minute: i64, left: u32) {
+    fn hold(&self, bucket: String, lease: Lease) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if held.len() >= CAPACITY {
-            held.retain(|_, (of, _)| *of == minute);
+            held.retain(|_, other| other.minute == lease.minute);
         }
         if held.len() >= CAPACITY {
             held.clear();
         }
-        held.insert(bucket, (minute, left));
+        held.insert(bucket, lease);
     }
 }
 
@@ -99,11 +114,11 @@ mod tests {
     #[test]
     fn a_lease_is_used_up_and_ends_with_its_minute() {
         let leases = Leases::default();
-        assert!(!leases.use_one("a", 7));
-        leases.hold("a".to_owned(), 7, 2);
-        assert!(leases.use_one("a", 7) && leases.use_one("a", 7));
-        assert!(!leases.use_one("a", 7));
-        leases.hold("a".to_owned(), 7, 2);
-        assert!(!leases.use_one("a", 8));
+        let lease = Lease { minute: 7, taken: 3, left: 2 };
+        assert_eq!(leases.use_one("a", 7), Err(0));
+        leases.hold("a".to_owned(), lease);
+        assert_eq!([7, 7, 7].map(|minute| leases.use_one("a", minute)), [Ok(()), Ok(()), Err(3)]);
+        leases.hold("a".to_owned(), lease);
+        assert_eq!(leases.use_one("a", 8), Err(0));
     }
 }

@@ -117,7 +117,8 @@ pub async fn delete(app: &App, identity: &Identity, id: DepartmentId) -> Result<
         return Err(Error::NotFound("department"));
     }
     let mut outgoing = Outgoing::default();
-    tell_released(identity.scope, conversations, sessions, &mut outgoing)?;
+    let (held, lost) = (("department_id", id.0), (conversations, sessions));
+    tell_released(app, identity, &mut tx, held, lost, &mut outgoing).await?;
     let object = ("department", Some(id.0));
     audit::record(app, &mut tx, By::Caller(identity), "department.deleted", object, json!({})).await?;
     outbox::commit(app, tx, outgoing).await

@@ -96,7 +96,8 @@ pub async fn remove(app: &App, identity: &Identity, user_id: UserId) -> Result<(
     // Conversations before sessions, as everywhere.
     let conversations = db::conversations::release_all_of(&mut tx, user_id).await?;
     let sessions = db::sessions::release_all_of(&mut tx, user_id, now).await?;
-    tell_released(identity.scope, conversations, sessions, &mut outgoing)?;
+    let (held, lost) = (("assignee_id", user_id.0), (conversations, sessions));
+    tell_released(app, identity, &mut tx, held, lost, &mut outgoing).await?;
     db::login_sessions::end_of_member(&mut tx, user_id, "removed", now).await?;
     db::members::delete(&mut tx, user_id).await?;
     outgoing.event(identity.scope, Event::MemberShutOut { user_id })?;

@@ -3,7 +3,7 @@
 
 use db::TenantTx;
 use db::contacts::{Contact, Details, KnownAddress};
-use domain::contact::{EXTERNAL_ID_CHARS, NAME_CHARS, TAG_CHARS, TAGS};
+use domain::contact::{ContactChange, EXTERNAL_ID_CHARS, NAME_CHARS, TAG_CHARS, TAGS};
 use domain::event::Event;
 use domain::inbound::{Address, AddressKind};
 use domain::user::is_email;
@@ -11,6 +11,7 @@ use domain::{ContactId, phone};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::history::{self, Changed};
 use super::{AddressedContact, REGION, addresses_of, fields, read, require_somebody};
 use crate::audit::{self, By};
 use crate::auth::{Actor, Identity};
@@ -134,6 +135,7 @@ pub async fn change(app: &App, caller: &Identity, id: ContactId, change: Change)
     let contact = db::contacts::find_for_update(&mut tx, id).await?.ok_or(Error::NotFound("contact"))?;
     require_somebody(&contact)?;
     let mut details = details_of(contact);
+    let was = particulars(&details);
     let before = addresses(&details);
     details.name = new_name.map_or(details.name, Option::unwrap_or_default);
     details.phone = new_phone.unwrap_or(details.phone);
@@ -149,6 +151,7 @@ pub async fn change(app: &App, caller: &Identity, id: ContactId, change: Change)
     db::contacts::update(&mut tx, id, &details, now).await?;
     db::contacts::delete_addresses(&mut tx, id, &gone).await?;
     db::contacts::insert_addresses(&mut tx, &own(id, come), now).await?;
+    record(app, caller, &mut tx, id, was, &details).await?;
     let contact = read(&mut tx, id).await?;
     announce(app, caller, tx, id).await?;
     Ok(contact)
@@ -183,6 +186,20 @@ pub(super) async fn announce(app: &App, caller: &Identity, tx: TenantTx, id: Con
     let mut outgoing = Outgoing::default();
     outgoing.event(caller.scope, Event::ContactChanged { contact_id: id })?;
     outbox::commit(app, tx, outgoing).await
+}
+
+/// Notes what of a contact is not as it was.
+pub(super) async fn record(
+    app: &App,
+    caller: &Identity,
+    tx: &mut TenantTx,
+    id: ContactId,
+    was: Value,
+    details: &Details,
+) -> Result<()> {
+    let (kind, became) = (ContactChange::ContactChanged, particulars(details));
+    let changed = Changed { contact_id: id, kind, object_id: None, was, became };
+    history::record(app, tx, By::Caller(caller), [changed]).await
 }
 
 /// Waits for whoever is giving one of `addresses` to a contact, and refuses when one is another's than `id`'s. A number
@@ -238,6 +255,23 @@ pub(super) fn details_of(contact: Contact) -> Details {
         custom: contact.custom,
         tags: contact.tags,
     }
+}
+
+/// The fields of a contact as its history has them: those of the company's own each by itself.
+pub(super) fn particulars(details: &Details) -> Value {
+    let mut fields = json!({
+        "name": details.name,
+        "phone": details.phone,
+        "email": details.email,
+        "source": details.source,
+        "external_id": details.external_id,
+        "bypass_bots": details.bypass_bots,
+        "tags": details.tags,
+    });
+    for (key, value) in details.custom.as_object().into_iter().flatten() {
+        fields[format!("custom.{key}")] = value.clone();
+    }
+    fields
 }
 
 /// What nobody says where it came from.

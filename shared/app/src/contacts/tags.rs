@@ -4,7 +4,7 @@ use db::contacts::Details;
 use domain::contact::TAGS;
 use domain::{ContactId, TabulationId};
 
-use super::edit::{announce, details_of};
+use super::edit::{announce, details_of, particulars, record};
 use super::{AddressedContact, read, require_somebody};
 use crate::App;
 use crate::auth::Identity;
@@ -66,12 +66,13 @@ async fn change(
         return Err(Error::invalid("tabulation_ids", "one of these is no tabulation of the company"));
     }
     let mut details = details_of(contact);
-    let before = details.tags.clone();
+    let was = particulars(&details);
     work(&mut details, known.into_iter().map(|known| known.name).collect())?;
-    if details.tags == before {
+    if particulars(&details) == was {
         return read(&mut tx, id).await;
     }
     db::contacts::update(&mut tx, id, &details, app.clock.now()).await?;
+    record(app, caller, &mut tx, id, was, &details).await?;
     let contact = read(&mut tx, id).await?;
     announce(app, caller, tx, id).await?;
     Ok(contact)

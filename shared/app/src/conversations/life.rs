@@ -4,12 +4,16 @@
 use db::TenantTx;
 use db::conversations::{Conversation, Standing};
 use db::sessions::Session;
+use domain::contact::ContactChange;
 use domain::event::Event;
 use domain::session::SessionStatus;
 use domain::{ConnectionId, ContactId, ConversationId, DepartmentId, UserId};
+use serde_json::{Value, json};
 
 use super::{Listed, find, notes};
+use crate::audit::By;
 use crate::auth::Identity;
+use crate::contacts::history::{self, Changed};
 use crate::error::{Error, Result};
 use crate::idempotency::{self, IdempotencyKey};
 use crate::outbox::{self, Outgoing};
@@ -160,6 +164,7 @@ pub async fn mark_unread(app: &App, caller: &Identity, id: ConversationId) -> Re
 struct Held {
     tx: TenantTx,
     id: ConversationId,
+    contact_id: ContactId,
     was: Standing,
     standing: Standing,
     session: Option<Session>,
@@ -171,8 +176,9 @@ impl Held {
         let conversation = db::conversations::find_for_update(&mut tx, id).await?;
         let conversation = conversation.ok_or(Error::NotFound("conversation"))?;
         let session = db::sessions::find_open_for_update(&mut tx, id).await?;
+        let contact_id = conversation.contact_id;
         let standing = standing_of(conversation);
-        Ok(Self { tx, id, was: standing.clone(), standing, session })
+        Ok(Self { tx, id, contact_id, was: standing.clone(), standing, session })
     }
 
     async fn assign(&mut self, app: &App, assignee: Assignee) -> Result<()> {
@@ -215,7 +221,7 @@ impl Held {
     }
 
     async fn store(self, app: &App, caller: &Identity, note: Option<String>) -> Result<Listed> {
-        let Self { mut tx, id, was, standing, session } = self;
+        let Self { mut tx, id, contact_id, was, standing, session } = self;
         let (scope, now) = (caller.scope, app.clock.now());
         let mut outgoing = Outgoing::default();
         if standing != was {
@@ -225,6 +231,14 @@ impl Held {
             let at = moved.then_some(now);
             let version = db::conversations::update(&mut tx, id, &standing, at).await?;
             outgoing.event(scope, Event::ConversationChanged { conversation_id: id, version })?;
+            let changed = Changed {
+                contact_id,
+                kind: ContactChange::ConversationChanged,
+                object_id: Some(id.0),
+                was: particulars(&was),
+                became: particulars(&standing),
+            };
+            history::record(app, &mut tx, By::Caller(caller), [changed]).await?;
             if let Some(session) = session.filter(|_| moved) {
                 db::sessions::update(&mut tx, &session, now).await?;
                 let session_id = session.id;
@@ -248,6 +262,16 @@ fn standing_of(conversation: Conversation) -> Standing {
         tags: conversation.tags,
         unread_count: conversation.unread_count,
     }
+}
+
+/// What of a conversation its contact's history has.
+fn particulars(standing: &Standing) -> Value {
+    json!({
+        "status": if standing.closed { "closed" } else { "open" },
+        "assignee_id": standing.assignee_id,
+        "department_id": standing.department_id,
+        "tags": standing.tags,
+    })
 }
 
 fn checked_tags(tags: Vec<String>) -> Result<Vec<String>> {

@@ -27,11 +27,12 @@ const PART: usize = 8 << 20;
 const ONE_JOB: TimeDelta = TimeDelta::seconds(60);
 
 /// Columns before those of the company's own fields.
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "id",
     "name",
     "phone",
     "email",
+    "username",
     "external_id",
     "source",
     "tags",
@@ -197,6 +198,7 @@ fn write(writer: &mut Writer, contact: &ExportedContact, fields: &[String]) {
         contact.name.clone(),
         contact.phone.clone().unwrap_or_default(),
         contact.email.clone().unwrap_or_default(),
+        contact.username.clone().unwrap_or_default(),
         contact.external_id.clone().unwrap_or_default(),
         contact.source.clone(),
         contact.tags.join(", "),

@@ -10,16 +10,20 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use db::TenantTx;
 use db::imports::{Import, ImportError, contacts};
+use domain::contact::ContactChange;
 use domain::csv::{Format, Record};
-use domain::import::{Counts, Draft, Field, Roster, Row, RowError, Rows};
+use domain::import::{Counts, Draft, Field, Roster, Row, RowError, Rows, Values};
 use domain::inbound::Address;
 use domain::job::Job;
 use domain::transfer::TransferState;
 use domain::{CompanyScope, ContactId, ImportId};
+use serde_json::{Value, json};
 
 use super::source::{Source, SourceError};
 use super::{end, progress};
 use crate::App;
+use crate::audit::By;
+use crate::contacts::history::{self, Changed};
 use crate::error::{Error, Result};
 use crate::outbox::{self, Outgoing};
 
@@ -275,7 +279,7 @@ async fn apply(
         }
     }
     let (drafts, counts) = roster.finish();
-    if !import.dry_run && !write(tx, import, &drafts, now).await? {
+    if !import.dry_run && !write(app, tx, import, &drafts, now).await? {
         return Ok(None);
     }
     if !errors.is_empty() {
@@ -308,10 +312,18 @@ async fn call(tx: &mut TenantTx, stretch: &Stretch) -> Result<Option<Roster>> {
     Ok(found.is_empty().then_some(roster))
 }
 
-async fn write(tx: &mut TenantTx, import: &Import, drafts: &[Draft], now: DateTime<Utc>) -> Result<bool> {
-    let made = || drafts.iter().filter(|draft| draft.is_new);
+async fn write(
+    app: &App,
+    tx: &mut TenantTx,
+    import: &Import,
+    drafts: &[Draft],
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let made = || drafts.iter().filter(|draft| draft.before.is_none());
+    let changed = || drafts.iter().filter(|draft| draft.is_changed && draft.before.is_some());
     contacts::insert(tx, made(), SOURCE, now).await?;
-    contacts::update(tx, drafts.iter().filter(|draft| draft.is_changed && !draft.is_new), now).await?;
+    contacts::update(tx, changed(), now).await?;
+    history::record(app, tx, By::System, changed().filter_map(told)).await?;
     if !contacts::insert_addresses(tx, drafts, now).await? {
         return Ok(false);
     }
@@ -323,6 +335,32 @@ async fn write(tx: &mut TenantTx, import: &Import, drafts: &[Draft], now: DateTi
         db::lists::insert_contacts(tx, list_id, &ids, now).await?;
     }
     Ok(true)
+}
+
+/// What the history of a contact that was there has of a change.
+fn told(draft: &Draft) -> Option<Changed> {
+    Some(Changed {
+        contact_id: draft.id,
+        kind: ContactChange::ContactChanged,
+        object_id: None,
+        was: particulars(draft.before.as_ref()?),
+        became: particulars(&draft.values),
+    })
+}
+
+/// As of a contact that a person changes.
+fn particulars(values: &Values) -> Value {
+    let mut fields = json!({
+        "name": values.name,
+        "phone": values.phone,
+        "email": values.email,
+        "external_id": values.external_id,
+        "tags": values.tags,
+    });
+    for (key, value) in &values.custom {
+        fields[format!("custom.{key}")] = value.clone();
+    }
+    fields
 }
 
 /// Ends an import that cannot go on.

@@ -5,11 +5,15 @@ use chrono::TimeDelta;
 use db::TenantTx;
 use db::conversations::Holding;
 use db::sessions::Session;
+use domain::contact::ContactChange;
 use domain::event::Event;
 use domain::session::{AI_BLOCK_MINUTES, SessionStatus};
 use domain::{ContactId, DepartmentId, SessionId, UserId};
+use serde_json::{Value, json};
 
+use crate::audit::By;
 use crate::auth::Identity;
+use crate::contacts::history::{self, Changed};
 use crate::conversations::notes;
 use crate::error::{Error, Result};
 use crate::outbox::{self, Outgoing};
@@ -169,17 +173,40 @@ pub async fn assign(
     let note = note.map(notes::checked).transpose()?;
     let mut outgoing = Outgoing::default();
     let mut tx = app.db().await?.begin(caller.scope).await?;
-    let (mut session, _) = find_locked(&mut tx, id).await?;
+    let (mut session, holding) = find_locked(&mut tx, id).await?;
     if session.status == SessionStatus::Closed {
         return Err(Error::Conflict("a session that is CLOSED is nobody's to hold: reopen it"));
     }
     let holder = find_holder(&mut tx, assignee).await?;
+    let customer_before = session.assigned_customer_id;
     hand_to(app, &mut session, holder)?;
     let conversation_id = session.conversation_id;
     let (agent_id, department_id) = (session.assigned_agent_id, session.assigned_department_id);
     let version =
         db::conversations::assign(&mut tx, conversation_id, agent_id, department_id, app.clock.now()).await?;
     outgoing.event(caller.scope, Event::ConversationChanged { conversation_id, version })?;
+    let changed = |kind, object_id, was, became| Changed {
+        contact_id: session.contact_id,
+        kind,
+        object_id: Some(object_id),
+        was,
+        became,
+    };
+    let changes = [
+        changed(
+            ContactChange::ConversationChanged,
+            conversation_id.0,
+            json!({ "assignee_id": holding.assignee_id, "department_id": holding.department_id }),
+            json!({ "assignee_id": agent_id, "department_id": department_id }),
+        ),
+        changed(
+            ContactChange::SessionChanged,
+            session.id.0,
+            json!({ "assigned_customer_id": customer_before }),
+            json!({ "assigned_customer_id": session.assigned_customer_id }),
+        ),
+    ];
+    history::record(app, &mut tx, By::Caller(caller), changes).await?;
     if let Some(note) = note {
         notes::insert(app, caller, &mut tx, (conversation_id, session.id), note, &mut outgoing).await?;
     }
@@ -245,8 +272,28 @@ async fn change(
             db::conversations::set_closed(&mut tx, conversation_id, closed, app.clock.now()).await?;
         outgoing.event(caller.scope, Event::ConversationChanged { conversation_id, version })?;
     }
+    let changed = Changed {
+        contact_id: session.contact_id,
+        kind: ContactChange::SessionChanged,
+        object_id: Some(session.id.0),
+        was: particulars(&was),
+        became: particulars(&session),
+    };
+    history::record(app, &mut tx, By::Caller(caller), [changed]).await?;
     let session = store(app, caller, tx, session, outgoing).await?;
     Ok(super::as_of(session, app.clock.now()))
+}
+
+/// What of a session its contact's history has.
+fn particulars(session: &Session) -> Value {
+    json!({
+        "status": session.status,
+        "status_reason": session.status_reason,
+        "end_reason": session.end_reason,
+        "ai_blocked_until": session.ai_blocked_until,
+        "ai_block_reason": session.ai_block_reason,
+        "tabulations": session.tabulations,
+    })
 }
 
 async fn find_locked(tx: &mut TenantTx, id: SessionId) -> Result<(Session, Holding)> {

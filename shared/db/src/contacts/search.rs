@@ -107,7 +107,7 @@ async fn list_plain(
     let (before_at, before_id) = before.unzip();
     Ok(sqlx::query_as!(
         Contact,
-        r#"SELECT id AS "id: ContactId", name, phone, email, source, external_id, bypass_bots, custom, tags,
+        r#"SELECT id AS "id: ContactId", name, phone, email, username, source, external_id, bypass_bots, custom, tags,
                   opted_out_at, marketing_opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at,
                   created_at
            FROM contacts
@@ -144,7 +144,7 @@ async fn list_among_newest(
     let (before_at, before_id) = before.unzip();
     Ok(sqlx::query_as!(
         Contact,
-        r#"SELECT id AS "id!: ContactId", name AS "name!", phone, email, source AS "source!", external_id,
+        r#"SELECT id AS "id!: ContactId", name AS "name!", phone, email, username, source AS "source!", external_id,
                   bypass_bots AS "bypass_bots!", custom AS "custom!", tags AS "tags!", opted_out_at,
                   marketing_opted_out_at, merged_into_id AS "merged_into_id: ContactId", erased_at,
                   created_at AS "created_at!"
@@ -190,7 +190,7 @@ async fn list_by_parts(
     // of thousands may be found, so that places alone are sorted.
     Ok(sqlx::query_as!(
         Contact,
-        r#"SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.source, p.external_id, p.bypass_bots, p.custom, p.tags,
+        r#"SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.username, p.source, p.external_id, p.bypass_bots, p.custom, p.tags,
                   p.opted_out_at, p.marketing_opted_out_at, p.merged_into_id AS "merged_into_id: ContactId", p.erased_at,
                   p.created_at
            FROM (SELECT id, created_at

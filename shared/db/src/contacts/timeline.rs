@@ -10,8 +10,9 @@ use crate::{Result, TenantTx};
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What: `contact_created`, `note`, `opt_out`, `opt_in`, `session_started`, `session_closed`, `message`,
-    /// `contact_merged`, `contact_unmerged`, and `lead_` with what happened to one.
+    /// What: `contact_created`, `contact_changed`, `note`, `opt_out`, `opt_in`, `session_started`, `session_changed`,
+    /// `session_closed`, `conversation_changed`, `message`, `contact_merged`, `contact_unmerged`, and `lead_` with what
+    /// happened to one.
     pub kind: String,
     /// The id of the note, the session, the entry of the lead's history, …
     pub id: Uuid,
@@ -64,6 +65,17 @@ pub async fn list(
                   AND (o.at, o.id) <
                       (coalesce($3, 'infinity'::timestamptz), coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
                 ORDER BY o.at DESC, o.id DESC LIMIT $5)
+               UNION ALL
+               (SELECT h.kind, h.id, h.at, NULL, h.actor_id,
+                       jsonb_build_object('actor_kind', h.actor_kind, 'was', h.was, 'became', h.became)
+                       || CASE h.kind WHEN 'conversation_changed' THEN jsonb_build_object('conversation_id', h.object_id)
+                                      WHEN 'session_changed' THEN jsonb_build_object('session_id', h.object_id)
+                                      ELSE '{}' END
+                FROM contact_history h
+                WHERE h.company_id = $1 AND h.contact_id = $2
+                  AND (h.at, h.id) <
+                      (coalesce($3, 'infinity'::timestamptz), coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+                ORDER BY h.at DESC, h.id DESC LIMIT $5)
                UNION ALL
                (SELECT 'session_started', s.id, s.created_at, NULL, NULL,
                        jsonb_build_object('conversation_id', s.conversation_id, 'started_by', s.started_by)

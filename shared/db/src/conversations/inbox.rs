@@ -19,6 +19,8 @@ pub struct Filter {
     pub contact_id: Option<ContactId>,
     /// Held by one member.
     pub assignee_id: Option<UserId>,
+    /// Held by somebody (`true`) or by nobody (`false`).
+    pub assigned: Option<bool>,
     /// Held by one department.
     pub department_id: Option<DepartmentId>,
     /// With one tag.
@@ -70,9 +72,10 @@ pub async fn list(
     Ok(sqlx::query_as!(
         Conversation,
         r#"SELECT c.id AS "id: ConversationId", c.contact_id AS "contact_id: ContactId", p.name AS contact_name,
-                  p.phone AS contact_phone, c.connection_id AS "connection_id: ConnectionId", c.channel, c.status,
-                  c.unread_count, c.last_message_id AS "last_message_id: MessageId", c.last_inbound_at,
-                  c.assignee_id, c.department_id, c.tags, c.is_group, c.version, c.updated_at
+                  p.phone AS contact_phone, p.username AS contact_username,
+                  c.connection_id AS "connection_id: ConnectionId", c.channel, c.status, c.unread_count,
+                  c.last_message_id AS "last_message_id: MessageId", c.last_inbound_at, c.assignee_id, c.department_id,
+                  c.tags, c.is_group, c.version, c.updated_at
            FROM conversations c
            JOIN contacts p ON p.company_id = c.company_id AND p.id = c.contact_id
            WHERE c.company_id = $1
@@ -84,6 +87,7 @@ pub async fn list(
              AND ($8::bool IS NULL OR (c.unread_count > 0) = $8)
              AND ($9 OR NOT c.is_group)
              AND ($10::uuid IS NULL OR c.assignee_id = $10)
+             AND ($22::bool IS NULL OR (c.assignee_id IS NOT NULL) = $22)
              AND ($11::uuid IS NULL OR c.department_id = $11)
              AND ($12::text IS NULL OR c.tags @> ARRAY[$12])
              AND ($13::uuid[] IS NULL OR c.connection_id = ANY($13))
@@ -122,7 +126,8 @@ pub async fn list(
         &question.numbers,
         named_from,
         named_to,
-        HASHED
+        HASHED,
+        filter.assigned
     )
     .fetch_all(tx.connection())
     .await?)

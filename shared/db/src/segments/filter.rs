@@ -33,7 +33,7 @@ pub async fn list_contacts(
 ) -> Result<Vec<Contact>> {
     let mut sql = Sql::of(tx.company_id().0, now);
     sql.words(
-        "SELECT p.id, p.name, p.phone, p.email, p.source, p.external_id, p.bypass_bots, p.custom, p.tags,
+        "SELECT p.id, p.name, p.phone, p.email, p.username, p.source, p.external_id, p.bypass_bots, p.custom, p.tags,
                 p.opted_out_at, p.marketing_opted_out_at, p.merged_into_id, p.erased_at, p.created_at ",
     )
     .passing(filter);
@@ -48,6 +48,7 @@ pub async fn list_contacts(
             name: row.try_get("name")?,
             phone: row.try_get("phone")?,
             email: row.try_get("email")?,
+            username: row.try_get("username")?,
             source: row.try_get("source")?,
             external_id: row.try_get("external_id")?,
             bypass_bots: row.try_get("bypass_bots")?,

@@ -33,12 +33,12 @@ pub struct Values {
 pub struct Draft {
     /// Its id.
     pub id: ContactId,
+    /// What it was before the rows; `None` when a row made it.
+    pub before: Option<Values>,
     /// What it is now.
     pub values: Values,
     /// Addresses that the rows brought.
     pub learnt: Vec<Address>,
-    /// A row made it.
-    pub is_new: bool,
     /// It is not what it was.
     pub is_changed: bool,
 }
@@ -173,7 +173,7 @@ impl Roster {
             .map(|contact| {
                 let is_new = contact.before.is_none();
                 let is_changed = !contact.learnt.is_empty()
-                    || contact.before.is_none_or(|before| before != contact.values);
+                    || contact.before.as_ref().is_none_or(|before| *before != contact.values);
                 counts.created += i64::from(is_new);
                 if is_changed {
                     counts.updated += contact.changing - i64::from(is_new);
@@ -181,7 +181,8 @@ impl Roster {
                 } else {
                     counts.unchanged += contact.changing + contact.repeating;
                 }
-                Draft { id: contact.id, values: contact.values, learnt: contact.learnt, is_new, is_changed }
+                let Known { id, before, values, learnt, .. } = contact;
+                Draft { id, before, values, learnt, is_changed }
             })
             .collect();
         (drafts, counts)

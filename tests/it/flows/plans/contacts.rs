@@ -104,6 +104,12 @@ pub(super) const LISTS: &[List] = &[
         filters: &[("nothing", &[])],
     },
     List {
+        name: "what was changed of a contact",
+        words: &["FROM contact_history WHERE company_id = $1 AND contact_id = $2 ORDER BY at, id"],
+        parameters: &["'$company'", "'$contact'"],
+        filters: &[("nothing", &[])],
+    },
+    List {
         name: "contacts of a list",
         words: &["FROM list_contacts l JOIN contacts p"],
         parameters: &["'$company'", "'$list'", "NULL", "NULL", "51"],
@@ -185,6 +191,10 @@ pub(super) const FILL: &str = "
     SELECT company_id, gen_random_uuid(), id, 'opt_in', 'site', 'person', created_at, created_at
     FROM contacts, generate_series(1, 3) WHERE company_id = '$company' AND phone LIKE '%0';
 
+    INSERT INTO contact_history (company_id, id, contact_id, at, kind, actor_kind, was, became)
+    SELECT company_id, gen_random_uuid(), id, created_at, 'contact_changed', 'person', '{}', '{}'
+    FROM contacts, generate_series(1, 3) WHERE company_id = '$company' AND phone LIKE '%0';
+
     INSERT INTO contact_merges (company_id, id, contact_id, into_id, had, got, merged_at, undone_at)
     SELECT company_id, gen_random_uuid(), id, lag(id, 1, id) OVER (), '{}', '{}', created_at, created_at
     FROM contacts, generate_series(1, 3) WHERE company_id = '$company' AND phone LIKE '%0';
@@ -214,6 +224,7 @@ pub(super) const TABLES: &[&str] = &[
     "contact_addresses",
     "contact_notes",
     "contact_consents",
+    "contact_history",
     "contact_merges",
     "list_contacts",
     "leads",
