@@ -80,6 +80,7 @@ fn lists(setup: &Setup, size: crowd::Size) -> Vec<List> {
         list("… by assignee", "api-conversations", 50.0, |number| {
             format!("/api/v1/conversations?limit={PAGE}&assignee_id={}", id(Kind::Member, number % 50))
         }),
+        inbox("… held by nobody", "&assigned=false".to_owned(), "assignee_id IS NULL"),
         inbox(
             "… by department",
             format!("&department_id={}", DepartmentId(id(Kind::Department, 2))),

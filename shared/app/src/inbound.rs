@@ -89,7 +89,7 @@ struct Told {
 async fn store(app: &App, scope: CompanyScope, told: Vec<Told>) -> Result<()> {
     let (entries, told): (Vec<_>, Vec<_>) =
         told.into_iter().map(|Told { entry, kind, parsed }| (entry, (kind, parsed))).unzip();
-    let mut tx = app.db().await?.begin_keyed(scope).await?;
+    let mut tx = app.db().await?.begin(scope).await?;
     let fresh = db::journal::insert_new(&mut tx, &entries).await?;
     if fresh.is_empty() {
         return Ok(());
