@@ -336,7 +336,7 @@ async fn change(
     Ok(Json(edit::change(&app, caller.identity(), id, change).await?.into()))
 }
 
-/// Deletes a contact that has no history; a person who has one is erased.
+/// Deletes a contact that nobody has written to or heard from; other people are erased.
 #[utoipa::path(delete, path = "/contacts/{id}", tag = "contacts", params(("id" = Uuid, Path)),
     security(("bearer" = [])), responses(
     (status = 204),

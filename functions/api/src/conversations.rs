@@ -137,7 +137,7 @@ pub struct ConversationQuery {
     /// Held by one member.
     #[param(value_type = Option<Uuid>)]
     assignee_id: Option<UserId>,
-    /// Held by somebody, or by nobody.
+    /// Held by a member, or by none: it may wait in a department.
     assigned: Option<bool>,
     /// Held by one department.
     #[param(value_type = Option<Uuid>)]

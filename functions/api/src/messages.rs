@@ -244,9 +244,10 @@ async fn list(
     params(IdempotencyHeader), security(("bearer" = [])), responses(
     (status = 202, body = MessageBody),
     (status = 404, body = Problem),
-    (status = 409, description = "window_closed, contact_opted_out, marketing_opted_out, contact_erased, \
-        idempotency_key_reused, no_address, media_not_ready, group_send_unsupported, or a template that cannot be sent: \
-        template_not_found, template_not_approved, template_paused, template_disabled, template_rejected", body = Problem),
+    (status = 409, description = "window_closed, contact_opted_out, marketing_opted_out, contact_erased, no_address, \
+        media_not_ready, group_send_unsupported, idempotency_key_reused; of a template: template_not_found, \
+        template_not_approved, template_paused, template_disabled, template_rejected; conflict for a reaction to what \
+        has not reached the provider", body = Problem),
     (status = 422, description = "A wrong field, or content over a limit", body = Problem),
 ))]
 async fn write(
@@ -281,8 +282,9 @@ async fn find(
     security(("bearer" = [])), responses(
     (status = 202, body = MessageBody),
     (status = 404, body = Problem),
-    (status = 409, description = "It is on its way, or arrived; or as for a new one: window_closed, contact_opted_out, \
-        marketing_opted_out, template_paused, contact_erased", body = Problem),
+    (status = 409, description = "conflict when it is on its way, or arrived; else as for a new one: window_closed, \
+        contact_opted_out, marketing_opted_out, contact_erased, template_not_found, template_not_approved, \
+        template_paused, template_disabled, template_rejected", body = Problem),
 ))]
 async fn retry(
     State(app): State<App>,

@@ -1,4 +1,4 @@
-//! What a change changed, for those who keep a history.
+//! The differences of two objects, for those who keep a history.
 
 use serde_json::{Map, Value};
 

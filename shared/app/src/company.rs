@@ -14,14 +14,13 @@ use std::time::Duration;
 use cloud::cache::{Cache, Policy};
 use db::TenantTx;
 use db::companies::Company;
-use domain::UserId;
 use domain::company::{CONCAT_TIMEOUT, CompanySettings};
 use domain::contact::{ContactChange, KEYWORD_CHARS, keyword};
 use domain::event::Event;
 use domain::session::ClosedSessions;
 use domain::user::{Permission, Role};
+use domain::{CompanyScope, DepartmentId, UserId};
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::App;
 use crate::audit::{self, By};
@@ -186,16 +185,25 @@ pub async fn transfer_ownership(app: &App, identity: &Identity, heir: UserId) ->
     Ok(())
 }
 
-/// Tells of what lost who held it, which stands in `field` of conversations, and notes it of their contacts.
-async fn tell_released(
+/// Who held something and does so no more.
+#[derive(Clone, Copy, Debug)]
+enum Gone {
+    Member(UserId),
+    Department(DepartmentId),
+}
+
+/// Notes of contacts that their conversations lost who held them.
+async fn note_released(
     app: &App,
     caller: &Identity,
     tx: &mut TenantTx,
-    (field, holder): (&str, Uuid),
-    (conversations, sessions): (Vec<db::conversations::Released>, Vec<db::sessions::Released>),
-    outgoing: &mut Outgoing,
+    gone: Gone,
+    conversations: &[db::conversations::Released],
 ) -> Result<()> {
-    let scope = caller.scope;
+    let (field, holder) = match gone {
+        Gone::Member(id) => ("assignee_id", id.0),
+        Gone::Department(id) => ("department_id", id.0),
+    };
     let changes = conversations.iter().map(|released| Changed {
         contact_id: released.contact_id,
         kind: ContactChange::ConversationChanged,
@@ -203,7 +211,16 @@ async fn tell_released(
         was: json!({ field: holder }),
         became: json!({ field: null }),
     });
-    history::record(app, tx, By::Caller(caller), changes).await?;
+    history::record(app, tx, By::Caller(caller), changes).await
+}
+
+/// Tells of what lost who held it.
+fn tell_released(
+    scope: CompanyScope,
+    conversations: Vec<db::conversations::Released>,
+    sessions: Vec<db::sessions::Released>,
+    outgoing: &mut Outgoing,
+) -> Result<()> {
     for released in conversations {
         let (conversation_id, version) = (released.id, released.version);
         outgoing.event(scope, Event::ConversationChanged { conversation_id, version })?;

@@ -1,6 +1,6 @@
 //! Contacts: here as the API reads them · [`edit`] made, changed, deleted · [`fields`] what a company wants to know of
-//! them · [`tags`] · [`notes`] · [`consents`] whether they want to be written to · `history` what was changed · [`timeline`]
-//! all that happened.
+//! them · [`tags`] · [`notes`] · [`consents`] whether they want to be written to · `history` what was changed ·
+//! [`timeline`] all that happened.
 
 pub mod consents;
 pub mod edit;

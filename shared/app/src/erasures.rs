@@ -69,7 +69,7 @@ async fn try_request(
     db::erasures::erase_contacts(&mut tx, &sides, now).await?;
     db::merges::delete_lists(&mut tx, contact_id).await?;
     db::erasures::delete_notes(&mut tx, contact_id).await?;
-    db::contacts::history::delete(&mut tx, contact_id).await?;
+    db::contacts::history::delete(&mut tx, &sides).await?;
     db::erasures::erase_consents(&mut tx, contact_id).await?;
     db::erasures::erase_leads(&mut tx, contact_id, now).await?;
     db::erasures::erase_other_events(&mut tx, &mentioned).await?;

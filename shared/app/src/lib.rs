@@ -4,8 +4,9 @@
 //! causes leave together · [`inbound`] a provider's event becomes messages and statuses · [`turns`] a customer's burst
 //! is complete · [`ai_reply`] it is answered · [`outbound`] messages go out · [`webhooks`] whose webhook this is ·
 //! [`realtime`] browsers see it live · [`auth`] who is calling · [`company`] who belongs to it · [`audit`] who did what ·
-//! `channels` the client of a connection · `changes` what a change changed · [`mail`] what people are written · [`text`] what they write into fields · [`idempotency`] what they ask for twice ·
-//! [`sealed`] secrets of connections · [`cleanup`] what has had its time goes · [`demo`] the company that a new
+//! `channels` the client of a connection · `changes` the differences of two objects · [`mail`] what people are written ·
+//! [`text`] what they write into fields · [`idempotency`] what they ask for twice · [`sealed`] secrets of connections ·
+//! [`cleanup`] what has had its time goes · [`demo`] the company that a new
 //! installation begins with.
 //!
 //! What the API reads and writes, and consumers with it: [`contacts`], [`tabulations`], [`lists`], [`segments`],

@@ -418,7 +418,6 @@ pub async fn delete(tx: &mut TenantTx, id: ContactId) -> Result<bool> {
     )
     .execute(tx.connection())
     .await?;
-    history::delete(tx, id).await?;
     let done = sqlx::query!("DELETE FROM contacts WHERE company_id = $1 AND id = $2", company_id.0, id.0)
         .execute(tx.connection())
         .await
@@ -429,6 +428,8 @@ pub async fn delete(tx: &mut TenantTx, id: ContactId) -> Result<bool> {
             }
             _ => error.into(),
         })?;
+    // Behind the row, for which whoever was changing it made us wait.
+    history::delete(tx, &[id]).await?;
     Ok(done.rows_affected() > 0)
 }
 

@@ -494,7 +494,8 @@ pub async fn find_recipient(tx: &mut TenantTx, id: ConversationId) -> Result<Opt
                   CASE WHEN c.is_group THEN c.contact_id ELSE c.thread_key::uuid END AS "side_id!: ContactId",
                   p.erased_at IS NOT NULL AS "contact_erased!", p.opted_out_at IS NOT NULL AS "opted_out!",
                   p.marketing_opted_out_at IS NOT NULL AS "marketing_opted_out!",
-                  c.address_kind AS "address_kind: AddressKind", c.address_value, c.channel AS "channel: ConnectionKind", c.last_inbound_at, c.is_group
+                  c.address_kind AS "address_kind: AddressKind", c.address_value,
+                  c.channel AS "channel: ConnectionKind", c.last_inbound_at, c.is_group
            FROM conversations c JOIN contacts p ON p.company_id = c.company_id AND p.id = c.contact_id
            WHERE c.company_id = $1 AND c.id = $2"#,
         company_id.0,

@@ -186,8 +186,8 @@ pub async fn list_contacts(
     let company_id = tx.company_id();
     let (before_at, before_id) = before.unzip();
     let rows = sqlx::query!(
-        r#"SELECT l.added_at, p.id AS "id: ContactId", p.name, p.phone, p.email, p.username, p.source, p.external_id, p.bypass_bots,
-                  p.custom, p.tags, p.opted_out_at, p.marketing_opted_out_at,
+        r#"SELECT l.added_at, p.id AS "id: ContactId", p.name, p.phone, p.email, p.username, p.source, p.external_id,
+                  p.bypass_bots, p.custom, p.tags, p.opted_out_at, p.marketing_opted_out_at,
                   p.merged_into_id AS "merged_into_id: ContactId", p.erased_at, p.created_at
            FROM list_contacts l
            JOIN contacts p ON p.company_id = l.company_id AND p.id = l.contact_id

@@ -661,9 +661,9 @@ pub async fn list_candidates(
                       LIMIT $8)),
            candidate AS (
                SELECT id, array_agg(reason ORDER BY reason) AS reasons FROM same WHERE id <> $2 GROUP BY id)
-           SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.username, p.source, p.external_id, p.bypass_bots, p.custom,
-                  p.tags, p.opted_out_at, p.marketing_opted_out_at, p.merged_into_id AS "merged_into_id: ContactId",
-                  p.erased_at, p.created_at,
+           SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.username, p.source, p.external_id, p.bypass_bots,
+                  p.custom, p.tags, p.opted_out_at, p.marketing_opted_out_at,
+                  p.merged_into_id AS "merged_into_id: ContactId", p.erased_at, p.created_at,
                   candidate.reasons AS "reasons!"
            FROM candidate JOIN contacts p ON p.company_id = $1 AND p.id = candidate.id
            WHERE p.merged_into_id IS NULL AND p.erased_at IS NULL

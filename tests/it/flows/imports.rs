@@ -231,14 +231,14 @@ async fn contacts_come_out_of_a_file_and_the_same_file_changes_nothing() {
     assert_eq!((&known[0]["name"], &known[0]["custom"]["city"]), (&json!("Ana S. Souza"), &json!("Goiânia")));
     assert_eq!((&known[1]["name"], &known[1]["custom"]["city"]), (&json!("José Silva"), &json!("Goiânia")));
     let changes: Vec<Value> = sqlx::query_scalar(
-        "SELECT jsonb_build_array(kind, actor_kind, was, became) FROM contact_history WHERE company_id = $1
+        "SELECT jsonb_build_array(kind, actor_kind, object_id, was, became) FROM contact_history WHERE company_id = $1
          ORDER BY was::text DESC",
     )
     .bind(flow.tenant.company_id)
     .fetch_all(&flow.admin)
     .await
     .unwrap();
-    let change = |was: Value, became: Value| json!(["contact_changed", "system", was, became]);
+    let change = |was: Value, became: Value| json!(["contact_changed", "system", news["id"], was, became]);
     assert_eq!(
         changes,
         [

@@ -25,8 +25,8 @@ pub fn router() -> Group {
 pub struct TimelineEntry {
     /// `contact_created`, `contact_changed`, `note`, `opt_out`, `opt_in`, `session_started`, `session_changed`,
     /// `session_closed`, `conversation_changed`, `message`, `contact_merged`, `contact_unmerged`, or `lead_` with what a
-    /// lead's history calls it (`lead_moved`); others may come. Of what was changed, `detail` has the fields that differ:
-    /// as they were in `was`, as they became in `became`.
+    /// lead's history calls it (`lead_moved`); others may come. A session that somebody ends is `session_changed` by them,
+    /// and `session_closed`.
     #[schema(example = "message")]
     kind: String,
     /// The id of the note, the session, the message, the merge, the change, the entry of a lead's history, …
@@ -36,7 +36,9 @@ pub struct TimelineEntry {
     text: Option<String>,
     /// The person or API key who did it, where that is known.
     actor_id: Option<Uuid>,
-    /// The kind's own fields.
+    /// The kind's own fields. Of what was changed: the fields that differ, as they were in `was` and as they became in
+    /// `became` (those of the company's own are `custom.<key>`, also where it has the field no more), `actor_kind`, and
+    /// `conversation_id`, `session_id` or `import_id`.
     #[schema(value_type = Object)]
     detail: Value,
 }

@@ -5,7 +5,7 @@ use domain::user::Permission;
 use domain::{DepartmentId, UserId};
 use serde_json::json;
 
-use super::tell_released;
+use super::{Gone, note_released, tell_released};
 use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
@@ -117,8 +117,8 @@ pub async fn delete(app: &App, identity: &Identity, id: DepartmentId) -> Result<
         return Err(Error::NotFound("department"));
     }
     let mut outgoing = Outgoing::default();
-    let (held, lost) = (("department_id", id.0), (conversations, sessions));
-    tell_released(app, identity, &mut tx, held, lost, &mut outgoing).await?;
+    note_released(app, identity, &mut tx, Gone::Department(id), &conversations).await?;
+    tell_released(identity.scope, conversations, sessions, &mut outgoing)?;
     let object = ("department", Some(id.0));
     audit::record(app, &mut tx, By::Caller(identity), "department.deleted", object, json!({})).await?;
     outbox::commit(app, tx, outgoing).await

@@ -7,7 +7,7 @@ use domain::event::Event;
 use domain::user::{Permission, Role};
 use serde_json::json;
 
-use super::tell_released;
+use super::{Gone, note_released, tell_released};
 use crate::audit::{self, By};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
@@ -96,8 +96,8 @@ pub async fn remove(app: &App, identity: &Identity, user_id: UserId) -> Result<(
     // Conversations before sessions, as everywhere.
     let conversations = db::conversations::release_all_of(&mut tx, user_id).await?;
     let sessions = db::sessions::release_all_of(&mut tx, user_id, now).await?;
-    let (held, lost) = (("assignee_id", user_id.0), (conversations, sessions));
-    tell_released(app, identity, &mut tx, held, lost, &mut outgoing).await?;
+    note_released(app, identity, &mut tx, Gone::Member(user_id), &conversations).await?;
+    tell_released(identity.scope, conversations, sessions, &mut outgoing)?;
     db::login_sessions::end_of_member(&mut tx, user_id, "removed", now).await?;
     db::members::delete(&mut tx, user_id).await?;
     outgoing.event(identity.scope, Event::MemberShutOut { user_id })?;

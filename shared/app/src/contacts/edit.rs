@@ -157,7 +157,7 @@ pub async fn change(app: &App, caller: &Identity, id: ContactId, change: Change)
     Ok(contact)
 }
 
-/// Deletes a contact that nobody has written to or heard from, with its notes.
+/// Deletes a contact that nobody has written to or heard from, with its notes and what was changed of it.
 ///
 /// # Errors
 /// `NotFound`; `Rule` (`contact_has_history`) when it has conversations, or said whether it wants messages.

@@ -1,5 +1,8 @@
-//! What was changed of a contact, of its conversations and of its sessions: who, when, from what to what. It stands in the
-//! [timeline](super::timeline), and in the same transaction as the change.
+//! What was changed of a contact, of its conversations and of its sessions: by whom, when, from what to what. It stands in
+//! the [timeline](super::timeline), and is written in the same transaction as the change.
+//!
+//! Told is what somebody changed, and not what follows from it: that a session ends with its conversation, waits for an
+//! agent who left, or goes on because of a message, which stands there itself.
 
 use db::TenantTx;
 use db::contacts::history::Entry;
@@ -19,7 +22,7 @@ pub(crate) struct Changed {
     pub(crate) contact_id: ContactId,
     /// Of what.
     pub(crate) kind: ContactChange,
-    /// Of which conversation or session.
+    /// Of which conversation or session; of the contact itself, by which import, if by one.
     pub(crate) object_id: Option<Uuid>,
     pub(crate) was: Value,
     pub(crate) became: Value,

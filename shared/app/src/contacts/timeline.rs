@@ -1,4 +1,4 @@
-//! All that happened with a contact: notes, what it agreed to, sessions, messages, leads, merges.
+//! All that happened with a contact: changes, notes, what it agreed to, sessions, messages, leads, merges.
 
 use db::contacts::timeline::Entry;
 use domain::{CompanyScope, ContactId};

@@ -27,12 +27,11 @@ const PART: usize = 8 << 20;
 const ONE_JOB: TimeDelta = TimeDelta::seconds(60);
 
 /// Columns before those of the company's own fields.
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 11] = [
     "id",
     "name",
     "phone",
     "email",
-    "username",
     "external_id",
     "source",
     "tags",
@@ -41,6 +40,9 @@ const COLUMNS: [&str; 12] = [
     "marketing_opted_out_at",
     "created_at",
 ];
+
+/// The column behind those: whoever reads by position finds everything where it was.
+const USERNAME: &str = "username";
 
 /// Why a part cannot be stored.
 enum Trouble {
@@ -165,7 +167,8 @@ async fn write_part(app: &App, scope: CompanyScope, export: &Export) -> Result<P
             writer.mark();
         }
         let own = export.fields.iter().map(|key| format!("custom.{key}"));
-        let header: Vec<String> = COLUMNS.map(str::to_owned).into_iter().chain(own).collect();
+        let last = [USERNAME.to_owned()];
+        let header: Vec<String> = COLUMNS.map(str::to_owned).into_iter().chain(own).chain(last).collect();
         writer.row(header.iter().map(String::as_str));
     }
     let mut part =
@@ -198,7 +201,6 @@ fn write(writer: &mut Writer, contact: &ExportedContact, fields: &[String]) {
         contact.name.clone(),
         contact.phone.clone().unwrap_or_default(),
         contact.email.clone().unwrap_or_default(),
-        contact.username.clone().unwrap_or_default(),
         contact.external_id.clone().unwrap_or_default(),
         contact.source.clone(),
         contact.tags.join(", "),
@@ -209,6 +211,7 @@ fn write(writer: &mut Writer, contact: &ExportedContact, fields: &[String]) {
     ]
     .into_iter()
     .chain(own)
+    .chain([contact.username.clone().unwrap_or_default()])
     .collect();
     let cells: Vec<_> = cells.iter().map(|cell| guard(cell)).collect();
     writer.row(cells.iter().map(|cell| &**cell));

@@ -323,7 +323,7 @@ async fn write(
     let changed = || drafts.iter().filter(|draft| draft.is_changed && draft.before.is_some());
     contacts::insert(tx, made(), SOURCE, now).await?;
     contacts::update(tx, changed(), now).await?;
-    history::record(app, tx, By::System, changed().filter_map(told)).await?;
+    history::record(app, tx, By::System, changed().filter_map(|draft| told(import, draft))).await?;
     if !contacts::insert_addresses(tx, drafts, now).await? {
         return Ok(false);
     }
@@ -338,11 +338,11 @@ async fn write(
 }
 
 /// What the history of a contact that was there has of a change.
-fn told(draft: &Draft) -> Option<Changed> {
+fn told(import: &Import, draft: &Draft) -> Option<Changed> {
     Some(Changed {
         contact_id: draft.id,
         kind: ContactChange::ContactChanged,
-        object_id: None,
+        object_id: Some(import.id.0),
         was: particulars(draft.before.as_ref()?),
         became: particulars(&draft.values),
     })

@@ -19,7 +19,7 @@ pub struct Entry {
     pub at: DateTime<Utc>,
     /// Of what.
     pub kind: ContactChange,
-    /// Of which conversation or session; nothing when it is of the contact itself.
+    /// Of which conversation or session; of the contact itself, by which import, if by one.
     pub object_id: Option<Uuid>,
     /// `person`, `api_key` or `system`.
     pub actor_kind: String,
@@ -50,10 +50,11 @@ pub async fn insert(tx: &mut TenantTx, entries: &[Entry]) -> Result<()> {
     let was: Vec<_> = entries.iter().map(|entry| entry.was.clone()).collect();
     let became: Vec<_> = entries.iter().map(|entry| entry.became.clone()).collect();
     sqlx::query!(
-        "INSERT INTO contact_history (company_id, id, contact_id, at, kind, object_id, actor_kind, actor_id, was, became)
+        "INSERT INTO contact_history (company_id, id, contact_id, at, kind, object_id, actor_kind, actor_id, was,
+                                      became)
          SELECT $1, id, contact_id, at, kind, object_id, actor_kind, actor_id, was, became
-         FROM unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::jsonb[],
-                     $10::jsonb[])
+         FROM unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::uuid[], $7::text[], $8::uuid[],
+                     $9::jsonb[], $10::jsonb[])
               AS new (id, contact_id, at, kind, object_id, actor_kind, actor_id, was, became)",
         company_id.0,
         &ids,
@@ -89,16 +90,23 @@ pub async fn list(tx: &mut TenantTx, contact_id: ContactId) -> Result<Vec<Entry>
     .await?)
 }
 
-/// Forgets all that was changed of a contact.
+/// Forgets all that was changed of contacts, and of those that they were merged into while they were.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn delete(tx: &mut TenantTx, contact_id: ContactId) -> Result<()> {
+pub async fn delete(tx: &mut TenantTx, contacts: &[ContactId]) -> Result<()> {
     let company_id = tx.company_id();
+    let contacts: Vec<_> = contacts.iter().map(|contact| contact.0).collect();
     sqlx::query!(
-        "DELETE FROM contact_history WHERE company_id = $1 AND contact_id = $2",
+        "DELETE FROM contact_history h
+         WHERE h.company_id = $1
+           AND (h.contact_id = ANY($2)
+                OR h.kind = 'contact_changed'
+                   AND EXISTS (SELECT FROM contact_merges m
+                               WHERE m.company_id = $1 AND m.contact_id = ANY($2) AND m.into_id = h.contact_id
+                                 AND h.at >= m.merged_at AND h.at <= coalesce(m.undone_at, 'infinity')))",
         company_id.0,
-        contact_id.0
+        &contacts
     )
     .execute(tx.connection())
     .await?;

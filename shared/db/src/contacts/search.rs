@@ -190,9 +190,9 @@ async fn list_by_parts(
     // of thousands may be found, so that places alone are sorted.
     Ok(sqlx::query_as!(
         Contact,
-        r#"SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.username, p.source, p.external_id, p.bypass_bots, p.custom, p.tags,
-                  p.opted_out_at, p.marketing_opted_out_at, p.merged_into_id AS "merged_into_id: ContactId", p.erased_at,
-                  p.created_at
+        r#"SELECT p.id AS "id: ContactId", p.name, p.phone, p.email, p.username, p.source, p.external_id, p.bypass_bots,
+                  p.custom, p.tags, p.opted_out_at, p.marketing_opted_out_at,
+                  p.merged_into_id AS "merged_into_id: ContactId", p.erased_at, p.created_at
            FROM (SELECT id, created_at
                  FROM (SELECT id, created_at FROM searchable_contacts
                        WHERE company_id = $1

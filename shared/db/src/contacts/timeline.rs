@@ -68,9 +68,10 @@ pub async fn list(
                UNION ALL
                (SELECT h.kind, h.id, h.at, NULL, h.actor_id,
                        jsonb_build_object('actor_kind', h.actor_kind, 'was', h.was, 'became', h.became)
-                       || CASE h.kind WHEN 'conversation_changed' THEN jsonb_build_object('conversation_id', h.object_id)
-                                      WHEN 'session_changed' THEN jsonb_build_object('session_id', h.object_id)
-                                      ELSE '{}' END
+                       || CASE h.kind
+                              WHEN 'conversation_changed' THEN jsonb_build_object('conversation_id', h.object_id)
+                              WHEN 'session_changed' THEN jsonb_build_object('session_id', h.object_id)
+                              ELSE jsonb_strip_nulls(jsonb_build_object('import_id', h.object_id)) END
                 FROM contact_history h
                 WHERE h.company_id = $1 AND h.contact_id = $2
                   AND (h.at, h.id) <

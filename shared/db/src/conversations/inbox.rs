@@ -19,7 +19,7 @@ pub struct Filter {
     pub contact_id: Option<ContactId>,
     /// Held by one member.
     pub assignee_id: Option<UserId>,
-    /// Held by somebody (`true`) or by nobody (`false`).
+    /// Held by a member (`true`) or by none (`false`).
     pub assigned: Option<bool>,
     /// Held by one department.
     pub department_id: Option<DepartmentId>,
