@@ -51,6 +51,30 @@ pub struct Contact {
     pub created_at: DateTime<Utc>,
 }
 
+/// The contact of a row that has all of its columns, and others.
+macro_rules! contact {
+    ($row:ident) => {
+        $crate::contacts::Contact {
+            id: $row.id,
+            name: $row.name,
+            phone: $row.phone,
+            email: $row.email,
+            username: $row.username,
+            source: $row.source,
+            external_id: $row.external_id,
+            bypass_bots: $row.bypass_bots,
+            custom: $row.custom,
+            tags: $row.tags,
+            opted_out_at: $row.opted_out_at,
+            marketing_opted_out_at: $row.marketing_opted_out_at,
+            merged_into_id: $row.merged_into_id,
+            erased_at: $row.erased_at,
+            created_at: $row.created_at,
+        }
+    };
+}
+pub(crate) use contact;
+
 /// A contact to be made from what a provider told.
 #[derive(Clone, Debug)]
 pub struct NewContact {
@@ -153,23 +177,7 @@ pub async fn find_by_first_address(
     .fetch_optional(tx.connection())
     .await?;
     Ok(row.map(|row| {
-        let contact = Contact {
-            id: row.id,
-            name: row.name,
-            phone: row.phone,
-            email: row.email,
-            username: row.username,
-            source: row.source,
-            external_id: row.external_id,
-            bypass_bots: row.bypass_bots,
-            custom: row.custom,
-            tags: row.tags,
-            opted_out_at: row.opted_out_at,
-            marketing_opted_out_at: row.marketing_opted_out_at,
-            merged_into_id: row.merged_into_id,
-            erased_at: row.erased_at,
-            created_at: row.created_at,
-        };
+        let contact = contact!(row);
         let addresses = row.kinds.into_iter().zip(row.addresses).map(|(kind, value)| Address { kind, value });
         (contact, addresses.collect())
     }))

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{ContactId, ListId};
 use uuid::Uuid;
 
-use crate::contacts::Contact;
+use crate::contacts::{Contact, contact};
 use crate::error::OnConstraint as _;
 use crate::{Result, TenantTx};
 
@@ -203,29 +203,7 @@ pub async fn list_contacts(
     )
     .fetch_all(tx.connection())
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Listed {
-            added_at: row.added_at,
-            contact: Contact {
-                id: row.id,
-                name: row.name,
-                phone: row.phone,
-                email: row.email,
-                username: row.username,
-                source: row.source,
-                external_id: row.external_id,
-                bypass_bots: row.bypass_bots,
-                custom: row.custom,
-                tags: row.tags,
-                opted_out_at: row.opted_out_at,
-                marketing_opted_out_at: row.marketing_opted_out_at,
-                merged_into_id: row.merged_into_id,
-                erased_at: row.erased_at,
-                created_at: row.created_at,
-            },
-        })
-        .collect())
+    Ok(rows.into_iter().map(|row| Listed { added_at: row.added_at, contact: contact!(row) }).collect())
 }
 
 /// Puts contacts into a list; how many were not in it yet. The caller has made sure that they are the company's.

@@ -8,7 +8,7 @@ use domain::merge::Facts;
 use domain::{ContactId, MergeId};
 use serde_json::{Map, Value};
 
-use crate::contacts::Contact;
+use crate::contacts::{Contact, contact};
 use crate::{Result, TenantTx};
 
 /// Waits for everything that is being filed under these contacts, and keeps the next from being filed.
@@ -680,27 +680,5 @@ pub async fn list_candidates(
     )
     .fetch_all(tx.connection())
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Candidate {
-            contact: Contact {
-                id: row.id,
-                name: row.name,
-                phone: row.phone,
-                email: row.email,
-                username: row.username,
-                source: row.source,
-                external_id: row.external_id,
-                bypass_bots: row.bypass_bots,
-                custom: row.custom,
-                tags: row.tags,
-                opted_out_at: row.opted_out_at,
-                marketing_opted_out_at: row.marketing_opted_out_at,
-                merged_into_id: row.merged_into_id,
-                erased_at: row.erased_at,
-                created_at: row.created_at,
-            },
-            reasons: row.reasons,
-        })
-        .collect())
+    Ok(rows.into_iter().map(|row| Candidate { contact: contact!(row), reasons: row.reasons }).collect())
 }
