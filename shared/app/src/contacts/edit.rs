@@ -257,9 +257,9 @@ pub(super) fn details_of(contact: Contact) -> Details {
     }
 }
 
-/// The fields of a contact as its history has them: those of the company's own each by itself.
+/// The fields of a contact as its history has them.
 pub(super) fn particulars(details: &Details) -> Value {
-    let mut fields = json!({
+    let fields = json!({
         "name": details.name,
         "phone": details.phone,
         "email": details.email,
@@ -268,10 +268,7 @@ pub(super) fn particulars(details: &Details) -> Value {
         "bypass_bots": details.bypass_bots,
         "tags": details.tags,
     });
-    for (key, value) in details.custom.as_object().into_iter().flatten() {
-        fields[format!("custom.{key}")] = value.clone();
-    }
-    fields
+    history::with_custom(fields, details.custom.as_object().into_iter().flatten())
 }
 
 /// What nobody says where it came from.

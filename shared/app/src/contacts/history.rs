@@ -28,6 +28,17 @@ pub(crate) struct Changed {
     pub(crate) became: Value,
 }
 
+/// Fields of a contact with those of the company's own, each by itself.
+pub(crate) fn with_custom<'a>(
+    mut fields: Value,
+    custom: impl IntoIterator<Item = (&'a String, &'a Value)>,
+) -> Value {
+    for (key, value) in custom {
+        fields[format!("custom.{key}")] = value.clone();
+    }
+    fields
+}
+
 /// Notes changes; where nothing differs, nothing.
 ///
 /// # Errors

@@ -350,17 +350,14 @@ fn told(import: &Import, draft: &Draft) -> Option<Changed> {
 
 /// As of a contact that a person changes.
 fn particulars(values: &Values) -> Value {
-    let mut fields = json!({
+    let fields = json!({
         "name": values.name,
         "phone": values.phone,
         "email": values.email,
         "external_id": values.external_id,
         "tags": values.tags,
     });
-    for (key, value) in &values.custom {
-        fields[format!("custom.{key}")] = value.clone();
-    }
-    fields
+    history::with_custom(fields, &values.custom)
 }
 
 /// Ends an import that cannot go on.
