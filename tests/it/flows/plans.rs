@@ -17,12 +17,13 @@ use testkit::{Stack, Tenant, TenantOptions};
 
 use crate::plan::{explain, query};
 
-/// A list: its name, words that only its query has, its parameters from `$1` on as they are without a filter, and what each
-/// filter puts in their place. `$company` and the like are ids of [`Filled`].
+/// A list: its name, words that only its query has, how many parameters it has, which of them are given without a filter (the
+/// others are NULL), and what each filter gives. `$company` and the like are ids of [`Filled`].
 struct List {
     name: &'static str,
     words: &'static [&'static str],
-    parameters: &'static [&'static str],
+    parameters: usize,
+    given: &'static [(usize, &'static str)],
     filters: &'static [(&'static str, &'static [(usize, &'static str)])],
 }
 
@@ -33,29 +34,16 @@ const LISTS: &[List] = &[
     List {
         name: "conversations",
         words: &["FROM conversations c JOIN contacts p", "ORDER BY c.updated_at DESC, c.id DESC"],
-        parameters: &[
-            "'$company'",
-            "NULL",
-            "NULL",
-            "51",
-            "NULL",
-            "NULL",
-            "NULL",
-            "NULL",
-            "false",
-            "NULL",
-            "NULL",
-            "NULL",
-            "NULL",
-            "NULL",
-            "false",
-            "'{}'",
-            "'{}'",
-            "'{}'",
-            "NULL",
-            "NULL",
-            "50000",
-            "NULL",
+        parameters: 22,
+        given: &[
+            (1, "'$company'"),
+            (4, "51"),
+            (9, "false"),
+            (15, "false"),
+            (16, "'{}'"),
+            (17, "'{}'"),
+            (18, "'{}'"),
+            (21, "50000"),
         ],
         filters: &[
             ("nothing", &[]),
@@ -88,25 +76,37 @@ const LISTS: &[List] = &[
             "FROM conversation_terms t WHERE t.company_id = $1 AND t.term >= wanted.low",
             "LIMIT wanted.most",
         ],
-        parameters: &["'$company'", "'{ped}'", "'{pee}'", "'{5001}'"],
+        parameters: 4,
+        given: &[(1, "'$company'"), (2, "'{ped}'"), (3, "'{pee}'"), (4, "'{5001}'")],
         filters: &[("nothing", &[])],
     },
     List {
         name: "conversations by terms",
         words: &["SELECT DISTINCT t.conversation_id"],
-        parameters: &["'$company'", "'{=raro}'", "'{=rarp}'"],
+        parameters: 3,
+        given: &[(1, "'$company'"), (2, "'{=raro}'"), (3, "'{=rarp}'")],
         filters: &[("nothing", &[])],
     },
     List {
         name: "conversations by two terms",
         words: &["SELECT other.conversation_id"],
-        parameters: &["'$company'", "'@clara'", "'@clarb'", "'@luiza'", "'@luizb'", "50000", "5001"],
+        parameters: 7,
+        given: &[
+            (1, "'$company'"),
+            (2, "'@clara'"),
+            (3, "'@clarb'"),
+            (4, "'@luiza'"),
+            (5, "'@luizb'"),
+            (6, "50000"),
+            (7, "5001"),
+        ],
         filters: &[("nothing", &[])],
     },
     List {
         name: "messages",
         words: &["search_words(messages.text) @> $8"],
-        parameters: &["'$company'", "NULL", "NULL", "51", "NULL", "NULL", "NULL", "'{}'"],
+        parameters: 8,
+        given: &[(1, "'$company'"), (4, "51"), (8, "'{}'")],
         filters: &[
             ("nothing", &[]),
             ("cursor", AFTER),
@@ -119,31 +119,36 @@ const LISTS: &[List] = &[
     List {
         name: "messages of a conversation",
         words: &["company_id = $1 AND conversation_id = $5 AND (occurred_at, id) <"],
-        parameters: &["'$company'", "NULL", "NULL", "51", "'$conversation'"],
+        parameters: 5,
+        given: &[(1, "'$company'"), (4, "51"), (5, "'$conversation'")],
         filters: &[("nothing", &[]), ("cursor", AFTER)],
     },
     List {
         name: "messages of a session",
         words: &["company_id = $1 AND session_id = $5 AND (occurred_at, id) <"],
-        parameters: &["'$company'", "NULL", "NULL", "51", "'$session'"],
+        parameters: 5,
+        given: &[(1, "'$company'"), (4, "51"), (5, "'$session'")],
         filters: &[("nothing", &[]), ("cursor", AFTER)],
     },
     List {
         name: "messages of a contact",
         words: &["company_id = $1 AND contact_id = $5 AND (occurred_at, id) >"],
-        parameters: &["'$company'", "NULL", "NULL", "51", "'$contact'"],
+        parameters: 5,
+        given: &[(1, "'$company'"), (4, "51"), (5, "'$contact'")],
         filters: &[("nothing", &[]), ("cursor", AFTER)],
     },
     List {
         name: "notes of a conversation",
         words: &["company_id = $1 AND conversation_id = $5 AND type = 'note'"],
-        parameters: &["'$company'", "NULL", "NULL", "51", "'$conversation'"],
+        parameters: 5,
+        given: &[(1, "'$company'"), (4, "51"), (5, "'$conversation'")],
         filters: &[("nothing", &[]), ("cursor", AFTER)],
     },
     List {
         name: "sessions",
         words: &["FROM sessions WHERE company_id = $1 AND (created_at, id) <"],
-        parameters: &["'$company'", "NULL", "NULL", "51", "NULL", "NULL", "NULL", "NULL"],
+        parameters: 8,
+        given: &[(1, "'$company'"), (4, "51")],
         filters: &[
             ("nothing", &[]),
             ("cursor", AFTER),
@@ -156,7 +161,8 @@ const LISTS: &[List] = &[
     List {
         name: "sessions with a tag",
         words: &["FROM session_tags t JOIN sessions s"],
-        parameters: &["'$company'", "NULL", "NULL", "51", "NULL", "NULL", "NULL", "NULL", "'raro'"],
+        parameters: 9,
+        given: &[(1, "'$company'"), (4, "51"), (9, "'raro'")],
         filters: &[("nothing", &[]), ("cursor", AFTER), ("status", &[(5, "'PAUSED'")])],
     },
 ];
@@ -305,8 +311,8 @@ async fn plans(application: &PgPool, filled: &Filled, list: &List) -> Vec<(&'sta
     let query = query(list.words);
     let mut plans = Vec::new();
     for (filter, changed) in list.filters {
-        let mut values: Vec<String> = list.parameters.iter().map(|value| filled.put_in(value)).collect();
-        for (place, value) in *changed {
+        let mut values = vec!["NULL".to_owned(); list.parameters];
+        for (place, value) in list.given.iter().chain(*changed) {
             values[place - 1] = filled.put_in(value);
         }
         let values = values.join(", ");

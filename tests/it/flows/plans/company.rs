@@ -10,7 +10,8 @@ const fn by_name(name: &'static str, words: &'static [&'static str]) -> List {
     List {
         name,
         words,
-        parameters: &["'$company'", "NULL", "NULL", "51"],
+        parameters: 4,
+        given: &[(1, "'$company'"), (4, "51")],
         filters: &[("nothing", &[]), ("cursor", AFTER_NAME)],
     }
 }
@@ -20,7 +21,8 @@ const fn newest_first(name: &'static str, words: &'static [&'static str]) -> Lis
     List {
         name,
         words,
-        parameters: &["'$company'", "NULL", "NULL", "51"],
+        parameters: 4,
+        given: &[(1, "'$company'"), (4, "51")],
         filters: &[("nothing", &[]), ("cursor", AFTER)],
     }
 }
@@ -38,13 +40,15 @@ pub(super) const LISTS: &[List] = &[
     List {
         name: "tabulations",
         words: &["FROM tabulations WHERE company_id = $1 AND ($2::text IS NULL"],
-        parameters: &["'$company'", "NULL", "51"],
+        parameters: 3,
+        given: &[(1, "'$company'"), (3, "51")],
         filters: &[("nothing", &[]), ("cursor", &[(2, "'nome 150'")])],
     },
     List {
         name: "quick replies",
         words: QUICK_REPLIES,
-        parameters: &["'$company'", "'$member'", "NULL", "NULL", "NULL", "NULL", "51"],
+        parameters: 7,
+        given: &[(1, "'$company'"), (2, "'$member'"), (7, "51")],
         filters: &[
             ("nothing", &[]),
             ("cursor", &[(5, "'nome 150'"), (6, "'00000000-0000-0000-0000-000000000000'")]),
@@ -53,7 +57,8 @@ pub(super) const LISTS: &[List] = &[
     List {
         name: "templates",
         words: TEMPLATES,
-        parameters: &["'$company'", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "51"],
+        parameters: 9,
+        given: &[(1, "'$company'"), (9, "51")],
         filters: &[
             ("nothing", &[]),
             ("cursor", &[(7, "'nome_150'"), (8, "'00000000-0000-0000-0000-000000000000'")]),
@@ -64,24 +69,15 @@ pub(super) const LISTS: &[List] = &[
     List {
         name: "errors of an import",
         words: &["FROM contact_import_errors WHERE company_id = $1 AND import_id = $2 AND row_number > $3"],
-        parameters: &["'$company'", "'$import'", "0", "51"],
+        parameters: 4,
+        given: &[(1, "'$company'"), (2, "'$import'"), (3, "0"), (4, "51")],
         filters: &[("nothing", &[]), ("cursor", &[(3, "100")])],
     },
     List {
         name: "audit log",
         words: &["FROM audit_log WHERE company_id = $1 AND (at, id) <"],
-        parameters: &[
-            "'$company'",
-            "NULL",
-            "'ffffffff-ffff-ffff-ffff-ffffffffffff'",
-            "51",
-            "NULL",
-            "NULL",
-            "NULL",
-            "NULL",
-            "NULL",
-            "NULL",
-        ],
+        parameters: 10,
+        given: &[(1, "'$company'"), (3, "'ffffffff-ffff-ffff-ffff-ffffffffffff'"), (4, "51")],
         filters: &[
             ("nothing", &[]),
             ("cursor", AFTER),
@@ -102,7 +98,8 @@ pub(super) const SHORT: &[List] = &[
     List {
         name: "stages of boards",
         words: &["FROM board_stages WHERE company_id = $1 AND board_id = ANY($2) ORDER BY"],
-        parameters: &["'$company'", "ARRAY['$board']::uuid[]"],
+        parameters: 2,
+        given: &[(1, "'$company'"), (2, "ARRAY['$board']::uuid[]")],
         filters: &[("nothing", &[])],
     },
     newest_first("API keys", &["FROM api_keys WHERE company_id = $1 AND (created_at, id) <"]),
@@ -113,13 +110,15 @@ pub(super) const SHORT: &[List] = &[
     List {
         name: "quick replies",
         words: QUICK_REPLIES,
-        parameters: &["'$company'", "'$member'", "NULL", "NULL", "NULL", "NULL", "51"],
+        parameters: 7,
+        given: &[(1, "'$company'"), (2, "'$member'"), (7, "51")],
         filters: &[("q", &[(3, "'nome 29'")]), ("tag", &[(4, "'raro'")])],
     },
     List {
         name: "templates",
         words: TEMPLATES,
-        parameters: &["'$company'", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "51"],
+        parameters: 9,
+        given: &[(1, "'$company'"), (9, "51")],
         filters: &[
             ("status", &[(3, "'rejected'")]),
             ("category", &[(4, "'MARKETING'")]),
@@ -130,7 +129,8 @@ pub(super) const SHORT: &[List] = &[
     List {
         name: "templates that may be sent",
         words: &["t.status IN ('approved', 'flagged') AND t.submission <> 'deleting'", "LIMIT $3"],
-        parameters: &["'$company'", "'$connection'", "51"],
+        parameters: 3,
+        given: &[(1, "'$company'"), (2, "'$connection'"), (3, "51")],
         filters: &[("nothing", &[])],
     },
 ];
